@@ -1,1 +1,8 @@
 //! krun reads an inventory and a playbook, compiles them into a graph, and brings hosts to that state.
+//!
+//! The modules stand in reading order: text becomes a model, the model a graph, the graph events,
+//! the events text again. `ARCHITECTURE.md` draws the path and says who may use whom.
+
+pub mod diag;
+pub mod value;
+pub mod yaml;

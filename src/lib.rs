@@ -6,3 +6,7 @@
 pub mod diag;
 pub mod value;
 pub mod yaml;
+
+pub mod sys;
+
+pub mod modules;

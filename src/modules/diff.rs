@@ -1,0 +1,92 @@
+//! What a change does to one thing on a host, as data: rendered by the report, on the controller.
+
+use crate::value::Value;
+use serde::{Deserialize, Serialize};
+
+/// Content above this many bytes a side is not carried in a diff (Ansible's `max_diff_size`).
+pub const MAX_DIFF_BYTES: usize = 104_448;
+
+/// Before and after of one thing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diff {
+    /// What changed: a path, `service kafka-server`, `user kafka`, ….
+    pub subject: String,
+    /// Content of a file, where that changed.
+    pub content: Option<Content>,
+    /// Everything else: mode, owner, group, link target, state, version, … in this order.
+    pub attributes: Vec<Attribute>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Content {
+    Text {
+        before: String,
+        after: String,
+    },
+    /// Binary, or larger than [`MAX_DIFF_BYTES`]: why it is not shown, and the sizes in bytes.
+    Opaque {
+        reason: String,
+        before: Option<u64>,
+        after: Option<u64>,
+    },
+}
+
+/// One attribute that changes; `None` where there was or will be none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attribute {
+    pub name: String,
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+impl Diff {
+    pub fn new(subject: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            content: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Sets the content before and after; `None` is a file that is not there.
+    #[must_use]
+    pub fn bytes(mut self, before: Option<&[u8]>, after: Option<&[u8]>) -> Self {
+        let sizes = |reason: &str| Content::Opaque {
+            reason: reason.into(),
+            before: before.map(|b| b.len() as u64),
+            after: after.map(|b| b.len() as u64),
+        };
+        let text = |side: Option<&[u8]>| {
+            String::from_utf8(side.unwrap_or_default().to_vec())
+                .ok()
+                .filter(|t| !t.contains('\0'))
+        };
+        let too_large = [before, after]
+            .iter()
+            .any(|side| side.is_some_and(|b| b.len() > MAX_DIFF_BYTES));
+        self.content = Some(match (text(before), text(after)) {
+            _ if too_large => sizes("larger than 104448 bytes"),
+            (Some(before), Some(after)) => Content::Text { before, after },
+            _ => sizes("binary"),
+        });
+        self
+    }
+
+    /// Adds an attribute if it differs.
+    #[must_use]
+    pub fn attribute(mut self, name: &str, before: Option<Value>, after: Option<Value>) -> Self {
+        if before != after {
+            self.attributes.push(Attribute {
+                name: name.into(),
+                before,
+                after,
+            });
+        }
+        self
+    }
+
+    /// Returns `true` if nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.content.is_none() && self.attributes.is_empty()
+    }
+}

@@ -1,0 +1,229 @@
+//! One kind of thing that krun manages on a host, a file each: `check` finds what stands between the host and the wish, `apply` does that and nothing else.
+
+pub mod args;
+pub mod control;
+pub mod diff;
+pub mod ping;
+mod registry;
+
+pub use registry::{Action, Entry, Place, entries, find};
+
+use crate::sys::Sys;
+use crate::value::Mapping;
+use args::Arg;
+use diff::Diff;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Whether a module describes a state or does a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// Applied and then checked again finds nothing to do.
+    State,
+    /// Runs when its turn comes unless `creates`/`removes` decide; never in check mode.
+    Action,
+    /// Only reads (`stat`, `slurp`, facts): runs in check mode too, is never a change.
+    Look,
+}
+
+/// A module: typed, rendered arguments that know how to check and apply themselves.
+///
+/// The struct's fields are its arguments, already coerced by [`args::coerce`]; `ARGS` describes them to users,
+/// to the linter and to the coercion.
+pub trait Module: Serialize + DeserializeOwned + Send + 'static {
+    const NAME: &'static str;
+    const NATURE: Nature;
+    /// Whether no other host could tell that it ran: the closed list of design.md §3.
+    const HOST_ONLY: bool = false;
+    const ARGS: &'static [Arg];
+    /// User documentation: what it does, then a YAML example.
+    const DOC: &'static str;
+    /// What `check` found and `apply` needs.
+    type Change;
+
+    /// Looks at the host, writes nothing.
+    fn check(&self, sys: &Sys) -> Result<Found<Self::Change>, Error>;
+
+    /// Brings about what `check` found. For an action: does it.
+    fn apply(&self, sys: &Sys, change: Self::Change) -> Result<Outcome, Error>;
+}
+
+/// What a look at the host found.
+#[derive(Debug)]
+pub struct Found<C> {
+    /// What stands between the host and the wish; `None` when it is as wished.
+    pub change: Option<C>,
+    /// What is registered if nothing changes; in check mode, with the diffs, what would.
+    pub outcome: Outcome,
+}
+
+impl<C> Found<C> {
+    /// The host is as wished.
+    pub fn same(outcome: Outcome) -> Self {
+        Self {
+            change: None,
+            outcome,
+        }
+    }
+
+    /// Something is to be done.
+    pub fn change(change: C, outcome: Outcome) -> Self {
+        Self {
+            change: Some(change),
+            outcome: Outcome {
+                changed: true,
+                ..outcome
+            },
+        }
+    }
+}
+
+/// What a task brought about: what `register` stores.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub changed: bool,
+    /// Nothing was done because the module itself decided so (`creates`).
+    #[serde(default)]
+    pub skipped: bool,
+    #[serde(default)]
+    pub msg: Option<String>,
+    /// Further keys of the registered result (`stdout`, `stat`, `rc`, `dest`, …).
+    #[serde(default)]
+    pub data: Mapping,
+    /// Merged into `ansible_facts`.
+    #[serde(default)]
+    pub facts: Mapping,
+    #[serde(default)]
+    pub diffs: Vec<Diff>,
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl Outcome {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    #[must_use]
+    pub fn changed(mut self) -> Self {
+        self.changed = true;
+        self
+    }
+
+    #[must_use]
+    pub fn msg(mut self, msg: impl Into<String>) -> Self {
+        self.msg = Some(msg.into());
+        self
+    }
+
+    /// Adds a key to the registered result.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<crate::value::Value>) -> Self {
+        self.data.insert(key.into(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn diff(mut self, diff: Diff) -> Self {
+        self.diffs.push(diff);
+        self
+    }
+}
+
+/// A task that failed on its host: what happened, why, and what is registered all the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Error {
+    /// Lowercase, no full stop, the user's words in backticks.
+    pub message: String,
+    /// The chain of causes, the nearest first.
+    #[serde(default)]
+    pub causes: Vec<String>,
+    /// What to do about it, where that is known.
+    #[serde(default)]
+    pub help: Option<String>,
+    /// Keys of the registered result (`rc`, `stdout`, `stderr`, …).
+    #[serde(default)]
+    pub data: Mapping,
+    /// What had changed before it failed.
+    #[serde(default)]
+    pub diffs: Vec<Diff>,
+}
+
+impl Error {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a cause below the message.
+    #[must_use]
+    pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
+        self.causes.push(cause.to_string());
+        self
+    }
+
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<crate::value::Value>) -> Self {
+        self.data.insert(key.into(), value.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        self.causes
+            .iter()
+            .try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What the one who runs a module says when `check` found a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    Apply,
+    /// Check mode: report what would change.
+    OnlyShow,
+    /// Taken back before it began.
+    Cancelled,
+}
+
+/// How a run of a module ended short of a failure.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ran {
+    Done(Outcome),
+    Cancelled,
+}
+
+/// Checks, asks for permission where something would change or be done, applies: once for all modules.
+pub fn run<M: Module>(
+    module: &M,
+    sys: &Sys,
+    permission: &mut dyn FnMut(&Outcome) -> Permission,
+) -> Result<Ran, Error> {
+    let found = module.check(sys)?;
+    let Some(change) = found.change else {
+        return Ok(Ran::Done(found.outcome));
+    };
+    match permission(&found.outcome) {
+        Permission::Apply => module.apply(sys, change).map(Ran::Done),
+        Permission::OnlyShow if M::NATURE == Nature::Action => Ok(Ran::Done(Outcome {
+            skipped: true,
+            changed: false,
+            msg: Some(format!("{} does not run in check mode", M::NAME)),
+            ..Outcome::default()
+        })),
+        Permission::OnlyShow => Ok(Ran::Done(found.outcome)),
+        Permission::Cancelled => Ok(Ran::Cancelled),
+    }
+}

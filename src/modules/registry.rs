@@ -1,0 +1,86 @@
+//! The list of all modules, one line each, and the enum that carries any of them to an agent.
+
+use super::args::{self, Arg};
+use super::{Error, Module, Nature, Outcome, Permission, Ran};
+use crate::sys::Sys;
+use crate::value::{Mapping, Value};
+use serde::{Deserialize, Serialize};
+
+/// Where a module does its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On the host, by its agent.
+    Agent,
+    /// Answered by the controller: `debug`, `set_fact`, `meta`, ….
+    Controller,
+}
+
+/// A module as the linter, the scheduler and `krun doc` see it.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub name: &'static str,
+    pub nature: Nature,
+    pub place: Place,
+    pub host_only: bool,
+    pub args: &'static [Arg],
+    pub doc: &'static str,
+}
+
+macro_rules! modules {
+    ($($variant:ident($module:ty)),* $(,)?) => {
+        /// A module with rendered, typed arguments: what an agent executes.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        pub enum Action { $($variant(Box<$module>)),* }
+
+        const AGENT: &[Entry] = &[$(Entry {
+            name: <$module>::NAME,
+            nature: <$module>::NATURE,
+            place: Place::Agent,
+            host_only: <$module>::HOST_ONLY,
+            args: <$module>::ARGS,
+            doc: <$module>::DOC,
+        }),*];
+
+        impl Action {
+            /// Types rendered arguments. Returns every fault as a line.
+            pub fn new(module: &str, given: Mapping) -> Result<Self, Vec<String>> {
+                $(if module == <$module>::NAME {
+                    let mapping = args::coerce(<$module>::ARGS, given)?;
+                    return serde_yaml::from_value(Value::Mapping(mapping))
+                        .map(|module| Self::$variant(Box::new(module)))
+                        .map_err(|error| vec![error.to_string()]);
+                })*
+                Err(vec![format!("no module `{module}`")])
+            }
+
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => <$module>::NAME),* }
+            }
+
+            pub fn nature(&self) -> Nature {
+                match self { $(Self::$variant(_) => <$module>::NATURE),* }
+            }
+
+            /// Checks, asks, applies; see [`super::run`].
+            pub fn run(&self, sys: &Sys, permission: &mut dyn FnMut(&Outcome) -> Permission) -> Result<Ran, Error> {
+                match self { $(Self::$variant(module) => super::run(module.as_ref(), sys, permission)),* }
+            }
+        }
+    };
+}
+
+modules! {
+    Ping(super::ping::Ping),
+}
+
+/// All modules, the agent's first.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    AGENT.iter().chain(super::control::ENTRIES)
+}
+
+/// Returns the module that a task's key names: short, `ansible.builtin.`, `ansible.legacy.` or a collection's full name of one that krun ships.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    let short = super::control::alias(short);
+    entries().find(|entry| entry.name == short)
+}

@@ -1,0 +1,98 @@
+//! The only way a module touches a host: files, processes, users, network, below one root directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A host as a module sees it. Cheap to clone; every task gets one of its own.
+#[derive(Clone)]
+pub struct Sys {
+    root: PathBuf,
+    cancel: Arc<AtomicBool>,
+    progress: Arc<dyn Fn(&str) + Send + Sync>,
+    deadline: Option<Instant>,
+    /// Environment of the commands that the task starts, beyond the agent's own.
+    environment: Vec<(String, String)>,
+}
+
+impl Sys {
+    /// The host itself.
+    pub fn host() -> Self {
+        Self::at("/")
+    }
+
+    /// A host whose files all lie below `root`: what tests use.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            cancel: Arc::new(AtomicBool::new(false)),
+            progress: Arc::new(|_| {}),
+            deadline: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// Returns this host with a flag that ends waits and commands when it becomes true.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Arc<AtomicBool>) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Returns this host with a listener for what a long task says while it waits.
+    #[must_use]
+    pub fn with_progress(mut self, progress: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Returns this host with an end for everything that the task does.
+    #[must_use]
+    pub fn with_deadline(mut self, limit: Option<Duration>) -> Self {
+        self.deadline = limit.map(|limit| Instant::now() + limit);
+        self
+    }
+
+    #[must_use]
+    pub fn with_environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Returns `true` once the controller went away or took the task back.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself, for loops that run elsewhere.
+    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancel)
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Says what a long task waits for; shown live by the controller.
+    pub fn progress(&self, text: &str) {
+        (self.progress)(text);
+    }
+
+    /// Returns where the host's `path` really lies.
+    pub fn real(&self, path: &Path) -> PathBuf {
+        if self.root == Path::new("/") {
+            return path.to_path_buf();
+        }
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// Returns `true` for the host itself, `false` below a test's root (where no service, package or account exists).
+    pub fn is_host(&self) -> bool {
+        self.root == Path::new("/")
+    }
+}

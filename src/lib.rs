@@ -4,9 +4,11 @@
 //! the events text again. `ARCHITECTURE.md` draws the path and says who may use whom.
 
 pub mod diag;
+pub mod playbook;
 pub mod value;
 pub mod yaml;
 
 pub mod sys;
 
 pub mod modules;
+pub mod proto;

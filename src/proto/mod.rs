@@ -1,0 +1,145 @@
+//! What controller and agent say to each other: typed messages, one a frame.
+
+use crate::modules::{Action, Error, Outcome};
+use serde::{Deserialize, Serialize};
+
+/// Raised with every change of a message; both sides must agree.
+pub const VERSION: u32 = 1;
+
+/// Numbers a task on one link; rises in the order of the queue.
+pub type Seq = u64;
+
+/// From the controller to the agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// The first message on every link.
+    Hello(Hello),
+    /// Joins the end of its lane's queue.
+    Task(Box<Task>),
+    /// The task's turn has come: what its check found may be applied.
+    Grant(Seq),
+    /// Take this task back: what has not begun is dropped, a wait ends, a command gets TERM.
+    Cancel(Seq),
+    /// Take everything back, as the end of input does.
+    CancelAll,
+    /// Ask for the journal (after a lost connection).
+    Journal,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Hello {
+    pub version: u32,
+    /// Who drives: `user@machine, process 4711, since 03:12`. Named to a second controller.
+    pub controller: String,
+    /// The run's identity, for the journal.
+    pub run: String,
+}
+
+/// One action for one host.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Task {
+    pub seq: Seq,
+    /// Tasks of one lane run in their order; lanes are independent (a delegated task runs in its original host's lane).
+    pub lane: u32,
+    /// The task's address, for the journal: `kafka › Write server.properties`.
+    pub name: String,
+    pub action: Action,
+    /// Who runs it; `None` is the login user.
+    pub identity: Option<Identity>,
+    pub environment: Vec<(String, String)>,
+    /// May apply without asking.
+    pub granted: bool,
+    /// Check mode: report what would change, apply nothing.
+    pub check_mode: bool,
+    /// Seconds, counted from when it begins on the host.
+    pub deadline: Option<u64>,
+    /// A failure does not drop what stands behind it in its lane.
+    pub ignore_errors: bool,
+}
+
+/// Another user than the one who logged in.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// `sudo` or `su`.
+    pub method: String,
+    pub user: String,
+    /// Further flags of the method; `None` for its usual ones (`-H -S -n`).
+    pub flags: Option<String>,
+    /// Plain here, as the frame needs it; never logged.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.method, self.user)
+    }
+}
+
+/// From the agent to the controller.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The answer to `Hello`.
+    Ready(Ready),
+    /// Another controller is at work here.
+    Busy {
+        controller: String,
+    },
+    /// Another version: this agent cannot serve.
+    Refused {
+        reason: String,
+    },
+    /// The check found something to do and the task is not granted; carries what would change.
+    Waiting {
+        seq: Seq,
+        outcome: Outcome,
+    },
+    /// Applying has begun (journalled before this is sent).
+    Began {
+        seq: Seq,
+    },
+    /// What a long task waits for.
+    Progress {
+        seq: Seq,
+        text: String,
+    },
+    Ended {
+        seq: Seq,
+        result: Result<Outcome, Error>,
+    },
+    /// Never began: taken back, or behind a failure in its lane.
+    Dropped {
+        seq: Seq,
+    },
+    Journal(Vec<JournalEntry>),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ready {
+    pub version: u32,
+    /// `/etc/machine-id`, or empty: two inventory names may lead to one machine.
+    pub machine: String,
+    pub hostname: String,
+    pub user: String,
+    /// `true` where the agent was already cached on the host.
+    pub warm: bool,
+}
+
+/// One line of the agent's journal, newest last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalEntry {
+    pub run: String,
+    pub seq: Seq,
+    pub name: String,
+    /// Seconds since the epoch.
+    pub at: u64,
+    pub what: JournalMark,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JournalMark {
+    /// Synced before anything changes.
+    Began,
+    Ended,
+    Failed,
+    Cancelled,
+}

@@ -1,5 +1,11 @@
 //! Turns YAML text, as Ansible's users write it (YAML 1.1), into a tree in which every node knows its place.
 
+mod fault;
+mod parse;
+mod scalar;
+
+pub use parse::{parse, parse_all};
+
 use crate::diag::Span;
 use crate::value::{Dict, Mapping, Value};
 use indexmap::IndexMap;

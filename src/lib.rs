@@ -12,3 +12,5 @@ pub mod sys;
 
 pub mod modules;
 pub mod proto;
+
+pub mod event;

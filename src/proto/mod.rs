@@ -41,6 +41,8 @@ pub struct Task {
     pub seq: Seq,
     /// Tasks of one lane run in their order; lanes are independent (a delegated task runs in its original host's lane).
     pub lane: u32,
+    /// A failure drops what stands behind it in its lane, but not tasks of its own group: the items of one loop all run.
+    pub group: u64,
     /// The task's address, for the journal: `kafka › Write server.properties`.
     pub name: String,
     pub action: Action,

@@ -1,0 +1,223 @@
+//! What a run says while it works: the only thing that `run` says and that `report` and the run record hear.
+
+use crate::diag::Span;
+use crate::modules::diff::Diff;
+use crate::value::{HostName, Mapping, Value};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// One thing that happened. Secrets are masked before an event exists.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Event {
+    /// Milliseconds since the epoch.
+    pub at: u64,
+    pub kind: EventKind,
+}
+
+/// Where a task, play or handler was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct At {
+    pub file: String,
+    pub line: u32,
+    pub column: u32,
+}
+
+impl From<&Span> for At {
+    fn from(span: &Span) -> Self {
+        Self {
+            file: span.path().display().to_string(),
+            line: span.line,
+            column: span.column,
+        }
+    }
+}
+
+/// A task as it is shown: `role : name`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskName {
+    pub title: String,
+    pub at: At,
+    pub module: String,
+    pub is_handler: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum EventKind {
+    RunStarted {
+        run: String,
+        playbooks: Vec<String>,
+        check_mode: bool,
+    },
+    /// Something that the user should know and that stops nothing.
+    Warning {
+        text: String,
+        at: Option<At>,
+    },
+    PlayStarted {
+        name: String,
+        at: At,
+        hosts: usize,
+    },
+    /// No host of the inventory matches, or none is left.
+    PlaySkipped {
+        name: String,
+        reason: String,
+    },
+    /// Counted from 1; `of` is the number of batches expected.
+    BatchStarted {
+        number: usize,
+        of: usize,
+        hosts: Vec<HostName>,
+    },
+    /// Why the next batch holds these hosts (`order: kafka`).
+    OrderDecided {
+        host: HostName,
+        reason: String,
+    },
+    HostConnecting {
+        host: HostName,
+    },
+    HostConnected {
+        host: HostName,
+        warm: bool,
+        elapsed_ms: u64,
+    },
+    HostUnreachable {
+        host: HostName,
+        task: Option<TaskName>,
+        message: String,
+        causes: Vec<String>,
+        help: Option<String>,
+        ignored: bool,
+    },
+    TaskStarted {
+        task: TaskName,
+    },
+    /// A host has begun a task or waits in it; for live display only.
+    TaskProgress {
+        host: HostName,
+        task: TaskName,
+        text: String,
+    },
+    ItemEnded {
+        host: HostName,
+        task: TaskName,
+        label: String,
+        result: TaskResult,
+    },
+    TaskRetrying {
+        host: HostName,
+        task: TaskName,
+        attempt: u32,
+        left: u32,
+        result: TaskResult,
+    },
+    TaskEnded {
+        host: HostName,
+        task: TaskName,
+        result: TaskResult,
+    },
+    Included {
+        file: String,
+        hosts: Vec<HostName>,
+    },
+    HandlerNotified {
+        host: HostName,
+        handler: String,
+    },
+    /// A handler runs although nothing notified it in this run: an earlier run stopped before its flush.
+    HandlerKept {
+        host: HostName,
+        handler: String,
+        reason: String,
+    },
+    /// The roll ends early.
+    RollStopped(Stop),
+    RunEnded {
+        stats: IndexMap<HostName, Stats>,
+        elapsed_ms: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    Ok,
+    Changed,
+    Skipped,
+    Failed,
+    /// Failed, and the task says `ignore_errors`.
+    Ignored,
+    /// Began, and its end was never heard of.
+    Unknown,
+    /// Taken back before or while it ran.
+    Cancelled,
+}
+
+/// How a task or an item of its loop ended on one host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskResult {
+    pub status: Status,
+    /// The host that did the work, where `delegate_to` names one.
+    pub delegated_to: Option<HostName>,
+    /// What is shown in full at `-v`: the registered result.
+    pub data: Mapping,
+    pub msg: Option<String>,
+    pub causes: Vec<String>,
+    pub help: Option<String>,
+    pub diffs: Vec<Diff>,
+    pub warnings: Vec<String>,
+    /// Milliseconds from its beginning on the host, or from its sending.
+    pub elapsed_ms: u64,
+    /// `debug` and `assert` output: shown without `-v`.
+    pub show: Option<Value>,
+    /// A loop of which each item had an event of its own.
+    pub is_loop: bool,
+}
+
+impl TaskResult {
+    pub fn new(status: Status) -> Self {
+        Self {
+            status,
+            delegated_to: None,
+            data: Mapping::new(),
+            msg: None,
+            causes: Vec::new(),
+            help: None,
+            diffs: Vec::new(),
+            warnings: Vec::new(),
+            elapsed_ms: 0,
+            show: None,
+            is_loop: false,
+        }
+    }
+}
+
+/// Where a stopped roll stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stop {
+    pub play: String,
+    pub reason: String,
+    /// Hosts whose batch is over and well.
+    pub done: Vec<HostName>,
+    /// Hosts that may be in the middle of something.
+    pub between: Vec<HostName>,
+    pub untouched: Vec<HostName>,
+    /// The command that goes on.
+    pub command: String,
+    /// Said loudly: a service that the roll stopped and that is not running again.
+    pub down: Vec<String>,
+}
+
+/// A host's line of the recap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    pub ok: u32,
+    pub changed: u32,
+    pub unreachable: u32,
+    pub failed: u32,
+    pub skipped: u32,
+    pub rescued: u32,
+    pub ignored: u32,
+    /// A stopped roll never reached it.
+    pub not_run: bool,
+}

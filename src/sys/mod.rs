@@ -1,5 +1,8 @@
 //! The only way a module touches a host: files, processes, users, network, below one root directory.
 
+pub mod fs;
+pub mod users;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

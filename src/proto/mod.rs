@@ -43,6 +43,9 @@ pub struct Task {
     pub lane: u32,
     /// A failure drops what stands behind it in its lane, but not tasks of its own group: the items of one loop all run.
     pub group: u64,
+    /// Raised by the controller each time it has heard of a failure in the lane. After a failure the agent drops
+    /// every task of that lane with this epoch or a lower one, those still on the wire included.
+    pub epoch: u32,
     /// The task's address, for the journal: `kafka › Write server.properties`.
     pub name: String,
     pub action: Action,

@@ -106,7 +106,10 @@ impl Arg {
                 Some(mode) => Value::String(format!("{mode:04o}")),
                 None => return wrong("a file mode", &Value::Number(n)),
             },
-            (ArgKind::Mode, Value::String(text)) => Value::String(text),
+            (ArgKind::Mode, Value::String(text)) => match super::mode::Mode::parse(&text) {
+                Err(fault) if text != "preserve" => return Err(fault),
+                _ => Value::String(text),
+            },
             (ArgKind::StrList, Value::Sequence(items)) => items
                 .iter()
                 .map(|item| Value::String(value::display(item)))

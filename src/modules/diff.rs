@@ -11,6 +11,9 @@ pub const MAX_DIFF_BYTES: usize = 104_448;
 pub struct Diff {
     /// What changed: a path, `service kafka-server`, `user kafka`, ….
     pub subject: String,
+    /// Where the content comes from, where that has a name of its own: a template.
+    #[serde(default)]
+    pub source: Option<String>,
     /// Content of a file, where that changed.
     pub content: Option<Content>,
     /// Everything else: mode, owner, group, link target, state, version, … in this order.
@@ -43,9 +46,17 @@ impl Diff {
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
+            source: None,
             content: None,
             attributes: Vec::new(),
         }
+    }
+
+    /// Names where the new content comes from.
+    #[must_use]
+    pub fn from_source(mut self, source: impl Into<String>) -> Self {
+        self.source = Some(source.into());
+        self
     }
 
     /// Sets the content before and after; `None` is a file that is not there.

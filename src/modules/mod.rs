@@ -1,9 +1,13 @@
 //! One kind of thing that krun manages on a host, a file each: `check` finds what stands between the host and the wish, `apply` does that and nothing else.
 
 pub mod args;
+pub mod attributes;
 pub mod control;
 pub mod diff;
+pub mod file;
+pub mod mode;
 pub mod ping;
+pub mod place;
 mod registry;
 
 pub use registry::{Action, Entry, Place, entries, find};
@@ -187,6 +191,13 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<std::io::Error> for Error {
+    /// The host's files and processes name in their errors what was tried.
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
 
 /// What the one who runs a module says when `check` found a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

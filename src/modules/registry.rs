@@ -71,6 +71,7 @@ macro_rules! modules {
 
 modules! {
     Ping(super::ping::Ping),
+    File(super::file::File),
 }
 
 /// All modules, the agent's first.

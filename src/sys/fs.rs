@@ -4,100 +4,26 @@
 //! renaming it into place. Whatever goes wrong before the rename removes the temporary file and leaves the old one whole.
 //! Every error names the path and what was tried.
 
+mod stat;
+
+pub use stat::{Kind, Stat, Time};
+
 use super::Sys;
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::AccessFlags;
+use stat::stat;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
-
-/// What lies at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    File,
-    Directory,
-    Link,
-    Fifo,
-    Socket,
-    CharDevice,
-    BlockDevice,
-}
-
-/// A moment as file systems keep it, since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time {
-    pub seconds: i64,
-    pub nanos: u32,
-}
-
-impl Time {
-    pub fn from_seconds(seconds: i64) -> Self {
-        Self { seconds, nanos: 0 }
-    }
-
-    pub fn now() -> Self {
-        let since = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-            nanos: since.subsec_nanos(),
-        }
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "users see times as Ansible's floats"
-    )]
-    pub fn as_f64(self) -> f64 {
-        self.seconds as f64 + f64::from(self.nanos) / 1e9
-    }
-}
-
-/// A file's metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stat {
-    pub kind: Kind,
-    /// Permission bits, `0o7777` at most.
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    /// In bytes.
-    pub size: u64,
-    pub mtime: Time,
-    pub atime: Time,
-    pub ctime: Time,
-    pub inode: u64,
-    pub device: u64,
-    pub n_links: u64,
-    /// In blocks of 512 bytes.
-    pub blocks: u64,
-    pub block_size: u64,
-    pub device_type: u64,
-    /// Where a link points, as written in it.
-    pub link_target: Option<PathBuf>,
-}
-
-impl Stat {
-    pub fn is_file(&self) -> bool {
-        self.kind == Kind::File
-    }
-
-    pub fn is_dir(&self) -> bool {
-        self.kind == Kind::Directory
-    }
-
-    pub fn is_link(&self) -> bool {
-        self.kind == Kind::Link
-    }
-}
 
 /// What a written file is to have besides its content; what is `None` stays as it is, or is the system's default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -157,9 +83,9 @@ impl Sys {
 
     /// Returns the names in a directory, sorted.
     pub fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        let real = self.locate(path)?;
+        let directory = self.locate(path)?;
         let read = || -> io::Result<Vec<OsString>> {
-            let mut names = fs::read_dir(real)?
+            let mut names = fs::read_dir(directory)?
                 .map(|entry| entry.map(|entry| entry.file_name()))
                 .collect::<io::Result<Vec<_>>>()?;
             names.sort();
@@ -171,14 +97,18 @@ impl Sys {
     /// Makes one directory, with this mode or the system's default.
     pub fn create_dir(&self, path: &Path, mode: Option<u32>) -> io::Result<()> {
         let real = self.locate_link(path)?;
-        named("create directory", path, fs::create_dir(&real))?;
+        // Never wider than asked, not even before its mode is set.
+        let created = fs::DirBuilder::new()
+            .mode(mode.unwrap_or(0o777))
+            .create(&real);
+        named("create directory", path, created)?;
         mode.map_or(Ok(()), |mode| self.set_mode(path, mode))
     }
 
     /// Makes `path` a link to `target`, in place of any file or link there: made under a temporary name and renamed.
     pub fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         let real = self.locate_link(path)?;
-        self.replace(path, &real, "link", |temporary| {
+        Self::replace(path, &real, "link", |temporary| {
             std::os::unix::fs::symlink(target, temporary)
         })
     }
@@ -186,7 +116,7 @@ impl Sys {
     /// Makes `path` another name of the file at `source`, in place of any file or link there.
     pub fn hardlink(&self, source: &Path, path: &Path) -> io::Result<()> {
         let (source, real) = (self.locate_link(source)?, self.locate_link(path)?);
-        self.replace(path, &real, "link", |temporary| {
+        Self::replace(path, &real, "link", |temporary| {
             fs::hard_link(&source, temporary)
         })?;
         // A rename between two names of one file does nothing and leaves both.
@@ -255,7 +185,7 @@ impl Sys {
             })
         };
         let set = utimensat(
-            nix::fcntl::AT_FDCWD,
+            AT_FDCWD,
             &real,
             &spec(atime),
             &spec(mtime),
@@ -304,7 +234,7 @@ impl Sys {
             .or_else(|| old.as_ref().map(|old| old.mode() & 0o7777))
             .unwrap_or(0o666 & !umask());
         let mut n_bytes = 0;
-        self.replace(path, &real, "write", |temporary| {
+        Self::replace(path, &real, "write", |temporary| {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -330,6 +260,14 @@ impl Sys {
         Ok(n_bytes)
     }
 
+    /// Returns `true` if this process may read, write or execute what `path` leads to.
+    pub fn may(&self, path: &Path, access: AccessFlags) -> io::Result<bool> {
+        Ok(
+            nix::unistd::faccessat(AT_FDCWD, &self.locate(path)?, access, AtFlags::AT_EACCESS)
+                .is_ok(),
+        )
+    }
+
     /// Returns once the disk has the file or directory at `path`.
     pub fn sync(&self, path: &Path) -> io::Result<()> {
         let real = self.locate(path)?;
@@ -342,7 +280,6 @@ impl Sys {
 
     /// Makes something under a temporary name beside `real` and renames it into place; removes it if either fails.
     fn replace(
-        &self,
         path: &Path,
         real: &Path,
         verb: &str,
@@ -477,45 +414,6 @@ pub fn umask() -> u32 {
             })
             .unwrap_or(0o022)
     })
-}
-
-fn stat(metadata: &fs::Metadata, link_target: Option<PathBuf>) -> Stat {
-    let kind = metadata.file_type();
-    let time = |seconds, nanos: i64| Time {
-        seconds,
-        nanos: u32::try_from(nanos).unwrap_or(0),
-    };
-    Stat {
-        kind: if kind.is_symlink() {
-            Kind::Link
-        } else if kind.is_dir() {
-            Kind::Directory
-        } else if kind.is_fifo() {
-            Kind::Fifo
-        } else if kind.is_socket() {
-            Kind::Socket
-        } else if kind.is_char_device() {
-            Kind::CharDevice
-        } else if kind.is_block_device() {
-            Kind::BlockDevice
-        } else {
-            Kind::File
-        },
-        mode: metadata.mode() & 0o7777,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-        size: metadata.size(),
-        mtime: time(metadata.mtime(), metadata.mtime_nsec()),
-        atime: time(metadata.atime(), metadata.atime_nsec()),
-        ctime: time(metadata.ctime(), metadata.ctime_nsec()),
-        inode: metadata.ino(),
-        device: metadata.dev(),
-        n_links: metadata.nlink(),
-        blocks: metadata.blocks(),
-        block_size: metadata.blksize(),
-        device_type: metadata.rdev(),
-        link_target,
-    }
 }
 
 /// Nothing there, or a file where a directory would have to be, is `None`.

@@ -10,6 +10,8 @@ pub mod yaml;
 
 pub mod sys;
 
+pub mod kafka;
+
 pub mod modules;
 pub mod proto;
 

@@ -85,7 +85,9 @@ pub(super) const LOOK: Duration = Duration::from_millis(100);
 struct CancelMark;
 
 pub(super) fn is_cancel(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<CancelMark>())
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<CancelMark>())
 }
 
 /// A byte stream whose reads and writes end at a deadline.
@@ -230,9 +232,15 @@ mod tests {
 
     #[test]
     fn addresses_are_read_with_and_without_port() {
-        assert_eq!(Address::parse("a:9093", 9092), Some(Address::new("a", 9093)));
+        assert_eq!(
+            Address::parse("a:9093", 9092),
+            Some(Address::new("a", 9093))
+        );
         assert_eq!(Address::parse("a", 9092), Some(Address::new("a", 9092)));
-        assert_eq!(Address::parse("[::1]:1", 9092), Some(Address::new("::1", 1)));
+        assert_eq!(
+            Address::parse("[::1]:1", 9092),
+            Some(Address::new("::1", 1))
+        );
         assert_eq!(Address::parse("::1", 9092), Some(Address::new("::1", 9092)));
         assert_eq!(Address::parse("a:b", 9092), None);
         assert_eq!(Address::parse("", 9092), None);

@@ -3,6 +3,7 @@
 //! The layout is that of the JDK's `JavaKeyStore`: big-endian numbers, strings with a two-byte length,
 //! and a SHA-1 over password, a fixed phrase and the store at the end.
 
+use super::der::element;
 use crate::value::Secret;
 use sha1::{Digest, Sha1};
 
@@ -36,7 +37,9 @@ pub(super) fn entries(bytes: &[u8], password: &Secret) -> Result<Vec<Entry>, Str
         found.push(match tag {
             1 => {
                 if magic == JCEKS {
-                    return Err("keys in a JCEKS store are not supported, convert it to PKCS12".into());
+                    return Err(
+                        "keys in a JCEKS store are not supported, convert it to PKCS12".into(),
+                    );
                 }
                 let sealed = input.block()?.to_vec();
                 let length = input.number()?;
@@ -107,28 +110,11 @@ fn encrypted_data(der: &[u8]) -> Option<&[u8]> {
     element(after_algorithm, 0x04).map(|(data, _)| data)
 }
 
-/// Returns the contents of the DER element at the start, and what follows it.
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&found, rest) = der.split_first()?;
-    let (&first, mut rest) = rest.split_first()?;
-    let mut length = usize::from(first);
-    if first & 0x80 != 0 {
-        let count = usize::from(first & 0x7f);
-        let digits = rest.get(..count).filter(|_| count <= 4)?;
-        length = digits.iter().fold(0, |n, d| n << 8 | usize::from(*d));
-        rest = &rest[count..];
-    }
-    (found == tag && length <= rest.len()).then(|| rest.split_at(length))
-}
-
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(count)
-            .ok_or("it is cut short")?;
+        let (taken, rest) = self.0.split_at_checked(count).ok_or("it is cut short")?;
         self.0 = rest;
         Ok(taken)
     }

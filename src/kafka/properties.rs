@@ -262,9 +262,7 @@ pub fn edit(text: &str, wishes: &Wishes, marker: Option<&str>) -> String {
         if is_continued(&out) {
             out.push_str(newline);
         }
-        let already = marker
-            .as_ref()
-            .is_some_and(|m| ends_in_block_of(&out, m));
+        let already = marker.as_ref().is_some_and(|m| ends_in_block_of(&out, m));
         if let (Some(marker), false) = (&marker, already) {
             out.push_str(marker);
             out.push_str(newline);

@@ -59,13 +59,27 @@ impl<'a> Scram<'a> {
         let (proof, signature) = match self.mechanism {
             Mechanism::ScramSha512 => {
                 let mut salted = [0; 64];
-                pbkdf2::pbkdf2_hmac::<Sha512>(self.password.reveal().as_bytes(), &salt, rounds, &mut salted);
-                proof(&salted, message.as_bytes(), hmac_sha512, |b| Sha512::digest(b).to_vec())
+                pbkdf2::pbkdf2_hmac::<Sha512>(
+                    self.password.reveal().as_bytes(),
+                    &salt,
+                    rounds,
+                    &mut salted,
+                );
+                proof(&salted, message.as_bytes(), hmac_sha512, |b| {
+                    Sha512::digest(b).to_vec()
+                })
             }
             Mechanism::ScramSha256 | Mechanism::Plain => {
                 let mut salted = [0; 32];
-                pbkdf2::pbkdf2_hmac::<Sha256>(self.password.reveal().as_bytes(), &salt, rounds, &mut salted);
-                proof(&salted, message.as_bytes(), hmac_sha256, |b| Sha256::digest(b).to_vec())
+                pbkdf2::pbkdf2_hmac::<Sha256>(
+                    self.password.reveal().as_bytes(),
+                    &salt,
+                    rounds,
+                    &mut salted,
+                );
+                proof(&salted, message.as_bytes(), hmac_sha256, |b| {
+                    Sha256::digest(b).to_vec()
+                })
             }
         };
         Ok(Final {
@@ -130,15 +144,26 @@ mod tests {
             end.message,
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
         );
-        assert_eq!(end.expected, "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
+        assert_eq!(
+            end.expected,
+            "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+        );
     }
 
     #[test]
     fn a_nonce_that_is_not_ours_is_refused() {
         let login = login(Mechanism::ScramSha512);
         let scram = Scram::new(&login, "abc".into());
-        assert!(scram.answer("r=xyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096").is_err());
-        assert!(scram.answer("r=abcd,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1").is_err());
+        assert!(
+            scram
+                .answer("r=xyz,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
+                .is_err()
+        );
+        assert!(
+            scram
+                .answer("r=abcd,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=1")
+                .is_err()
+        );
     }
 
     #[test]

@@ -98,7 +98,9 @@ pub fn security(settings: &Properties, read: &ReadFile) -> Result<Security> {
         // Java's default is GSSAPI.
         let mechanism = Mechanism::parse(word("sasl.mechanism").unwrap_or("GSSAPI"))?;
         let jaas = word("sasl.jaas.config").ok_or_else(|| {
-            Error::Settings(format!("{protocol} needs `sasl.jaas.config` with a username and a password"))
+            Error::Settings(format!(
+                "{protocol} needs `sasl.jaas.config` with a username and a password"
+            ))
         })?;
         Some(login(mechanism, jaas)?)
     } else {
@@ -113,7 +115,12 @@ pub fn security(settings: &Properties, read: &ReadFile) -> Result<Security> {
 }
 
 fn tls_config(settings: &Properties, read: &ReadFile) -> Result<Arc<ClientConfig>> {
-    let word = |key: &str| settings.get(key).map(String::as_str).filter(|v| !v.is_empty());
+    let word = |key: &str| {
+        settings
+            .get(key)
+            .map(String::as_str)
+            .filter(|v| !v.is_empty())
+    };
     let secret = |key: &str| Secret::new(word(key).unwrap_or_default());
     let open = |path: &str| {
         read(Path::new(path)).map_err(|source| Error::File {
@@ -125,7 +132,10 @@ fn tls_config(settings: &Properties, read: &ReadFile) -> Result<Arc<ClientConfig
         word("ssl.truststore.certificates"),
         word("ssl.truststore.location"),
     ) {
-        (Some(pem), _) => Some(stores::trusted_pem(pem.as_bytes(), "ssl.truststore.certificates")?),
+        (Some(pem), _) => Some(stores::trusted_pem(
+            pem.as_bytes(),
+            "ssl.truststore.certificates",
+        )?),
         (None, Some(path)) => Some(stores::trusted(
             &open(path)?,
             &secret("ssl.truststore.password"),
@@ -133,7 +143,8 @@ fn tls_config(settings: &Properties, read: &ReadFile) -> Result<Arc<ClientConfig
         )?),
         (None, None) => None,
     };
-    let identity: Option<Identity> = match (word("ssl.keystore.key"), word("ssl.keystore.location")) {
+    let identity: Option<Identity> = match (word("ssl.keystore.key"), word("ssl.keystore.location"))
+    {
         (Some(key), _) => {
             let chain = word("ssl.keystore.certificate.chain").unwrap_or_default();
             Some(stores::identity_pem(
@@ -143,8 +154,14 @@ fn tls_config(settings: &Properties, read: &ReadFile) -> Result<Arc<ClientConfig
         }
         (None, Some(path)) => {
             let password = secret("ssl.keystore.password");
-            let key_password = word("ssl.key.password").map_or_else(|| password.clone(), Secret::new);
-            Some(stores::identity(&open(path)?, &password, &key_password, path)?)
+            let key_password =
+                word("ssl.key.password").map_or_else(|| password.clone(), Secret::new);
+            Some(stores::identity(
+                &open(path)?,
+                &password,
+                &key_password,
+                path,
+            )?)
         }
         (None, None) => None,
     };
@@ -166,7 +183,11 @@ fn login(mechanism: Mechanism, jaas: &str) -> Result<Login> {
         }),
         (user, _) => Err(Error::Settings(format!(
             "`sasl.jaas.config` has no `{}`",
-            if user.is_none() { "username" } else { "password" }
+            if user.is_none() {
+                "username"
+            } else {
+                "password"
+            }
         ))),
     }
 }
@@ -251,9 +272,10 @@ mod tests {
 
     #[test]
     fn a_trust_store_that_is_not_there_is_named() {
-        let error = security_of("security.protocol=SSL\nssl.truststore.location=/etc/kafka/t.jks\n")
-            .err()
-            .unwrap();
+        let error =
+            security_of("security.protocol=SSL\nssl.truststore.location=/etc/kafka/t.jks\n")
+                .err()
+                .unwrap();
         assert!(error.to_string().contains("/etc/kafka/t.jks"));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The bytes say what they are; `ssl.truststore.type` is often wrong since Java 9 reads either kind.
 
+use super::der;
 use super::error::{Error, Result};
 use super::jks::{self, Entry};
 use crate::value::Secret;
@@ -10,13 +11,13 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A client's certificate chain, its own first, and the key to it.
-pub struct Identity {
-    pub chain: Vec<CertificateDer<'static>>,
-    pub key: PrivateKeyDer<'static>,
+pub(super) struct Identity {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
 }
 
 /// Returns the certificates that a trust store trusts. `name` is shown in errors.
-pub fn trusted(
+pub(super) fn trusted(
     bytes: &[u8],
     password: &Secret,
     name: &str,
@@ -51,7 +52,7 @@ pub fn trusted(
 }
 
 /// Returns all certificates of a PEM text.
-pub fn trusted_pem(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>> {
+pub(super) fn trusted_pem(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>>> {
     let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|error| unreadable(name, &error.to_string()))?;
@@ -62,7 +63,7 @@ pub fn trusted_pem(pem: &[u8], name: &str) -> Result<Vec<CertificateDer<'static>
 }
 
 /// Returns the first key of a key store, with its certificates.
-pub fn identity(
+pub(super) fn identity(
     bytes: &[u8],
     password: &Secret,
     key_password: &Secret,
@@ -92,14 +93,19 @@ pub fn identity(
             )
         }
     };
+    let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+    let completed = chain
+        .first()
+        .and_then(|own| rustls::server::ParsedCertificate::try_from(own).ok())
+        .and_then(|own| der::with_public_key(&key, &own.subject_public_key_info()));
     Ok(Identity {
-        chain: chain.into_iter().map(CertificateDer::from).collect(),
-        key: PrivatePkcs8KeyDer::from(key).into(),
+        chain,
+        key: PrivatePkcs8KeyDer::from(completed.unwrap_or(key)).into(),
     })
 }
 
 /// Returns the key and the certificates of a PEM text; the key must not be encrypted.
-pub fn identity_pem(pem: &[u8], name: &str) -> Result<Identity> {
+pub(super) fn identity_pem(pem: &[u8], name: &str) -> Result<Identity> {
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
         let encrypted = pem.windows(9).any(|w| w == b"ENCRYPTED");
         unreadable(

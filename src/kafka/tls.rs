@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Makes a TLS client. Without `trust` the host's own trust store counts.
 ///
 /// `check_name: false` is `ssl.endpoint.identification.algorithm=`: the chain is still checked.
-pub fn config(
+pub(super) fn config(
     trust: Option<Vec<CertificateDer<'static>>>,
     identity: Option<Identity>,
     check_name: bool,
@@ -27,7 +27,9 @@ pub fn config(
     let mut roots = RootCertStore::empty();
     let (added, _) = roots.add_parsable_certificates(trusted.iter().cloned());
     if added == 0 {
-        return Err(Error::Settings("none of the trusted certificates can be used".into()));
+        return Err(Error::Settings(
+            "none of the trusted certificates can be used".into(),
+        ));
     }
     let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -101,7 +103,9 @@ impl ServerCertVerifier for JavaLike {
                     }
                 }
                 let only_name = is_name(&fault);
-                if only_name && (!self.check_name || common_name_fits(end_entity, &fault, server_name)) {
+                if only_name
+                    && (!self.check_name || common_name_fits(end_entity, &fault, server_name))
+                {
                     return Ok(ServerCertVerified::assertion());
                 }
                 Err(rustls::Error::InvalidCertificate(fault))
@@ -136,7 +140,10 @@ impl ServerCertVerifier for JavaLike {
 /// Faults of the path to a trusted root, which a certificate that is itself trusted does not need.
 fn is_unknown(fault: &CertificateError) -> bool {
     // A self-signed certificate that is marked as an authority comes as `Other(CaUsedAsEndEntity)`.
-    matches!(fault, CertificateError::UnknownIssuer | CertificateError::Other(_))
+    matches!(
+        fault,
+        CertificateError::UnknownIssuer | CertificateError::Other(_)
+    )
 }
 
 fn is_name(fault: &CertificateError) -> bool {

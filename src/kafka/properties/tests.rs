@@ -94,7 +94,10 @@ fn a_continued_value_is_rewritten_as_one_line() {
         edit("a=1,\\\n  2\nb=3\n", &wishes(&[("a", Some("7"))]), None),
         "a=7\nb=3\n"
     );
-    assert_eq!(edit("a\nb=3\n", &wishes(&[("a", Some("7"))]), None), "a=7\nb=3\n");
+    assert_eq!(
+        edit("a\nb=3\n", &wishes(&[("a", Some("7"))]), None),
+        "a=7\nb=3\n"
+    );
 }
 
 #[test]
@@ -117,7 +120,10 @@ fn pins_come_under_their_marker_and_go_with_it() {
 
 #[test]
 fn a_text_without_a_last_line_ending_gets_one_before_new_keys() {
-    assert_eq!(edit("a=1", &wishes(&[("b", Some("2"))]), None), "a=1\nb=2\n");
+    assert_eq!(
+        edit("a=1", &wishes(&[("b", Some("2"))]), None),
+        "a=1\nb=2\n"
+    );
     assert_eq!(edit("", &wishes(&[("b", Some("2"))]), None), "b=2\n");
 }
 

@@ -3,6 +3,8 @@
 pub mod fs;
 pub mod users;
 
+pub mod process;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -151,6 +151,11 @@ pub fn coerce(specification: &[Arg], given: Mapping) -> Result<Mapping, Vec<Stri
     let (mut mapping, mut faults) = (Mapping::new(), Vec::new());
     for (key, value) in given {
         let name = value::display(&key);
+        // What krun itself hands over, such as free text, is no argument that a user could write.
+        if name.starts_with('_') {
+            mapping.insert(key, value);
+            continue;
+        }
         let Some(arg) = specification.iter().find(|arg| arg.answers_to(&name)) else {
             faults.push(format!("unknown argument `{name}`"));
             continue;

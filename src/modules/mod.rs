@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod attributes;
+pub mod command;
 pub mod control;
 pub mod diff;
 pub mod file;
@@ -9,6 +10,8 @@ pub mod mode;
 pub mod ping;
 pub mod place;
 mod registry;
+pub mod tool;
+pub mod words;
 
 pub use registry::{Action, Entry, Place, entries, find};
 

@@ -70,6 +70,8 @@ macro_rules! modules {
 }
 
 modules! {
+    Command(super::command::Command),
+    Shell(super::command::Shell),
     Ping(super::ping::Ping),
     File(super::file::File),
 }

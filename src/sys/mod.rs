@@ -1,9 +1,9 @@
 //! The only way a module touches a host: files, processes, users, network, below one root directory.
 
 pub mod fs;
-pub mod users;
-
+pub mod net;
 pub mod process;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -532,10 +532,7 @@ fn write_some(pipe: &mut impl Write, left: &mut &[u8]) -> bool {
 }
 
 fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 fn set_nonblocking(pipe: &impl AsFd) -> io::Result<()> {

@@ -107,12 +107,17 @@ fn directory_environment_and_umask_reach_the_command() {
         .directory("/srv");
     let output = sys.run(&command).unwrap();
     let here = root.path().join("srv").canonicalize().unwrap();
-    assert_eq!(output.stdout, format!("task own\n0027\n{}\n", here.display()));
+    assert_eq!(
+        output.stdout,
+        format!("task own\n0027\n{}\n", here.display())
+    );
 }
 
 #[test]
 fn a_missing_program_is_an_error_of_the_start() {
-    let error = Sys::host().run(&Command::new(["no-such-program"])).unwrap_err();
+    let error = Sys::host()
+        .run(&Command::new(["no-such-program"]))
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

@@ -16,3 +16,5 @@ pub mod modules;
 pub mod proto;
 
 pub mod event;
+
+pub mod lab;

@@ -1,0 +1,170 @@
+//! Turns a program and its arguments into its standard output, or into an error that shows the command.
+
+use std::ffi::OsStr;
+use std::io;
+use std::process::{Command, Output, Stdio};
+
+use super::Error;
+
+/// A command line whose failure is an [`Error`] naming it.
+pub(super) struct Run {
+    command: Command,
+    package: &'static str,
+}
+
+impl Run {
+    /// A run of `program`, which on Debian comes with `package`.
+    pub(super) fn new(program: impl AsRef<OsStr>, package: &'static str) -> Self {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null());
+        Self { command, package }
+    }
+
+    /// Adds one argument.
+    pub(super) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds several arguments.
+    pub(super) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// Gives the program an open stream as its standard input.
+    pub(super) fn stdin(mut self, stream: impl Into<Stdio>) -> Self {
+        self.command.stdin(stream);
+        self
+    }
+
+    /// The command line as a person would type it.
+    pub(super) fn line(&self) -> String {
+        let mut words = vec![self.command.get_program().to_string_lossy().into_owned()];
+        words.extend(
+            self.command
+                .get_args()
+                .map(|word| word.to_string_lossy().into_owned()),
+        );
+        words.join(" ")
+    }
+
+    /// Runs it and returns its standard output, without the last line break.
+    pub(super) fn output(mut self) -> Result<String, Error> {
+        let output = self
+            .command
+            .output()
+            .map_err(|error| self.cannot_start(&error))?;
+        if !output.status.success() {
+            return Err(self.failed(&output));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
+    }
+
+    /// Runs it and returns whether it ended with 0; its output is dropped.
+    pub(super) fn succeeds(mut self) -> Result<bool, Error> {
+        let output = self
+            .command
+            .output()
+            .map_err(|error| self.cannot_start(&error))?;
+        Ok(output.status.success())
+    }
+
+    /// Runs it with `before`'s standard output as its input; either one's failure is a failure.
+    pub(super) fn fed_by(mut self, mut before: Self) -> Result<String, Error> {
+        before
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        let mut child = before
+            .command
+            .spawn()
+            .map_err(|error| before.cannot_start(&error))?;
+        if let Some(stdout) = child.stdout.take() {
+            self = self.stdin(stdout);
+        }
+        let line = before.line();
+        let output = self.output();
+        let status = child.wait().map_err(|error| before.cannot_start(&error))?;
+        if output.is_ok() && !status.success() {
+            return Err(Error::Command {
+                command: line,
+                status: status.to_string(),
+                stderr: String::new(),
+            });
+        }
+        output
+    }
+
+    fn cannot_start(&self, error: &io::Error) -> Error {
+        let program = self.command.get_program().to_string_lossy().into_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound => Error::Missing {
+                program,
+                package: self.package,
+            },
+            _ => Error::Command {
+                command: self.line(),
+                status: "not started".to_owned(),
+                stderr: error.to_string(),
+            },
+        }
+    }
+
+    fn failed(&self, output: &Output) -> Error {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        Error::Command {
+            command: self.line(),
+            status: output.status.to_string(),
+            stderr: last_lines(&stderr, 12),
+        }
+    }
+}
+
+/// The last `n` lines that are not empty.
+pub(super) fn last_lines(text: &str, n: usize) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(n)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_program_names_the_package_that_has_it() {
+        let error = Run::new("no-such-program-here", "some-package")
+            .output()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`no-such-program-here` is not on this machine; on Debian it comes with the package `some-package`"
+        );
+    }
+
+    #[test]
+    fn failure_shows_the_command_and_its_last_words() {
+        let error = Run::new("sh", "dash")
+            .args(["-c", "echo oops >&2; exit 3"])
+            .output()
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("exit status: 3") && text.ends_with("oops"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn one_program_feeds_another() {
+        let fed = Run::new("cat", "coreutils").fed_by(Run::new("echo", "coreutils").arg("hello"));
+        assert_eq!(fed.unwrap(), "hello");
+        let broken = Run::new("cat", "coreutils").fed_by(Run::new("false", "coreutils"));
+        assert!(broken.is_err());
+    }
+}

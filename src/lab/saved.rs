@@ -1,0 +1,204 @@
+//! Turns what labs left on disk and in the engine's store back into labs, and removes both.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::engine::Engine;
+use super::{Error, Lab};
+
+/// One line of the list of labs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The lab's name.
+    pub name: String,
+    /// How many of its containers run.
+    pub running: usize,
+    /// How many containers it has.
+    pub containers: usize,
+    /// Whether its own files are here; if not, it was made with another root, or is half removed.
+    pub known: bool,
+}
+
+impl Display for Listed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            running,
+            containers,
+            known,
+        } = self;
+        write!(out, "{name}: {running} of {containers} hosts running")?;
+        if !known {
+            write!(out, ", not usable; remove it with `krun lab down {name}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where one lab's files are.
+pub(super) fn dir(root: &Path, name: &str) -> PathBuf {
+    root.join("labs").join(name)
+}
+
+/// Keeps a finished lab; from here on it can be found.
+pub(super) fn write(lab: &Lab) -> Result<(), Error> {
+    let path = lab.dir.join("lab.json");
+    let text = serde_json::to_string_pretty(lab).map_err(|error| Error::File {
+        verb: "write",
+        path: path.clone(),
+        source: error.into(),
+    })?;
+    fs::write(&path, text).map_err(Error::file("write", &path))
+}
+
+pub(super) fn read(root: &Path, name: &str) -> Result<Lab, Error> {
+    check_name(name)?;
+    let path = dir(root, name).join("lab.json");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::NoSuchLab {
+                name: name.to_owned(),
+            });
+        }
+        read => read.map_err(Error::file("read", &path))?,
+    };
+    serde_json::from_str(&text).map_err(|error| Error::File {
+        verb: "read",
+        path,
+        source: error.into(),
+    })
+}
+
+pub(super) fn list(root: &Path) -> Result<Vec<Listed>, Error> {
+    let engine = Engine::detect();
+    let containers = engine.containers(None)?;
+    let mut names: BTreeSet<String> = containers.iter().map(|known| known.lab.clone()).collect();
+    names.extend(engine.networks()?);
+    names.extend(kept(root)?);
+    let listed = names.into_iter().map(|name| {
+        let mine = || containers.iter().filter(|known| known.lab == name);
+        let (running, containers) = (mine().filter(|known| known.running).count(), mine().count());
+        let known = read(root, &name).is_ok();
+        Listed {
+            name,
+            running,
+            containers,
+            known,
+        }
+    });
+    Ok(listed.collect())
+}
+
+pub(super) fn down(root: &Path, name: &str) -> Result<(), Error> {
+    check_name(name)?;
+    if !list(root)?.iter().any(|listed| listed.name == name) {
+        return Err(Error::NoSuchLab {
+            name: name.to_owned(),
+        });
+    }
+    remove(&Engine::detect(), root, name)
+}
+
+pub(super) fn down_all(root: &Path) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = list(root)?.into_iter().map(|listed| listed.name).collect();
+    for name in &names {
+        remove(&Engine::detect(), root, name)?;
+    }
+    Ok(names)
+}
+
+/// Removes all that bears the lab's name; what is not there is well, too.
+pub(super) fn remove(engine: &Engine, root: &Path, name: &str) -> Result<(), Error> {
+    engine.remove(name)?;
+    let dir = dir(root, name);
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::file("remove", &dir)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The labs whose files are here.
+fn kept(root: &Path) -> Result<Vec<String>, Error> {
+    let labs = root.join("labs");
+    let entries = match fs::read_dir(&labs) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(Error::file("read", &labs))?,
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter(|name| check_name(name).is_ok()).collect())
+}
+
+/// A lab's name is a directory, a label and part of container names.
+pub(super) fn check_name(name: &str) -> Result<(), Error> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 30 || name.starts_with('-') || !name.chars().all(fits) {
+        let why = "1 to 30 small letters, digits and `-`, not beginning with `-`";
+        return Err(Error::BadName {
+            name: name.to_owned(),
+            what: "lab",
+            why,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::Host;
+
+    #[test]
+    fn lab_that_was_written_is_found_again() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host {
+            name: "a.b".to_owned(),
+            address: "10.0.0.10".to_owned(),
+            container: "krun-t.a.b".to_owned(),
+        };
+        let dir = dir(root.path(), "t");
+        fs::create_dir_all(&dir).unwrap();
+        write(&Lab {
+            name: "t".to_owned(),
+            hosts: vec![host.clone()],
+            server: None,
+            dir,
+        })
+        .unwrap();
+        let lab = read(root.path(), "t").unwrap();
+        assert_eq!(lab.host("a.b").unwrap(), &host);
+        assert_eq!(
+            lab.host("c").unwrap_err().to_string(),
+            "the lab `t` has no host named `c`"
+        );
+    }
+
+    #[test]
+    fn name_cannot_lead_out_of_the_directory() {
+        for name in ["..", "a/b", "", "-f", "A", "a b"] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        assert_eq!(
+            read(Path::new("/nowhere"), "gone").unwrap_err().to_string(),
+            "no lab is named `gone`"
+        );
+    }
+
+    #[test]
+    fn lab_without_its_files_says_how_to_remove_it() {
+        let listed = Listed {
+            name: "t".to_owned(),
+            running: 0,
+            containers: 3,
+            known: false,
+        };
+        assert_eq!(
+            listed.to_string(),
+            "t: 0 of 3 hosts running, not usable; remove it with `krun lab down t`"
+        );
+    }
+}

@@ -1,0 +1,378 @@
+//! Turns a [`LabSpec`] into running hosts: checks names, then image, network, keys, seeds, containers, and waits.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::engine::{Container, Engine, Network};
+use super::seed::{self, Shared, put};
+use super::{Authority, Error, Host, Lab, LabSpec, image, saved};
+
+/// How long a host may take from its start to its sshd's first word. Usual: a second or two.
+const BOOT: Duration = Duration::from_secs(60);
+/// How many hosts are started at a time: more only queue for the engine's locks.
+const AT_ONCE: usize = 4;
+/// The last byte of the first host's address; the server of the sites has the one before.
+const FIRST: usize = 10;
+
+pub(super) fn up(
+    root: &Path,
+    spec: &LabSpec,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Lab, Error> {
+    check(spec)?;
+    let engine = Engine::detect();
+    let labs = root.join("labs");
+    seed::private_dir(&labs)?;
+    let dir = saved::dir(root, &spec.name);
+    let taken = || Error::AlreadyUp {
+        name: spec.name.clone(),
+    };
+    if engine.containers(Some(&spec.name))?.first().is_some() {
+        return Err(taken());
+    }
+    // Making the directory is what decides between two callers with one name.
+    fs::create_dir(&dir).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => taken(),
+        _ => Error::file("make", &dir)(error),
+    })?;
+    make(&engine, root, &dir, spec, progress).inspect_err(|_| {
+        // The first failure is the one to tell; what stays behind is listed and can be removed.
+        let _ = saved::remove(&engine, root, &spec.name);
+    })
+}
+
+fn make(
+    engine: &Engine,
+    root: &Path,
+    dir: &Path,
+    spec: &LabSpec,
+    progress: &(dyn Fn(&str) + Sync),
+) -> Result<Lab, Error> {
+    let image = image::ensure(engine, root, &spec.packages, progress)?;
+    progress("making network, keys and certificates");
+    let network = engine.create_network(&spec.name)?;
+    let lab = plan(spec, &network, dir);
+    let login_key = seed::key_pair(&lab.identity(), "krun lab")? + "\n";
+    let authority = Authority::create(dir, &spec.name)?;
+    let shared = Shared {
+        spec,
+        hosts_file: hosts_file(&lab, spec),
+        login_key,
+        authority: authority.certificate(),
+    };
+
+    let mut known_hosts = String::new();
+    let everyone: Vec<&Host> = lab.hosts.iter().chain(&lab.server).collect();
+    for host in &everyone {
+        let key = seed::write(&seed_dir(dir, host), host, &shared)?;
+        known_hosts += &format!("{},{} {key}\n", host.name, host.address);
+    }
+    if let Some(server) = &lab.server {
+        let names: Vec<&str> = spec.sites.iter().map(|site| site.name.as_str()).collect();
+        seed::serve(
+            &seed_dir(dir, server),
+            &spec.sites,
+            &authority.issue(&names)?,
+        )?;
+    }
+    put(&lab.known_hosts(), &known_hosts)?;
+    put(&lab.ssh_config(), &ssh_config(&lab))?;
+
+    progress(&format!("starting {} hosts", everyone.len()));
+    each_at_once(&everyone, |host| {
+        let serves = lab.server.as_ref() == Some(*host);
+        let mut mounts = vec![(seed_dir(dir, host), "/krun-seed".to_owned())];
+        if serves {
+            mounts.extend(
+                spec.sites
+                    .iter()
+                    .map(|site| (site.root.clone(), seed::site_root(&site.name))),
+            );
+        }
+        engine.start(&Container {
+            lab: &spec.name,
+            name: &host.container,
+            hostname: &host.name,
+            network: &network.name,
+            address: &host.address,
+            image: &image,
+            mounts,
+        })?;
+        await_answer(engine, host, if serves { 443 } else { 22 })
+    })?;
+    saved::write(&lab)?;
+    Ok(lab)
+}
+
+/// Gives every host its address and its container's name.
+fn plan(spec: &LabSpec, network: &Network, dir: &Path) -> Lab {
+    let host = |name: &str, place: usize| Host {
+        name: name.to_owned(),
+        address: format!("{}.{place}", network.prefix),
+        container: format!("krun-{}.{name}", spec.name),
+    };
+    let hosts = spec
+        .hosts
+        .iter()
+        .enumerate()
+        .map(|(n, name)| host(name, FIRST + n))
+        .collect();
+    let server = (!spec.sites.is_empty()).then(|| host("lab-sites", FIRST - 1));
+    Lab {
+        name: spec.name.clone(),
+        hosts,
+        server,
+        dir: dir.to_owned(),
+    }
+}
+
+fn seed_dir(dir: &Path, host: &Host) -> std::path::PathBuf {
+    dir.join("seeds").join(&host.name)
+}
+
+/// Everyone's /etc/hosts: each host under its full and, where that is unambiguous, its short name.
+fn hosts_file(lab: &Lab, spec: &LabSpec) -> String {
+    let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
+    let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    for host in &lab.hosts {
+        let mine = short(&host.name);
+        let shared = lab
+            .hosts
+            .iter()
+            .filter(|other| short(&other.name) == mine)
+            .count()
+            > 1;
+        let more = if shared || mine == host.name {
+            String::new()
+        } else {
+            format!(" {mine}")
+        };
+        text += &format!("{} {}{more}\n", host.address, host.name);
+    }
+    for (server, site) in lab
+        .server
+        .iter()
+        .flat_map(|server| spec.sites.iter().map(move |site| (server, site)))
+    {
+        text += &format!("{} {}\n", server.address, site.name);
+    }
+    for (name, address) in &spec.extra_hosts {
+        text += &format!("{address} {name}\n");
+    }
+    text
+}
+
+fn ssh_config(lab: &Lab) -> String {
+    let mut text = format!(
+        "# Reaches the hosts of the lab `{}`, and nothing else.\n",
+        lab.name
+    );
+    for host in &lab.hosts {
+        text += &format!(
+            "Host {}\n    HostName {}\n    User krun\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
+             UserKnownHostsFile {}\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n",
+            host.name,
+            host.address,
+            lab.identity().display(),
+            lab.known_hosts().display(),
+        );
+    }
+    text
+}
+
+/// Does `work` for every host, a few at a time; the first failure is returned once none is in hand.
+fn each_at_once(
+    hosts: &[&Host],
+    work: impl Fn(&&Host) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    let lane = || -> Result<(), Error> {
+        while let Some(host) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(host).inspect_err(|_| next.store(hosts.len(), Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let lanes: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(lane)).collect();
+        let ends = lanes
+            .into_iter()
+            .map(|lane| lane.join().expect("a lane returns its errors"));
+        ends.fold(Ok(()), Result::and)
+    })
+}
+
+/// Waits until something answers: sshd with its greeting, anything else by accepting.
+fn await_answer(engine: &Engine, host: &Host, port: u16) -> Result<(), Error> {
+    let begun = Instant::now();
+    let address: IpAddr = host
+        .address
+        .parse()
+        .expect("the address is one that `plan` wrote");
+    while begun.elapsed() < BOOT {
+        if answers(SocketAddr::new(address, port)).unwrap_or(false) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let (host, log) = (host.name.clone(), engine.log(&host.container));
+    Err(Error::NoAnswer {
+        host,
+        port,
+        seconds: BOOT.as_secs(),
+        log,
+    })
+}
+
+fn answers(address: SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    if address.port() != 22 {
+        return Ok(true);
+    }
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let mut greeting = [0; 4];
+    stream.read_exact(&mut greeting)?;
+    Ok(&greeting == b"SSH-")
+}
+
+/// Finds faults in names before anything is made.
+fn check(spec: &LabSpec) -> Result<(), Error> {
+    saved::check_name(&spec.name)?;
+    let mut seen = BTreeSet::from(["lab-sites"]);
+    for name in &spec.hosts {
+        let bad = |why| {
+            Err(Error::BadName {
+                name: name.clone(),
+                what: "host",
+                why,
+            })
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if name.is_empty() || name.len() > 63 {
+            return bad("a name has 1 to 63 characters");
+        }
+        if !name.chars().all(fits) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return bad(
+                "a name has letters, digits, `-`, `.` and `_`, and begins with a letter or digit",
+            );
+        }
+        if name.parse::<IpAddr>().is_ok() || name == "localhost" {
+            return bad("a host of a lab has a name of its own");
+        }
+        if !seen.insert(name) {
+            return bad("another host has it");
+        }
+    }
+    if spec.hosts.is_empty() || spec.hosts.len() > 200 {
+        let why = "it needs 1 to 200 hosts";
+        return Err(Error::BadName {
+            name: spec.name.clone(),
+            what: "lab",
+            why,
+        });
+    }
+    for name in &spec.users {
+        let fits =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.starts_with('-') || !name.chars().all(fits) {
+            let why = "a login has small letters, digits, `-`, `_` and `.`";
+            return Err(Error::BadName {
+                name: name.clone(),
+                what: "user",
+                why,
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(hosts: &[&str]) -> LabSpec {
+        let hosts = hosts.iter().map(|&name| name.to_owned()).collect();
+        LabSpec {
+            name: "t".to_owned(),
+            hosts,
+            ..LabSpec::default()
+        }
+    }
+
+    fn planned(spec: &LabSpec) -> Lab {
+        let network = Network {
+            name: "krun-t".to_owned(),
+            prefix: "10.89.0".to_owned(),
+        };
+        plan(spec, &network, Path::new("/labs/t"))
+    }
+
+    #[test]
+    fn host_is_known_by_full_and_short_name_unless_two_share_the_short_one() {
+        let mut spec = spec(&["k1.foo", "k2.foo", "k2.bar", "plain"]);
+        spec.sites.push(super::super::Site {
+            name: "archive.apache.org".to_owned(),
+            root: "/x".into(),
+        });
+        insta::assert_snapshot!(hosts_file(&planned(&spec), &spec), @r"
+        127.0.0.1 localhost
+        ::1 localhost ip6-localhost ip6-loopback
+        10.89.0.10 k1.foo k1
+        10.89.0.11 k2.foo
+        10.89.0.12 k2.bar
+        10.89.0.13 plain
+        10.89.0.9 archive.apache.org
+        ");
+    }
+
+    #[test]
+    fn ssh_config_names_address_key_and_known_hosts() {
+        insta::assert_snapshot!(ssh_config(&planned(&spec(&["k1.foo"]))), @r"
+        # Reaches the hosts of the lab `t`, and nothing else.
+        Host k1.foo
+            HostName 10.89.0.10
+            User krun
+            IdentityFile /labs/t/id_ed25519
+            IdentitiesOnly yes
+            UserKnownHostsFile /labs/t/known_hosts
+            GlobalKnownHostsFile /dev/null
+            StrictHostKeyChecking yes
+        ");
+    }
+
+    #[test]
+    fn bad_names_are_found_before_anything_is_made() {
+        for hosts in [
+            &["a", "a"][..],
+            &["a b"],
+            &["10.0.0.1"],
+            &["-x"],
+            &["localhost"],
+            &[],
+        ] {
+            assert!(check(&spec(hosts)).is_err(), "{hosts:?}");
+        }
+        check(&spec(&["peter-zk01.foo.bar", "broker_1"])).unwrap();
+    }
+
+    #[test]
+    fn first_failure_keeps_later_hosts_from_being_begun() {
+        let spec = spec(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+        let lab = planned(&spec);
+        let hosts: Vec<&Host> = lab.hosts.iter().collect();
+        let begun = AtomicUsize::new(0);
+        let end = each_at_once(&hosts, |host| {
+            begun.fetch_add(1, Ordering::Relaxed);
+            Err(Error::NoSuchLab {
+                name: host.name.clone(),
+            })
+        });
+        assert!(end.is_err());
+        assert!(begun.load(Ordering::Relaxed) <= AT_ONCE);
+    }
+}

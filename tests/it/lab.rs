@@ -1,0 +1,148 @@
+//! A lab comes up, its hosts are what they should be, and nothing is left of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use krun::lab::{Error, Lab, LabSpec, Site};
+
+/// Where labs and their image are kept; the same place as the command line's.
+const ROOT: &str = "/var/cache/krun";
+
+/// Whether tests that make hosts shall run.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is switched on from outside"
+)]
+fn enabled() -> bool {
+    std::env::var("KRUN_LAB").is_ok()
+}
+
+/// A lab that is removed even when its test fails.
+struct Up(Lab);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        Lab::down(Path::new(ROOT), &self.0.name).unwrap();
+    }
+}
+
+fn on(lab: &Lab, host: &str, line: &str) -> String {
+    let output = lab.ssh(host).unwrap().arg(line).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{host}: {line}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text.trim().to_owned()
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn hosts_answer_to_their_names_trust_the_lab_and_reach_nothing_else() {
+    if !enabled() {
+        return;
+    }
+    let root = Path::new(ROOT);
+    let files = tempfile::tempdir().unwrap();
+    std::fs::write(files.path().join("hello.txt"), "hello").unwrap();
+    let hosts = ["peter-zk01.foo.bar", "peter-kafka01.foo.bar"];
+    let spec = LabSpec {
+        name: "it-lab".to_owned(),
+        hosts: hosts.iter().map(|&name| name.to_owned()).collect(),
+        users: vec!["ec2-user".to_owned()],
+        sites: vec![Site {
+            name: "archive.apache.org".to_owned(),
+            root: PathBuf::from(files.path()),
+        }],
+        ..LabSpec::default()
+    };
+    // The image may have to be made first; that is not what is timed.
+    let begun = Instant::now();
+    let lab = Up(Lab::up(root, &spec, &|step| {
+        println!("{:?} {step}", begun.elapsed())
+    })
+    .unwrap());
+    let lab = &lab.0;
+    println!("up after {:?}", begun.elapsed());
+
+    for host in hosts {
+        assert_eq!(on(lab, host, "hostname"), host);
+        assert_eq!(on(lab, host, "sudo -n id -u"), "0");
+        assert_eq!(on(lab, host, "cat /proc/1/comm"), "systemd");
+        assert_eq!(
+            on(lab, host, "curl -fsS https://archive.apache.org/hello.txt"),
+            "hello"
+        );
+        assert!(on(lab, host, "java -version 2>&1").contains("11.0.13"));
+        assert_eq!(on(lab, host, "command -v python3 || echo none"), "none");
+        assert_eq!(on(lab, host, "ip route show default"), "");
+        // A module renames over it, which a mount would refuse.
+        on(
+            lab,
+            host,
+            "sudo cp /etc/hosts /etc/hosts.new && sudo mv /etc/hosts.new /etc/hosts",
+        );
+    }
+    let other = on(
+        lab,
+        hosts[0],
+        &format!("getent hosts {} && getent hosts peter-kafka01", hosts[1]),
+    );
+    assert!(
+        other.contains(&lab.host(hosts[1]).unwrap().address),
+        "{other}"
+    );
+    let login = Command::new("ssh")
+        .arg("-F")
+        .arg(lab.ssh_config())
+        .args(["-l", "ec2-user", hosts[0], "sudo -n whoami"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&login.stdout).trim(), "root");
+
+    assert!(matches!(
+        Lab::up(root, &spec, &|_| ()),
+        Err(Error::AlreadyUp { .. })
+    ));
+    assert_eq!(Lab::find(root, "it-lab").unwrap().hosts, lab.hosts);
+    assert!(
+        Lab::list(root)
+            .unwrap()
+            .iter()
+            .any(|listed| listed.name == "it-lab" && listed.running == 3)
+    );
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn lab_that_cannot_come_up_leaves_nothing() {
+    if !enabled() {
+        return;
+    }
+    let root = Path::new(ROOT);
+    let spec = LabSpec {
+        name: "it-broken".to_owned(),
+        hosts: vec!["a.foo".to_owned()],
+        sites: vec![Site {
+            name: "gone.example".to_owned(),
+            root: PathBuf::from("/no/such/directory"),
+        }],
+        ..LabSpec::default()
+    };
+    let begun = Instant::now();
+    let error = Lab::up(root, &spec, &|_| ()).unwrap_err();
+    assert!(error.to_string().contains("/no/such/directory"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(120));
+    assert!(
+        Lab::list(root)
+            .unwrap()
+            .iter()
+            .all(|listed| listed.name != "it-broken")
+    );
+    assert!(matches!(
+        Lab::down(root, "it-broken"),
+        Err(Error::NoSuchLab { .. })
+    ));
+}

@@ -1,5 +1,24 @@
 //! A playbook as it was written: plays, blocks, tasks, handlers, each with its place and with what it inherits already folded in.
 
+mod freeform;
+mod include;
+mod judge;
+pub mod keywords;
+mod load;
+mod module;
+mod notify;
+mod play;
+mod role;
+mod scope;
+mod search;
+mod task;
+
+pub use freeform::RAW;
+pub use keywords::is_template;
+pub use load::{Decrypt, LoadOptions, Render, load, load_role, load_tasks};
+pub use role::{LoadedRole, RoleUse};
+pub use search::search_paths;
+
 use crate::diag::Span;
 use crate::value::Value;
 use crate::yaml::{Map, Node, Vars};
@@ -56,6 +75,8 @@ pub struct Role {
     pub vars: Vars,
     /// Names of the roles that pulled this one in, outermost first.
     pub parents: Vec<String>,
+    /// Their directories, in the same order.
+    pub parent_paths: Vec<PathBuf>,
 }
 
 /// A line of a task list.
@@ -123,6 +144,23 @@ pub struct Task {
     pub dir: PathBuf,
     pub playbook_dir: PathBuf,
     /// Handlers only: `true`.
+    pub is_handler: bool,
+    /// For a dynamic include: what stands around it, for the tasks that it brings.
+    pub inherited: Option<Arc<Scope>>,
+}
+
+/// What a place in a playbook hands down to the tasks in it.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    pub keywords: Keywords,
+    pub when: Vec<Node>,
+    pub tags: Vec<String>,
+    pub notify: Vec<Node>,
+    pub block_vars: Vec<Arc<Vars>>,
+    pub params: Vec<Arc<Vars>>,
+    pub role: Option<Arc<Role>>,
+    pub dir: PathBuf,
+    pub playbook_dir: PathBuf,
     pub is_handler: bool,
 }
 

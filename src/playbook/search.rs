@@ -1,0 +1,137 @@
+//! Turns the name of a file into the paths where Ansible would look for it, in that order.
+
+use super::{Role, Scope, Task};
+use std::path::{Path, PathBuf};
+
+/// Where a task looks for a file named `name`. `kind` is `files`, `templates`, `vars`, `tasks` or `handlers`.
+pub fn search_paths(task: &Task, kind: &str, name: &str) -> Vec<PathBuf> {
+    paths(
+        task.role.as_deref(),
+        &task.dir,
+        &task.playbook_dir,
+        kind,
+        name,
+    )
+}
+
+pub(crate) fn in_scope(scope: &Scope, kind: &str, name: &str) -> Vec<PathBuf> {
+    paths(
+        scope.role.as_deref(),
+        &scope.dir,
+        &scope.playbook_dir,
+        kind,
+        name,
+    )
+}
+
+/// A list of tasks is first looked for beside the file that names it, anything else in the role.
+fn paths(
+    role: Option<&Role>,
+    dir: &Path,
+    playbook_dir: &Path,
+    kind: &str,
+    name: &str,
+) -> Vec<PathBuf> {
+    let name = Path::new(name);
+    if name.is_absolute() {
+        return vec![name.to_owned()];
+    }
+    let mut found = Vec::new();
+    let mut add = |base: &Path, sub: &str| {
+        let path = clean(&base.join(sub).join(name));
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    };
+    let is_tasks = matches!(kind, "tasks" | "handlers");
+    if is_tasks {
+        add(dir, "");
+    }
+    if let Some(role) = role {
+        add(&role.path, kind);
+        if kind == "handlers" {
+            add(&role.path, "tasks");
+        }
+        add(&role.path, "");
+        for parent in role.parent_paths.iter().rev() {
+            add(parent, kind);
+            add(parent, "");
+        }
+    }
+    add(dir, kind);
+    add(dir, "");
+    add(playbook_dir, kind);
+    add(playbook_dir, "");
+    found
+}
+
+/// Where a role named `name` may lie.
+pub(crate) fn role_paths(name: &str, scope: &Scope, roles_path: &[PathBuf]) -> Vec<PathBuf> {
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return vec![path.to_owned()];
+    }
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut add = |base: &Path, name: &str| {
+        let path = clean(&base.join(name));
+        if !found.contains(&path) {
+            found.push(path);
+        }
+    };
+    add(&scope.playbook_dir.join("roles"), name);
+    for base in roles_path {
+        add(base, name);
+    }
+    if let Some(parent) = scope.role.as_ref().and_then(|role| role.path.parent()) {
+        add(parent, name);
+    }
+    add(&scope.playbook_dir, name);
+    // `namespace.collection.role` in a checkout of that collection.
+    let parts: Vec<&str> = name.split('.').collect();
+    if let [namespace, collection, role] = parts[..] {
+        for base in roles_path {
+            let root = base
+                .join("ansible_collections")
+                .join(namespace)
+                .join(collection);
+            add(&root.join("roles"), role);
+        }
+        let absolute = scope.playbook_dir.canonicalize();
+        for root in absolute.iter().flat_map(|dir| dir.ancestors()) {
+            if root.join("galaxy.yml").is_file() {
+                add(&root.join("roles"), role);
+            }
+        }
+    }
+    found
+}
+
+/// Returns the path without `.` in it: as a user would type it.
+pub(crate) fn clean(path: &Path) -> PathBuf {
+    let cleaned: PathBuf = path
+        .components()
+        .filter(|part| !matches!(part, std::path::Component::CurDir))
+        .collect();
+    if cleaned.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        cleaned
+    }
+}
+
+/// Returns the directory of a file; of a bare name it is `.`.
+pub(crate) fn dir_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// `looked for a, b, c`: the help of a fault about a missing file.
+pub(crate) fn looked_for(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    format!("looked for {}", paths.join(", "))
+}

@@ -227,6 +227,16 @@ impl File {
         })
     }
 
+    fn accessed(&self, default: &str) -> Result<Option<Time>, Error> {
+        let format = self.access_time_format.as_deref();
+        times::read(self.access_time.as_deref(), format, default)
+    }
+
+    fn modified(&self, default: &str) -> Result<Option<Time>, Error> {
+        let format = self.modification_time_format.as_deref();
+        times::read(self.modification_time.as_deref(), format, default)
+    }
+
     /// Moves on to what a link leads to, where the task follows links.
     fn follow(
         &self,
@@ -283,12 +293,8 @@ impl File {
         finding.made(path, "file", false);
         finding.steps.push(Step::MakeFile(path.clone()));
         // `preserve` has nothing to keep: the file is as new as it is.
-        let accessed = times::read(&self.access_time, &self.access_time_format, "preserve")?;
-        let modified = times::read(
-            &self.modification_time,
-            &self.modification_time_format,
-            "preserve",
-        )?;
+        let accessed = self.accessed("preserve")?;
+        let modified = self.modified("preserve")?;
         if accessed.is_some() || modified.is_some() {
             let step = Step::Times(path.clone(), accessed, modified);
             finding.steps.push(step);
@@ -303,12 +309,8 @@ impl File {
         now: &Stat,
         default: &str,
     ) -> Result<(), Error> {
-        let accessed = times::read(&self.access_time, &self.access_time_format, default)?;
-        let modified = times::read(
-            &self.modification_time,
-            &self.modification_time_format,
-            default,
-        )?;
+        let accessed = self.accessed(default)?;
+        let modified = self.modified(default)?;
         let accessed = accessed.filter(|time| *time != now.atime);
         let modified = modified.filter(|time| *time != now.mtime);
         if accessed.is_none() && modified.is_none() {

@@ -4,13 +4,19 @@ pub mod args;
 pub mod attributes;
 pub mod command;
 pub mod control;
+pub mod copy;
 pub mod diff;
+pub mod digest;
 pub mod file;
 pub mod mode;
 pub mod ping;
 pub mod place;
 mod registry;
+pub mod stat;
+pub mod template;
 pub mod tool;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod words;
 
 pub use registry::{Action, Entry, Place, entries, find};

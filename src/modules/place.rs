@@ -7,9 +7,11 @@ use super::diff::{Content, Diff, MAX_DIFF_BYTES};
 use super::{Error, Found, Outcome};
 use crate::sys::Sys;
 use crate::sys::fs::{Attributes, Kind, Stat};
+use crate::sys::process::Command;
 use md5::Digest;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One file as it is to be.
 pub struct Wished<'a> {
@@ -187,8 +189,36 @@ pub fn backup(sys: &Sys, path: &Path) -> Result<PathBuf, Error> {
     Ok(copy)
 }
 
-fn validate(_sys: &Sys, _command: &str, _content: &[u8]) -> Result<(), Error> {
-    Err(Error::new("`validate` is not there yet"))
+/// Runs the command on the new content in a private file. Its failure is an error.
+fn validate(sys: &Sys, command: &str, content: &[u8]) -> Result<(), Error> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    if !command.contains("%s") {
+        let text = format!("`validate` must contain `%s`, the path of the new file: `{command}`");
+        return Err(Error::new(text));
+    }
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("krun-validate-{}-{count}", std::process::id());
+    let path = sys.temporary_directory()?.join(name);
+    let private = Attributes {
+        mode: Some(0o600),
+        ..Attributes::default()
+    };
+    sys.write_atomic(&path, content, private)?;
+    let real = sys.real(&path).display().to_string();
+    let words = shlex::split(command).unwrap_or_default();
+    let output = sys.run(&Command::new(
+        words.iter().map(|word| word.replace("%s", &real)),
+    ));
+    let removed = sys.remove(&path);
+    let output = output.map_err(|error| Error::new("failed to validate").because(error))?;
+    if !output.success() {
+        return Err(Error::new("failed to validate")
+            .because(format!("`{command}` says: {}", output.reason()))
+            .with("exit_status", output.rc)
+            .with("stdout", output.stdout)
+            .with("stderr", output.stderr));
+    }
+    Ok(removed?)
 }
 
 /// Returns the SHA-1 of some content in hexadecimal, as Ansible registers it.

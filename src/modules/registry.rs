@@ -74,6 +74,9 @@ modules! {
     Shell(super::command::Shell),
     Ping(super::ping::Ping),
     File(super::file::File),
+    Copy(super::copy::Copy),
+    Template(super::template::Template),
+    Stat(super::stat::Stat),
 }
 
 /// All modules, the agent's first.

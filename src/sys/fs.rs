@@ -260,6 +260,15 @@ impl Sys {
         Ok(n_bytes)
     }
 
+    /// Returns a directory for private files that are soon removed: `/tmp`, made below a test's root.
+    pub fn temporary_directory(&self) -> io::Result<PathBuf> {
+        let path = PathBuf::from("/tmp");
+        if !self.is_host() && !self.exists(&path)? {
+            self.create_dir(&path, None)?;
+        }
+        Ok(path)
+    }
+
     /// Returns `true` if this process may read, write or execute what `path` leads to.
     pub fn may(&self, path: &Path, access: AccessFlags) -> io::Result<bool> {
         Ok(

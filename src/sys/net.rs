@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_named() {
-        let error = Sys::host().addresses_of("no-such-host.invalid").unwrap_err();
+        let error = Sys::host()
+            .addresses_of("no-such-host.invalid")
+            .unwrap_err();
         let said = "no address is known for `no-such-host.invalid`";
         assert_eq!(error.to_string(), said);
     }

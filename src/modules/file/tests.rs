@@ -1,74 +1,8 @@
-use super::*;
-use crate::modules::{Action, Permission, Ran};
-use crate::sys::fs::Attributes;
-use crate::value::Mapping;
-
-struct Host {
-    _directory: tempfile::TempDir,
-    sys: Sys,
-}
+use crate::modules::trial::{Host, shown};
+use std::path::Path;
 
 fn host() -> Host {
-    let directory = tempfile::tempdir().unwrap();
-    let sys = Sys::at(directory.path());
-    sys.create_dir(Path::new("/full"), Some(0o755)).unwrap();
-    for (path, text) in [("/a", "a\n"), ("/b", "b\n"), ("/full/c", "c\n")] {
-        let attributes = Attributes {
-            mode: Some(0o644),
-            ..Attributes::default()
-        };
-        sys.write_atomic(Path::new(path), text.as_bytes(), attributes)
-            .unwrap();
-    }
-    Host {
-        _directory: directory,
-        sys,
-    }
-}
-
-impl Host {
-    fn run(&self, args: &str) -> Result<Outcome, Error> {
-        let mapping: Mapping = serde_yaml::from_str(args).unwrap();
-        let action = Action::new("file", mapping).unwrap();
-        match action.run(&self.sys, &mut |_| Permission::Apply)? {
-            Ran::Done(outcome) => Ok(outcome),
-            Ran::Cancelled => unreachable!(),
-        }
-    }
-
-    /// Applies, then checks that a second time there is nothing to do.
-    fn converges(&self, args: &str) -> Outcome {
-        let first = self.run(args).unwrap();
-        let second = self.run(args).unwrap();
-        assert!(!second.changed, "{args}: {:?}", second.diffs);
-        assert!(second.diffs.is_empty(), "{args}: {:?}", second.diffs);
-        first
-    }
-
-    fn fails(&self, args: &str) -> String {
-        self.run(args).unwrap_err().message
-    }
-
-    fn lstat(&self, path: &str) -> Stat {
-        self.sys.lstat(Path::new(path)).unwrap().unwrap()
-    }
-}
-
-/// `path: attribute before -> after`, one a line.
-fn shown(outcome: &Outcome) -> String {
-    let side = |value: &Option<Value>| {
-        value
-            .as_ref()
-            .map(crate::value::display)
-            .unwrap_or_default()
-    };
-    let lines = outcome.diffs.iter().flat_map(|diff| {
-        diff.attributes.iter().map(move |attribute| {
-            let (before, after) = (side(&attribute.before), side(&attribute.after));
-            format!("{}: {} {before} -> {after}", diff.subject, attribute.name)
-        })
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    Host::with("file", &[("/a", "a\n"), ("/b", "b\n"), ("/full/c", "c\n")])
 }
 
 #[test]

@@ -7,12 +7,12 @@ use crate::sys::fs::Time;
 ///
 /// A text of another form than `format` (default `%Y%m%d%H%M.%S`, local time) is an error.
 pub(super) fn read(
-    text: &Option<String>,
-    format: &Option<String>,
+    text: Option<&str>,
+    format: Option<&str>,
     default: &str,
 ) -> Result<Option<Time>, Error> {
-    let format = format.as_deref().unwrap_or("%Y%m%d%H%M.%S");
-    match text.as_deref().unwrap_or(default) {
+    let format = format.unwrap_or("%Y%m%d%H%M.%S");
+    match text.unwrap_or(default) {
         "preserve" => Ok(None),
         "now" => Ok(Some(Time::now())),
         text => jiff::civil::DateTime::strptime(format, text)
@@ -35,13 +35,13 @@ mod tests {
 
     #[test]
     fn a_time_is_read_by_its_format() {
-        let text = Some("20200913".to_owned());
-        let format = Some("%Y%m%d".to_owned());
+        let text = Some("20200913");
+        let format = Some("%Y%m%d");
         // A bare date has no hour: the default form wants one.
-        assert!(read(&text, &None, "now").is_err());
-        let full = Some("202009131226.40".to_owned());
-        assert!(read(&full, &None, "now").unwrap().is_some());
-        assert!(read(&text, &format, "now").is_ok());
-        assert_eq!(read(&None, &None, "preserve").unwrap(), None);
+        assert!(read(text, None, "now").is_err());
+        let full = Some("202009131226.40");
+        assert!(read(full, None, "now").unwrap().is_some());
+        assert!(read(text, format, "now").is_ok());
+        assert_eq!(read(None, None, "preserve").unwrap(), None);
     }
 }

@@ -1,0 +1,288 @@
+//! `copy`: turns a file, a directory or a text into the same on the host.
+
+mod directories;
+mod json;
+pub(super) mod one;
+mod sources;
+mod tree;
+
+pub use sources::Sources;
+
+use super::args::{Arg, ArgKind};
+use super::attributes::{Wish, with_common};
+use super::mode::Mode;
+use super::place::sha1;
+use super::{Error, Found, Module, Nature, Outcome};
+use crate::sys::Sys;
+use crate::value::{self, Value};
+use directories::Directories;
+use one::One;
+use serde::{Deserialize, Serialize};
+use sources::What;
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::Arc;
+
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the module's arguments"
+)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Copy {
+    dest: String,
+    #[serde(default)]
+    src: Option<String>,
+    #[serde(default)]
+    content: Option<Value>,
+    #[serde(default)]
+    backup: bool,
+    #[serde(default = "yes")]
+    force: bool,
+    #[serde(default)]
+    remote_src: bool,
+    #[serde(default)]
+    validate: Option<String>,
+    #[serde(default)]
+    directory_mode: Option<String>,
+    #[serde(default)]
+    follow: bool,
+    #[serde(default = "yes")]
+    local_follow: bool,
+    #[serde(default)]
+    checksum: Option<String>,
+    #[serde(default)]
+    mode: Option<String>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    group: Option<String>,
+    /// Not an argument: what the controller read of `src`.
+    #[serde(default)]
+    sources: Option<Arc<Sources>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is to be done for one file, or for a tree.
+#[derive(Debug)]
+pub enum Change {
+    One(one::Change),
+    Tree(tree::Change),
+}
+
+impl Copy {
+    /// Returns the path on the controller that has to be sent along with [`Copy::with_sources`], if one has to.
+    pub fn needs_source(&self) -> Option<&str> {
+        self.src.as_deref().filter(|_| !self.remote_src)
+    }
+
+    /// Returns `true` if links in a directory that is sent are followed.
+    pub fn local_follow(&self) -> bool {
+        self.local_follow
+    }
+
+    /// Adds what the controller read of `src`.
+    pub fn set_sources(&mut self, sources: Arc<Sources>) {
+        self.sources = Some(sources);
+    }
+
+    fn wishes(&self, sys: &Sys) -> Result<tree::Asked<'_>, Error> {
+        let (owner, group) = (self.owner.as_deref(), self.group.as_deref());
+        let preserve = self.mode.as_deref() == Some("preserve");
+        let mode = self.mode.as_deref().filter(|_| !preserve);
+        Ok(tree::Asked {
+            files: Wish::new(sys, mode, owner, group)?,
+            directories: Wish::new(sys, self.directory_mode.as_deref(), owner, group)?,
+            preserve,
+            copy: self,
+        })
+    }
+
+    fn one(
+        &self,
+        sys: &Sys,
+        name: Option<&str>,
+        content: &[u8],
+        mode: Option<u32>,
+        source: Option<&str>,
+    ) -> Result<Found<Change>, Error> {
+        if let Some(wanted) = &self.checksum {
+            let is = sha1(content);
+            if *wanted != is {
+                return Err(Error::new(format!(
+                    "the checksum is `{is}`, not `{wanted}` as expected"
+                ))
+                .with("checksum", is)
+                .with("expected_checksum", wanted.as_str()));
+            }
+        }
+        let mut wishes = self.wishes(sys)?;
+        if let (true, Some(mode)) = (wishes.preserve, mode) {
+            wishes.files.mode = Some(Mode::Octal(mode));
+        }
+        let one = One {
+            dest: &self.dest,
+            name,
+            content,
+            source,
+            wish: &wishes.files,
+            directories: &wishes.directories,
+            backup: self.backup,
+            force: self.force,
+            follow: self.follow,
+            validate: self.validate.as_deref(),
+        };
+        let found = one.check(sys)?;
+        Ok(Found {
+            change: found.change.map(Change::One),
+            outcome: found.outcome,
+        })
+    }
+
+    /// Returns the bytes of a single file: the content given, sent, or of a file of the host.
+    fn bytes(&self, sys: &Sys) -> Result<Cow<'_, [u8]>, Error> {
+        if let Some(content) = &self.content {
+            let text = match value::untagged(content) {
+                structured @ (Value::Mapping(_) | Value::Sequence(_)) => json::dump(&structured)
+                    .map_err(|error| Error::new("`content` cannot be JSON").because(error))?,
+                plain => value::display(&plain),
+            };
+            return Ok(Cow::Owned(text.into_bytes()));
+        }
+        if let (true, Some(src)) = (self.remote_src, &self.src) {
+            return Ok(Cow::Owned(sys.read(Path::new(src))?));
+        }
+        match self.sources.as_deref().map(|sources| &sources.entries[..]) {
+            Some([entry]) if let What::File { content, .. } = &entry.what => {
+                Ok(Cow::Borrowed(content))
+            }
+            _ => Err(Error::new("`copy` needs `src` or `content`")),
+        }
+    }
+}
+
+impl Module for Copy {
+    const NAME: &'static str = "copy";
+    const NATURE: Nature = Nature::State;
+    const HOST_ONLY: bool = true;
+    const ARGS: &'static [Arg] = &with_common::<_, 21>([
+        Arg::new(
+            "dest",
+            ArgKind::Path,
+            "where to, on the host; with a trailing slash, a directory",
+        )
+        .required(),
+        Arg::new(
+            "src",
+            ArgKind::Path,
+            "a file or directory of the controller (looked for in files/); with a trailing slash, what is in it",
+        ),
+        Arg::new(
+            "content",
+            ArgKind::Any,
+            "the text itself; a mapping or list is written as JSON",
+        ),
+        Arg::new(
+            "backup",
+            ArgKind::Bool,
+            "keep a copy of the file that is replaced (default no)",
+        ),
+        Arg::new(
+            "force",
+            ArgKind::Bool,
+            "replace a file that differs (default yes)",
+        ),
+        Arg::new(
+            "remote_src",
+            ArgKind::Bool,
+            "`src` lies on the host (default no)",
+        ),
+        Arg::new(
+            "validate",
+            ArgKind::Str,
+            "a command that must succeed first; `%s` is the new file",
+        ),
+        Arg::new(
+            "directory_mode",
+            ArgKind::Mode,
+            "permissions of directories that are made (default by the umask)",
+        ),
+        Arg::new(
+            "follow",
+            ArgKind::Bool,
+            "write where a link at `dest` leads, instead of replacing it (default no)",
+        ),
+        Arg::new(
+            "local_follow",
+            ArgKind::Bool,
+            "send what links in `src` lead to (default yes)",
+        ),
+        Arg::new("checksum", ArgKind::Str, "SHA-1 that the content must have"),
+        Arg::new(
+            "decrypt",
+            ArgKind::Bool,
+            "decrypt a vault file first (default yes)",
+        ),
+    ]);
+    const DOC: &'static str = "Copies a file, a directory or a text to the host, and shows its diff.\n\n    - copy:\n        src: kafka-server.service\n        dest: /etc/systemd/system/\n        mode: '0644'\n\n    - copy: content=\"{{ myid }}\\n\" dest=/data/zk/myid owner=kafka\n";
+    type Change = Change;
+
+    fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
+        if self.src.is_some() && self.content.is_some() {
+            return Err(Error::new("`src` and `content` exclude each other"));
+        }
+        let from_host = self.src.as_deref().filter(|_| self.remote_src);
+        let remote;
+        let sources = if let Some(src) = from_host {
+            let stat = sys
+                .stat(Path::new(src))?
+                .ok_or_else(|| Error::new(format!("`{src}` does not exist on the host")))?;
+            if !stat.is_dir() {
+                let name = Path::new(src)
+                    .file_name()
+                    .map(|name| name.to_string_lossy());
+                return self.one(
+                    sys,
+                    name.as_deref(),
+                    &self.bytes(sys)?,
+                    Some(stat.mode),
+                    Some(src),
+                );
+            }
+            remote = tree::load(sys, src, self.local_follow)?;
+            Some(&remote)
+        } else {
+            self.sources.as_deref()
+        };
+        match sources {
+            Some(sources) if sources.is_directory => {
+                let found = tree::check(sys, sources, &self.wishes(sys)?)?;
+                Ok(Found {
+                    change: found.change.map(Change::Tree),
+                    outcome: found.outcome,
+                })
+            }
+            Some(sources) => {
+                let mode = match sources.entries.first().map(|entry| &entry.what) {
+                    Some(What::File { mode, .. }) => Some(*mode),
+                    _ => None,
+                };
+                let (name, shown) = (sources.name.as_str(), sources.shown.as_str());
+                self.one(sys, Some(name), &self.bytes(sys)?, mode, Some(shown))
+            }
+            None => self.one(sys, None, &self.bytes(sys)?, None, None),
+        }
+    }
+
+    fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
+        match change {
+            Change::One(change) => change.make(sys, &self.bytes(sys)?),
+            Change::Tree(change) => change.make(sys),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

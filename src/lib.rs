@@ -4,8 +4,10 @@
 //! the events text again. `ARCHITECTURE.md` draws the path and says who may use whom.
 
 pub mod diag;
+pub mod inventory;
 pub mod playbook;
 pub mod value;
+pub mod vault;
 pub mod yaml;
 
 pub mod sys;

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(kind("community.docker.docker"), Ok(Kind::Docker));
         let alias = resolve("ansible_connection: localhost").unwrap();
         assert_eq!(alias.kind, Kind::Local);
-        insta::assert_snapshot!(alias.warnings.join("\n"), @"");
+        insta::assert_snapshot!(alias.warnings.join("\n"), @"`ansible_connection: localhost` is taken as `local`");
     }
 
     #[test]
@@ -310,6 +310,11 @@ mod tests {
         .into_iter()
         .map(|vars| resolve(vars).unwrap_err())
         .collect();
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @"
+        unknown connection `shh`: did you mean `ssh`?
+        unknown connection `winrm`
+        `ansible_port` must be a port, found `ssh`
+        `ansible_become` must be a boolean, found `maybe`
+        ");
     }
 }

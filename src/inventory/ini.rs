@@ -8,6 +8,15 @@ use std::sync::Arc;
 
 /// Reads one file into `inventory`; every fault becomes a diagnostic, and reading goes on behind it.
 pub(super) fn parse(source: &Arc<Source>, inventory: &mut Inventory, faults: &mut Diagnostics) {
+    let mut found = Diagnostics::new();
+    read(source, inventory, &mut found);
+    // Links between groups are judged last, but a reader goes from top to bottom.
+    let mut found: Vec<Diagnostic> = found.iter().cloned().collect();
+    found.sort_by_key(|fault| fault.span.as_ref().map(|span| (span.line, span.column)));
+    found.into_iter().for_each(|fault| faults.push(fault));
+}
+
+fn read(source: &Arc<Source>, inventory: &mut Inventory, faults: &mut Diagnostics) {
     let mut reader = Reader {
         source,
         inventory,
@@ -76,7 +85,7 @@ impl Reader<'_> {
             return;
         }
         if let Some(header) = header(text) {
-            self.section = self.header(line, text, header);
+            self.section = self.header(line, &header);
             return;
         }
         if text.starts_with('[') && (text.ends_with(']') || !text.contains(']')) {
@@ -102,7 +111,7 @@ impl Reader<'_> {
         }
     }
 
-    fn header(&mut self, line: &Line<'_>, text: &str, header: Header<'_>) -> Section {
+    fn header(&mut self, line: &Line<'_>, header: &Header<'_>) -> Section {
         let group = header.group.to_string();
         let section = match header.kind {
             None | Some("hosts") => Section::Hosts(group.clone()),
@@ -129,13 +138,10 @@ impl Reader<'_> {
                 return Section::Unknown;
             }
         };
-        let first = self.inventory.add_group(&group);
-        if first || !self.declared.contains(&group) {
-            self.declared.push(group);
-        }
+        self.inventory.add_group(&group);
+        self.declared.push(group);
         self.inventory
             .note_group(header.group, line.span_of(header.group));
-        let _ = text;
         section
     }
 

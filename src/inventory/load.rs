@@ -77,7 +77,7 @@ impl Loader<'_> {
             self.file(path);
         } else {
             let message = format!("inventory `{source}` does not exist");
-            let siblings = self.siblings(&full);
+            let siblings = names_in(full.parent().unwrap_or(self.options.cwd));
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or(source);
             let fault = Diagnostic::global(message);
             let fault = fault.did_you_mean(name, siblings.iter().map(String::as_str));
@@ -86,14 +86,6 @@ impl Loader<'_> {
             self.faults
                 .push(if is_bare { fault.help(help) } else { fault });
         }
-    }
-
-    fn siblings(&self, full: &Path) -> Vec<String> {
-        let dir = full.parent().unwrap_or(self.options.cwd);
-        let entries = fs::read_dir(dir).into_iter().flatten();
-        entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .collect()
     }
 
     /// `a,b,` on the command line.
@@ -124,10 +116,8 @@ impl Loader<'_> {
     /// Reads every inventory in a directory and below, by name; `false` if there was none.
     fn directory(&mut self, dir: &Path) -> bool {
         let full = self.options.cwd.join(dir);
-        let mut names = self.siblings(&full.join("."));
-        names.sort();
         let mut found = false;
-        for name in names {
+        for name in names_in(&full) {
             let is_vars = matches!(name.as_str(), "group_vars" | "host_vars" | "vars_plugins");
             let is_ignored = IGNORED_ENDS.iter().any(|end| name.ends_with(end));
             if name.starts_with('.') || is_vars || is_ignored {
@@ -202,6 +192,16 @@ impl Loader<'_> {
             self.inventory.source_dirs.push(loaded);
         }
     }
+}
+
+/// The names in a directory, sorted.
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).into_iter().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
 }
 
 enum Form {

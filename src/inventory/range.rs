@@ -156,7 +156,8 @@ fn values(range: &str) -> Result<Vec<String>, Reason> {
     }
     let is_padded = from.len() > 1 && from.starts_with('0');
     if is_padded && from.len() != to.len() {
-        let help = format!("write `[{from}:{to:0>width$}]`", width = from.len());
+        let width = from.len().max(to.len());
+        let help = format!("write `[{from:0>width$}:{to:0>width$}]`");
         return Err((
             format!("the ends of `[{range}]` differ in length"),
             Some(help),
@@ -228,6 +229,18 @@ mod tests {
         .into_iter()
         .map(names)
         .collect();
-        insta::assert_snapshot!(all.join("\n"), @"");
+        insta::assert_snapshot!(all.join("\n"), @"
+        3+5 `[1-3]` is not a range `[from:to]` or `[from:to:step]` (write `[1:3]`)
+        3+5 the range `[3:1]` runs backwards
+        3+8 the ends of `[01:100]` differ in length (write `[001:100]`)
+        3+4 this `[` is never closed
+        3+4 the range `[1:]` has no end
+        1+5 `[a:3]` is neither a range of numbers nor of letters
+        2+5 `99999` is not a port (ports go up to 65535)
+        1+7 `0` is not a step of 1 or more
+        1+1 host `w:` ends in `:` (a colon is followed by a port; is this a YAML inventory?)
+        1+13 a range of more than 100000 hosts
+        3+5 the range `[2:1]` runs backwards
+        ");
     }
 }

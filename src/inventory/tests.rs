@@ -109,10 +109,22 @@ note=a # kept
         )],
         &["hosts"],
     );
-    insta::assert_snapshot!(groups(&inventory), @"");
-    insta::assert_snapshot!(vars(&inventory, "kafka01"), @"");
-    insta::assert_snapshot!(vars(&inventory, "zk1"), @"");
-    insta::assert_snapshot!(vars(&inventory, "lone"), @"");
+    insta::assert_snapshot!(groups(&inventory), @"
+    all: lone kafka01 kafka02 zk1
+    ungrouped: lone
+    kafka: kafka01 kafka02
+    zk: zk1
+    cluster: kafka01 kafka02 zk1
+    ");
+    insta::assert_snapshot!(vars(&inventory, "kafka01"), @r#"
+    {"broker_id":5,"extra":[1,2],"heap":"-Xmx1g","n":5,"note":"a # kept","rack":"a b","version":"2.6.0"}
+    "#);
+    insta::assert_snapshot!(vars(&inventory, "zk1"), @r#"
+    {"flag":true,"h":"a","heap":"-Xmx1g","n":5,"note":"a # kept","version":"2.6.0","word":"true"}
+    "#);
+    insta::assert_snapshot!(vars(&inventory, "lone"), @r#"
+    {"ansible_port":2222}
+    "#);
     assert_eq!(inventory.group_names("zk1"), ["cluster", "zk"]);
     assert_eq!(inventory.group_names("lone"), ["ungrouped"]);
 }
@@ -140,9 +152,19 @@ fn yaml_hosts_groups_and_variables() {
         )],
         &["hosts.yml"],
     );
-    insta::assert_snapshot!(groups(&inventory), @"");
-    insta::assert_snapshot!(vars(&inventory, "kafka2"), @"");
-    insta::assert_snapshot!(vars(&inventory, "zk1"), @"");
+    insta::assert_snapshot!(groups(&inventory), @"
+    all: lone kafka1 kafka2 zk1
+    ungrouped: lone
+    kafka: kafka1 kafka2
+    cluster: kafka1 kafka2 zk1
+    zk: zk1
+    ");
+    insta::assert_snapshot!(vars(&inventory, "kafka2"), @r#"
+    {"a":2,"port":9092}
+    "#);
+    insta::assert_snapshot!(vars(&inventory, "zk1"), @r#"
+    {"a":1}
+    "#);
 }
 
 #[test]
@@ -207,7 +229,12 @@ fn several_sources_add_up() {
         ],
         &["a", "b", "extra1, extra2,"],
     );
-    insta::assert_snapshot!(groups(&inventory), @"");
+    insta::assert_snapshot!(groups(&inventory), @"
+    all: extra1 extra2 w1 w2
+    ungrouped: extra1 extra2
+    web: w1 w2
+    more: w1 w2
+    ");
     assert_eq!(vars(&inventory, "w1"), r#"{"g":"file","x":3}"#);
 }
 
@@ -216,7 +243,12 @@ fn a_script_is_asked_for_its_list() {
     let script = "#!/bin/sh\ncat <<'END'\n{\"web\": {\"hosts\": [\"w1\"], \"vars\": {\"a\": true}},\n \
                   \"top\": {\"children\": [\"web\"]}, \"_meta\": {\"hostvars\": {\"w1\": {\"b\": 2}}}}\nEND\n";
     let inventory = good(&[("hosts", script)], &["hosts"]);
-    insta::assert_snapshot!(groups(&inventory), @"");
+    insta::assert_snapshot!(groups(&inventory), @"
+    all: w1
+    ungrouped: 
+    web: w1
+    top: w1
+    ");
     assert_eq!(vars(&inventory, "w1"), r#"{"a":true,"b":2}"#);
 }
 
@@ -247,7 +279,24 @@ b
 a
 ---
 ";
-    insta::assert_snapshot!(faults("hosts", text), @"");
+    insta::assert_snapshot!(faults("hosts", text), @r#"
+    hosts:2:4+12 error: expected `key=value` behind the host, found `ansible_host` (no blanks around the `=`)
+    hosts:3:4+9 error: expected `key=value` behind the host, found `broker_id`
+    hosts:4:2+5 error: the range `[3:1]` runs backwards
+    hosts:5:9+1 error: this quote is never closed
+    hosts:6:8+4 error: unknown kind of section `varz` (did you mean `vars`?)
+    hosts:9:1+8 error: expected `key=value`, found `no value` (this is in the section `[kafka:vars]`)
+    hosts:10:1+10 error: expected `key=value`, found `port: 9092` (write `port=9092`)
+    hosts:13:1+5 error: `[cluster:children]` names an unknown group `kafak` (did you mean `kafka`?)
+    hosts:14:1+7 error: `[cluster:children]` names an unknown group `nowhere` (add a section `[nowhere]`)
+    hosts:15:2+6 error: `[nobody:vars]` names an unknown group (add a section `[nobody]` or `[nobody:children]`)
+    hosts:17:1+12 error: broken section header `[zk servers]` (a group's name has no blanks: `[zk_servers]`)
+    hosts:18:1+5 error: broken section header `[open` (close it with `]`)
+    hosts:19:1+9 error: broken section header `[ kafka ]` (write `[kafka]`: no blanks in a section header)
+    hosts:23:1+1 error: group `b` contains itself: b → a → b
+    hosts:24:1+3 error: `[b:children]` names an unknown group `---` (add a section `[---]`)
+    hosts:11:13+4 warning: `ansible_usr` is no variable of Ansible's (did you mean `ansible_user`?)
+    "#);
 }
 
 #[test]
@@ -270,14 +319,25 @@ hosts:
   x:
 other: 5
 ";
-    insta::assert_snapshot!(faults("hosts.yml", text), @"");
+    insta::assert_snapshot!(faults("hosts.yml", text), @r#"
+    hosts.yml:3:5+1 error: `hosts` of group `all` must be a mapping, found a list (write `web1:` instead of `- web1`, each on a line of its own)
+    hosts.yml:7:7+4 error: unknown key `host` in group `kafka` (did you mean `hosts`?)
+    hosts.yml:9:13+8 error: the variables of host `k2` must be a mapping, found a string (write `k2: {ansible_host: 10.0.0.2}`)
+    hosts.yml:10:10+5 error: the range `[3:1]` runs backwards
+    hosts.yml:11:13+1 error: `vars` of group `kafka` must be a mapping, found a list (take away the `-` in front of each line)
+    hosts.yml:12:7+7 warning: unknown key `rubbish` in group `kafka` (a group has `hosts:`, `vars:` and `children:`; this is skipped)
+    hosts.yml:14:20+1 error: group `b` contains itself: b → a → b
+    hosts.yml:15:1+5 warning: `hosts` at the top level is read as a group of that name (put it under `all:`)
+    hosts.yml:16:3+1 warning: unknown key `x` in group `hosts` (a group has `hosts:`, `vars:` and `children:`; this is skipped)
+    hosts.yml:17:8+1 warning: group `other` must be a mapping, found an integer: skipped (a group has `hosts:`, `vars:` and `children:`)
+    "#);
 }
 
 #[test]
 fn a_source_that_is_no_inventory_is_a_fault() {
-    insta::assert_snapshot!(faults("i.yml", "- a\n- b\n"), @"");
-    insta::assert_snapshot!(faults("i.yml", "plugin: aws_ec2\n"), @"");
-    insta::assert_snapshot!(faults("hosts", "#!/bin/sh\necho oops >&2; exit 3\n"), @"");
+    insta::assert_snapshot!(faults("i.yml", "- a\n- b\n"), @"i.yml:1:1+1 error: a YAML inventory must be a mapping of groups, found a list (begin with `all:` and its `hosts:`)");
+    insta::assert_snapshot!(faults("i.yml", "plugin: aws_ec2\n"), @"i.yml:1:1+6 error: this configures the inventory plugin `aws_ec2`, which krun has not (write the hosts as INI or YAML, or as a script that prints JSON)");
+    insta::assert_snapshot!(faults("hosts", "#!/bin/sh\necho oops >&2; exit 3\n"), @"error: `hosts --list` failed (exit status: 3): oops");
     let missing = load_from(&[("hosts", "h\n")], &["hsots"]);
     let fault = missing.faults.iter().next().unwrap();
     assert_eq!(fault.message, "inventory `hsots` does not exist");

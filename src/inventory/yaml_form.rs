@@ -49,13 +49,18 @@ impl Form<'_> {
         let map = match &entry.value.kind {
             Kind::Null => None,
             Kind::Map(map) => Some(map),
-            _ => {
+            other => {
                 let message = format!(
                     "group `{name}` must be a mapping, found {}",
                     entry.value.kind_name()
                 );
+                // Ansible warns and goes on; a list, though, holds hosts that would be missing.
+                let fault = match other {
+                    Kind::Seq(_) => entry.value.span.error(message),
+                    _ => entry.value.span.warning(format!("{message}: skipped")),
+                };
                 let help = "a group has `hosts:`, `vars:` and `children:`";
-                self.faults.push(entry.value.span.error(message).help(help));
+                self.faults.push(fault.help(help));
                 return;
             }
         };

@@ -71,8 +71,8 @@ fn localhost_need_not_be_in_the_inventory() {
 
 #[test]
 fn what_matches_nothing_is_noted_with_what_was_meant() {
-    insta::assert_snapshot!(select("bakc:db"), @"");
-    insta::assert_snapshot!(select("~(web"), @"");
+    insta::assert_snapshot!(select("bakc:db"), @"db1 db2 [no host or group matches `bakc`: did you mean `back`?]");
+    insta::assert_snapshot!(select("~(web"), @"`~(web` is not a valid pattern: Parsing error at position 9: Opening parenthesis without closing parenthesis");
 }
 
 #[test]

@@ -13,9 +13,20 @@ pub(super) fn span(source: &Arc<Source>, line: usize, column: usize, length: usi
 
 pub(super) fn explain(error: &ScanError, source: &Arc<Source>, lines: &[&str]) -> Diagnostic {
     // At the end of the file the mark stands past the last line.
+    let at_end = error.marker().line() > lines.len();
     let n = error.marker().line().clamp(1, lines.len().max(1));
     let line = lines.get(n - 1).copied().unwrap_or("");
-    let column = error.marker().col().min(line.chars().count());
+    let line_length = line.chars().count();
+    let column = if at_end {
+        line_length.saturating_sub(1)
+    } else {
+        error.marker().col().min(line_length)
+    };
+    if error.info().contains("tab")
+        && let Some((n, tab)) = (n..=n + 1).find_map(|n| Some((n, leading_tab(lines.get(n - 1)?)?)))
+    {
+        return tab_indent(span(source, n, tab, 1));
+    }
 
     // The parser often notices one line late: the line above is looked at too.
     for (n, line) in [Some(n), n.checked_sub(1)]
@@ -27,17 +38,26 @@ pub(super) fn explain(error: &ScanError, source: &Arc<Source>, lines: &[&str]) -
             return diagnostic;
         }
     }
-    let message = format!("invalid YAML: {}", plain_words(error.info()));
-    span(source, n, column, 1).error(message)
+    let (words, help) = plain_words(error.info());
+    let mut fault = span(source, n, column, 1).error(format!("invalid YAML: {words}"));
+    fault.help = help.map(String::from);
+    fault
+}
+
+fn leading_tab(line: &str) -> Option<usize> {
+    let indent = line.chars().take_while(|c| c.is_whitespace());
+    indent.into_iter().position(|c| c == '\t')
+}
+
+fn tab_indent(span: Span) -> Diagnostic {
+    span.error("a tab cannot indent YAML").help("use spaces")
 }
 
 /// Knows the usual slips of a hand-written line.
 fn guess(line: &str, n: usize, source: &Arc<Source>) -> Option<Diagnostic> {
     let at = |column: usize, length: usize| span(source, n, column, length);
-    let indent = line.chars().take_while(|c| c.is_whitespace()).count();
-    if let Some(tab) = line.chars().take(indent).position(|c| c == '\t') {
-        let message = "a tab cannot indent YAML";
-        return Some(at(tab, 1).error(message).help("use spaces"));
+    if let Some(tab) = leading_tab(line) {
+        return Some(tab_indent(at(tab, 1)));
     }
     let content = line.trim();
     if content.is_empty() || content.starts_with('#') {
@@ -158,27 +178,44 @@ pub(super) fn unquoted_template(span: Span) -> Diagnostic {
         .help(help)
 }
 
-/// The parser's own words where they are plain, better ones where they are not.
-fn plain_words(info: &str) -> String {
-    let words = match info {
-        "simple key expect ':'" | "simple key expected" => {
-            "this line is neither a `key: value` nor the continuation of a value"
+/// The parser's own words where they are plain, better ones where they are not, and a way out.
+fn plain_words(info: &str) -> (&str, Option<&'static str>) {
+    const INDENTATION: Option<&str> = Some("compare this line's indentation with the lines above");
+    match info {
+        "simple key expect ':'" | "simple key expected" => (
+            "this line is neither a `key: value` nor the continuation of a value",
+            None,
+        ),
+        "mapping values are not allowed in this context" => {
+            ("a `key: value` cannot stand here", INDENTATION)
         }
-        "mapping values are not allowed in this context" => "a `key: value` cannot stand here",
-        "while scanning a quoted scalar, found unexpected end of stream" => {
-            "this quote is never closed"
-        }
-        "did not find expected next token" => "no value can start with this character",
-        "while parsing a flow sequence, expected ',' or ']'" => "expected `,` or `]`",
-        "while parsing a flow mapping, did not find expected ',' or '}'" => "expected `,` or `}`",
         "while parsing a block mapping, did not find expected key" => {
-            "expected a key here: check the indentation"
+            ("expected a key here", INDENTATION)
         }
         "while parsing a block collection, did not find expected '-' indicator" => {
-            "expected a `- ` here: check the indentation"
+            ("expected a `- ` here", INDENTATION)
         }
-        "while parsing node, found unknown anchor" => "no anchor of this name above",
-        other => other,
-    };
-    words.to_string()
+        "block sequence entries are not allowed in this context" => (
+            "a list cannot begin here",
+            Some("put each `- ` on a line of its own"),
+        ),
+        "while scanning a quoted scalar, found unexpected end of stream"
+        | "invalid indentation in quoted scalar" => ("this quote is never closed", None),
+        "while parsing a quoted scalar, found unknown escape character" => (
+            "unknown escape inside double quotes",
+            Some("write the backslash twice, or use single quotes"),
+        ),
+        "illegal placement of ':' indicator" | "invalid indentation in flow construct" => {
+            ("a bracket above is not closed", None)
+        }
+        "while parsing a flow sequence, expected ',' or ']'" => ("expected `,` or `]`", None),
+        "while parsing a flow mapping, did not find expected ',' or '}'" => {
+            ("expected `,` or `}`", None)
+        }
+        "misplaced bracket" => ("this bracket was never opened", None),
+        "while parsing node, found unknown anchor" => ("no anchor of this name above", None),
+        "recursion limit exceeded" => ("nested too deeply", None),
+        "found unprintable character" => ("a character that is not text", None),
+        other => (other, None),
+    }
 }

@@ -2,16 +2,22 @@
 
 pub mod args;
 pub mod attributes;
+pub mod blockinfile;
 pub mod command;
 pub mod control;
 pub mod copy;
 pub mod diff;
 pub mod digest;
+pub mod edit;
 pub mod file;
+pub mod lineinfile;
 pub mod mode;
+pub mod pattern;
 pub mod ping;
 pub mod place;
+pub mod properties;
 mod registry;
+pub mod replace;
 pub mod stat;
 pub mod template;
 pub mod tool;

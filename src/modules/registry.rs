@@ -77,6 +77,10 @@ modules! {
     Copy(super::copy::Copy),
     Template(super::template::Template),
     Stat(super::stat::Stat),
+    Lineinfile(super::lineinfile::Lineinfile),
+    Replace(super::replace::Replace),
+    Blockinfile(super::blockinfile::Blockinfile),
+    Properties(super::properties::Properties),
 }
 
 /// All modules, the agent's first.

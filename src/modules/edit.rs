@@ -1,0 +1,142 @@
+//! Turns a text file and what is to become of its text into one atomic change: for all modules that edit files.
+
+use super::attributes::Wish;
+use super::place::{self, Placement, Wished, kind_name};
+use super::{Error, Found, Outcome};
+use crate::sys::Sys;
+use crate::sys::fs::Stat;
+use std::path::{Path, PathBuf};
+
+/// A file as it was found.
+pub struct Original {
+    /// Where it really lies, links followed.
+    path: PathBuf,
+    stat: Option<Stat>,
+    bytes: Vec<u8>,
+    /// The text; a file that is not UTF-8 is read byte by byte, a letter each.
+    pub text: String,
+    is_utf8: bool,
+}
+
+/// What is to be written.
+#[derive(Debug)]
+pub struct Edit {
+    placement: Placement,
+    content: Vec<u8>,
+}
+
+/// What a task asks besides the text.
+pub struct Asked<'a> {
+    pub wish: Wish,
+    pub backup: bool,
+    pub validate: Option<&'a str>,
+}
+
+impl Original {
+    /// Reads the file. One that is not there is empty, if the task may create it.
+    pub fn read(sys: &Sys, path: &Path, create: bool) -> Result<Self, Error> {
+        let real = sys.resolve(path)?;
+        let stat = sys.lstat(&real)?;
+        let bytes = match &stat {
+            Some(stat) if stat.is_file() => sys.read(&real)?,
+            Some(stat) => {
+                let kind = kind_name(stat.kind);
+                return Err(Error::new(format!("`{}` is {kind}", path.display())));
+            }
+            None if create => Vec::new(),
+            None => {
+                return Err(
+                    Error::new(format!("`{}` does not exist", path.display())).with("rc", 257)
+                );
+            }
+        };
+        if let (None, Some(parent)) = (&stat, real.parent())
+            && !sys.exists(parent)?
+        {
+            let parent = parent.display();
+            return Err(Error::new(format!(
+                "the directory `{parent}` does not exist"
+            )));
+        }
+        let (text, is_utf8) = match String::from_utf8(bytes.clone()) {
+            Ok(text) => (text, true),
+            Err(_) => (bytes.iter().copied().map(char::from).collect(), false),
+        };
+        Ok(Self {
+            path: real,
+            stat,
+            bytes,
+            text,
+            is_utf8,
+        })
+    }
+
+    pub fn exists(&self) -> bool {
+        self.stat.is_some()
+    }
+
+    /// Returns the user's text as letters of this file's kind.
+    pub fn letters(&self, text: &str) -> String {
+        if self.is_utf8 {
+            text.to_owned()
+        } else {
+            text.bytes().map(char::from).collect()
+        }
+    }
+
+    /// Says what stands between the file and this text.
+    pub fn becomes(&self, sys: &Sys, text: &str, asked: &Asked) -> Result<Found<Edit>, Error> {
+        let content: Vec<u8> = if self.is_utf8 {
+            text.as_bytes().to_vec()
+        } else {
+            text.chars()
+                .map(|letter| u8::try_from(u32::from(letter)).unwrap_or(b'?'))
+                .collect()
+        };
+        let wished = Wished {
+            path: &self.path,
+            content: &content,
+            wish: &asked.wish,
+            source: None,
+            backup: asked.backup,
+            validate: asked.validate,
+        };
+        let before = self.exists().then_some(&self.bytes[..]);
+        let found = place::check_against(sys, &wished, self.stat.as_ref(), before)?;
+        let outcome = found.outcome.with("path", self.path.display().to_string());
+        Ok(match found.change {
+            None => Found::same(outcome),
+            Some(mut placement) => {
+                placement.outcome = outcome.clone();
+                Found::change(Edit { placement, content }, outcome)
+            }
+        })
+    }
+}
+
+impl Edit {
+    pub fn make(self, sys: &Sys) -> Result<Outcome, Error> {
+        self.placement.make(sys, &self.content)
+    }
+}
+
+/// Says in the result what was done, or would be.
+pub fn with_message(found: Found<Edit>, msg: &str) -> Found<Edit> {
+    map_outcome(found, |outcome| outcome.msg(msg))
+}
+
+/// Changes the result, whether something is to be done or not.
+pub fn map_outcome(found: Found<Edit>, change: impl Fn(Outcome) -> Outcome) -> Found<Edit> {
+    Found {
+        change: found.change.map(|mut edit| {
+            edit.placement.outcome = change(edit.placement.outcome);
+            edit
+        }),
+        outcome: change(found.outcome),
+    }
+}
+
+/// Splits into lines, each with its end.
+pub fn lines(text: &str) -> Vec<String> {
+    text.split_inclusive('\n').map(str::to_owned).collect()
+}

@@ -78,12 +78,7 @@ impl Loader<'_> {
         map: &Map,
         scope: &Scope,
     ) -> Option<RoleUse> {
-        super::judge::role_keys(&chosen.name, map, self.diagnostics);
-        let Some(entry) = map.entries.get("name").or_else(|| map.entries.get("role")) else {
-            let fault = chosen.key.error(format!("`{}` names no role", chosen.name));
-            self.push(fault.help(format!("write `{}: {{name: kafka}}`", chosen.name)));
-            return None;
-        };
+        let entry = super::judge::role_keys(&chosen.name, &chosen.key, map, self.diagnostics)?;
         let name = self.name(&entry.value, "the name of a role", scope)?;
         let mut role = RoleUse::new(name, entry.value.span.clone());
         let mut from = |key: &str| {

@@ -27,6 +27,16 @@ const META: &[&str] = &[
     "end_role",
     "reset_connection",
 ];
+/// What Ansible up to 2.9 let pass on every module that makes files.
+const OF_OLD_FILES: &[&str] = &[
+    "backup",
+    "content",
+    "delimiter",
+    "directory_mode",
+    "force",
+    "regexp",
+    "remote_src",
+];
 const OF_ROLES: &[&str] = &[
     "name",
     "role",
@@ -53,8 +63,10 @@ const OF_INCLUDE_VARS: &[&str] = &[
 ];
 
 impl Loader<'_> {
-    pub(crate) fn judge_task(&mut self, task: &Task, map: &Map) {
+    pub(crate) fn judge_task(&mut self, task: &mut Task, map: &Map) {
         let module = canonical(&task.module).to_owned();
+        self.drop_old(task);
+        let task = &*task;
         if matches!(module.as_str(), "include_tasks" | "include_role")
             && task.args_template.is_some()
         {
@@ -86,6 +98,30 @@ impl Loader<'_> {
         self.judge_sources(task, &module, map);
     }
 
+    /// Takes out arguments that did something, or were let pass, in old Ansible.
+    fn drop_old(&mut self, task: &mut Task) {
+        let Some(entry) = modules::find(&task.module) else {
+            return;
+        };
+        let knows = |name: &str| {
+            let mut args = entry.args.iter();
+            args.any(|arg| arg.name == name || arg.aliases.contains(&name))
+        };
+        let old: &[&str] = if matches!(entry.name, "command" | "shell") {
+            &["warn"]
+        } else if knows("mode") && knows("owner") {
+            OF_OLD_FILES
+        } else {
+            return;
+        };
+        for name in old.iter().copied().filter(|name| !knows(name)) {
+            if let Some(entry) = task.args.entries.shift_remove(name) {
+                let message = format!("`{name}` has no effect on `{}`", task.module);
+                self.push(entry.key.warning(message).help("remove it"));
+            }
+        }
+    }
+
     fn judge_arguments(&mut self, task: &Task) {
         let Some(entry) = modules::find(&task.module) else {
             return;
@@ -101,15 +137,6 @@ impl Loader<'_> {
             && let Some(name) = ["cmd", "free_form"].into_iter().find(|name| knows(name))
         {
             given.entries.entry(name.into()).or_insert(raw);
-        }
-        // `warn:` went away with Ansible 2.14; old playbooks still say it.
-        if let Some(warn) = given.entries.get("warn")
-            && !knows("warn")
-            && matches!(entry.name, "command" | "shell")
-        {
-            let warning = warn.key.warning("`warn` has no effect");
-            self.push(warning.help("remove it"));
-            given.entries.shift_remove("warn");
         }
         let is_template = |text: &str| is_template(text);
         args::lint(
@@ -201,12 +228,9 @@ impl Loader<'_> {
 
     fn judge_include_role(&mut self, task: &Task, map: &Map) {
         self.state.may_gain_handlers = true;
-        role_keys("include_role", &task.args, self.diagnostics);
-        let args = &task.args.entries;
-        let Some(entry) = args.get("name").or_else(|| args.get("role")) else {
-            let fault = task.module_span.error("`include_role` names no role");
-            return self.push(fault.help("write `include_role: {name: kafka}`"));
-        };
+        let args = &task.args;
+        let found = role_keys("include_role", &task.module_span, args, self.diagnostics);
+        let Some(entry) = found else { return };
         let name = entry.value.as_str().unwrap_or_default();
         if is_template(name) {
             return;
@@ -314,8 +338,29 @@ fn severity(map: &Map, mut fault: Diagnostic) -> Diagnostic {
 }
 
 /// Judges the keys of `import_role` and `include_role`.
-pub(crate) fn role_keys(module: &str, map: &Map, diagnostics: &mut Diagnostics) {
+///
+/// Returns the entry of the role's name, or reports that there is none.
+pub(crate) fn role_keys<'a>(
+    module: &str,
+    at: &Span,
+    map: &'a Map,
+    diagnostics: &mut Diagnostics,
+) -> Option<&'a Entry> {
+    let name = map.entries.get("name").or_else(|| map.entries.get("role"));
+    let raw = map.entries.get(RAW).filter(|_| name.is_none());
+    if let Some(raw) = raw {
+        let text = raw.value.as_str().unwrap_or_default();
+        let fault = format!("`{module}` names no role: `{text}` is no `name: …`");
+        let fault = raw.value.span.error(fault);
+        diagnostics.push(fault.help(format!("write `{module}: {{name: {text}}}`")));
+        return None;
+    }
     keys(module, map, OF_ROLES, diagnostics);
+    if name.is_none() {
+        let fault = at.error(format!("`{module}` names no role"));
+        diagnostics.push(fault.help(format!("write `{module}: {{name: kafka}}`")));
+    }
+    name
 }
 
 fn keys(module: &str, map: &Map, known: &[&str], diagnostics: &mut Diagnostics) {

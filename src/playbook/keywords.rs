@@ -218,7 +218,14 @@ pub(crate) fn unknown(
     diagnostics.push(match (elsewhere, nearest(name, names(place))) {
         (None, Some(near)) => fault.help(format!("did you mean `{near}`?")),
         (Some(keyword), _) => fault.help(format!("it belongs to {}", places_of(keyword))),
-        _ => fault,
+        (None, None) => match nearest(name, KEYWORDS.iter().map(|keyword| keyword.name)) {
+            Some(near) => {
+                let keyword = KEYWORDS.iter().find(|keyword| keyword.name == near);
+                let places = keyword.map(places_of).unwrap_or_default();
+                fault.help(format!("`{near}` belongs to {places}"))
+            }
+            None => fault,
+        },
     });
 }
 

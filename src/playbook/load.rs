@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(crate) roles: Vec<Arc<Role>>,
     /// Roles that ran already, with what they were given, and the conditions they ran under.
     pub(crate) seen_roles: HashMap<String, Vec<Vec<Node>>>,
+    /// What the handlers answer to, those that are faulty included.
+    pub(crate) topics: Vec<String>,
     /// A role or file chosen while running may define handlers.
     pub(crate) may_gain_handlers: bool,
 }

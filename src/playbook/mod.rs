@@ -42,6 +42,7 @@ pub struct Play {
     /// The host pattern; a list is joined by commas. May hold a template.
     pub hosts: Node,
     pub vars: Arc<Vars>,
+    /// A list in it means: the first of these that exists.
     pub vars_files: Vec<Node>,
     pub vars_prompt: Vec<Node>,
     pub gather_facts: Option<Node>,
@@ -245,3 +246,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

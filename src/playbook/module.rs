@@ -45,6 +45,11 @@ pub(crate) fn short(name: &str) -> &str {
         .unwrap_or(name)
 }
 
+/// Returns a module's name without its collection.
+fn last(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
 pub(crate) fn is_import(name: &str) -> bool {
     IMPORTS.contains(&short(name))
 }
@@ -132,7 +137,7 @@ impl Loader<'_> {
             .collect();
         // Of several keys the one nearest to a module was meant, or one that looks like no keyword.
         let is_keyword = |name: &str| keywords::KEYWORDS.iter().any(|k| k.name == name);
-        let is_near_module = |name: &str| nearest(short(name), known.iter().copied()).is_some();
+        let is_near_module = |name: &str| nearest(last(name), known.iter().copied()).is_some();
         let is_near_keyword = |name: &str| nearest(name, keywords::names(place)).is_some();
         let candidates: Vec<usize> = (0..unknown.len())
             .filter(|&at| !is_keyword(unknown[at].0))
@@ -158,7 +163,7 @@ impl Loader<'_> {
         };
         let (name, entry) = unknown.remove(at);
         let fault = entry.key.error(format!("unknown module `{name}`"));
-        self.push(match nearest(short(name), known) {
+        self.push(match nearest(last(name), known) {
             Some(near) => fault.help(format!("did you mean `{near}`?")),
             None => match nearest(name, keywords::names(place)) {
                 Some(near) => fault.help(format!("did you mean the keyword `{near}`?")),
@@ -214,7 +219,7 @@ impl Loader<'_> {
             }
             let known = modules::entries().map(|entry| entry.name);
             let fault = value.span.error(format!("unknown module `{name}`"));
-            self.push(fault.did_you_mean(short(&name), known));
+            self.push(fault.did_you_mean(last(&name), known));
             return None;
         }
         Some(Chosen {

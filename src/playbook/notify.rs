@@ -5,16 +5,7 @@ use crate::diag::{Diagnostics, Span};
 use std::sync::Arc;
 
 /// Reports each literal `notify` that no handler of the play answers to.
-pub(crate) fn judge(play: &Play, diagnostics: &mut Diagnostics) {
-    let handlers = tasks(&play.handlers);
-    let mut names: Vec<String> = Vec::new();
-    for handler in &handlers {
-        if let Some(name) = &handler.name {
-            names.push(name.clone());
-            names.push(handler.full_title());
-        }
-        names.extend(handler.listen.iter().cloned());
-    }
+pub(crate) fn judge(play: &Play, names: &[String], diagnostics: &mut Diagnostics) {
     let sections = [
         &play.pre_tasks,
         &play.roles,

@@ -200,7 +200,7 @@ impl Loader<'_> {
             role_list: std::mem::take(&mut self.state.roles),
         };
         if !self.state.may_gain_handlers {
-            super::notify::judge(&play, self.diagnostics);
+            super::notify::judge(&play, &self.state.topics, self.diagnostics);
         }
         Some(play)
     }

@@ -270,12 +270,12 @@ pub(crate) fn modernise(map: &Map, place: Place, diagnostics: &mut Diagnostics) 
             _ => {}
         }
         if new != name && name != "user" {
-            diagnostics.push(
-                entry
-                    .key
-                    .warning(format!("`{name}` is old"))
-                    .help(format!("write `{new}`")),
-            );
+            diagnostics.push(entry.key.warning(format!("`{name}` is old")).help(
+                match name.as_str() {
+                    "always_run" => "write `check_mode: no`".to_owned(),
+                    _ => format!("write `{new}`"),
+                },
+            ));
         }
         modern.entries.insert(new.to_owned(), entry);
     }

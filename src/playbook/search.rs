@@ -86,24 +86,37 @@ pub(crate) fn role_paths(name: &str, scope: &Scope, roles_path: &[PathBuf]) -> V
         add(parent, name);
     }
     add(&scope.playbook_dir, name);
-    // `namespace.collection.role` in a checkout of that collection.
+    // A collection's playbooks find its roles, by short name or as `namespace.collection.role`.
     let parts: Vec<&str> = name.split('.').collect();
-    if let [namespace, collection, role] = parts[..] {
-        for base in roles_path {
-            let root = base
-                .join("ansible_collections")
-                .join(namespace)
-                .join(collection);
-            add(&root.join("roles"), role);
-        }
-        let absolute = scope.playbook_dir.canonicalize();
-        for root in absolute.iter().flat_map(|dir| dir.ancestors()) {
-            if root.join("galaxy.yml").is_file() {
-                add(&root.join("roles"), role);
+    let last = match parts[..] {
+        [namespace, collection, role] => {
+            for base in roles_path {
+                let root = base.join("ansible_collections").join(namespace);
+                add(&root.join(collection).join("roles"), role);
             }
+            role
         }
+        _ => name,
+    };
+    if let Some(root) = collection_root(&scope.playbook_dir) {
+        add(&root.join("roles"), last);
     }
     found
+}
+
+/// The collection whose checkout holds the directory, as a path relative like `dir`.
+fn collection_root(dir: &Path) -> Option<PathBuf> {
+    let mut root = dir.to_owned();
+    for _ in 0..4 {
+        if root.join("galaxy.yml").is_file() {
+            return Some(root);
+        }
+        root = match root.file_name() {
+            Some(_) => dir_of(&root),
+            None => root.join(".."),
+        };
+    }
+    None
 }
 
 /// Returns the path without `.` in it: as a user would type it.

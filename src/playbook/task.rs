@@ -5,7 +5,7 @@ use super::load::Loader;
 use super::module::{canonical, is_import, short};
 use super::scope::{is_identifier, list, modernise, texts, vars};
 use super::{Block, Item, Loop, LoopKind, Scope, Task};
-use crate::diag::Span;
+use crate::diag::{Span, nearest};
 use crate::modules;
 use crate::value;
 use crate::yaml::{Kind, Map, Node};
@@ -161,10 +161,19 @@ impl Loader<'_> {
         let map = &modernise(map, place, self.diagnostics);
         keywords::judge(map, place, self.diagnostics);
         self.warn_of_braces(map, &["when", "changed_when", "failed_when", "until"]);
+        if scope.is_handler {
+            self.note_handler(map, scope);
+        }
         let chosen = self.module(map, place, span);
         let looped = self.loop_of(map);
         let register = self.register(map);
         let Some(chosen) = chosen else { return };
+        if short(&chosen.name) == "import_playbook" {
+            let fault = chosen
+                .key
+                .error("`import_playbook` cannot stand in a list of tasks");
+            return self.push(fault.help("put it at the top level of the playbook"));
+        }
         let Some(arguments) = self.read_arguments(&chosen, map) else {
             return;
         };
@@ -174,12 +183,6 @@ impl Loader<'_> {
             }
             "import_role" => {
                 return self.import_role(map, &chosen, &arguments, looped.as_ref(), scope, out);
-            }
-            "import_playbook" => {
-                let fault = chosen
-                    .key
-                    .error("`import_playbook` cannot stand in a list of tasks");
-                return self.push(fault.help("put it at the top level of the playbook"));
             }
             "include" if self.is_static_include(&chosen, &arguments, looped.as_ref()) => {
                 return self.import_tasks(map, &chosen, arguments, None, scope, out);
@@ -239,8 +242,21 @@ impl Loader<'_> {
         if is_include && let Some(entry) = task.args.entries.shift_remove("apply") {
             task.apply = Some(entry.value);
         }
-        self.judge_task(&task, map);
+        self.judge_task(&mut task, map);
         out.push(Item::Task(Arc::new(task)));
+    }
+
+    /// Notes what a handler answers to, whether or not the rest of it is sound.
+    fn note_handler(&mut self, map: &Map, scope: &Scope) {
+        if let Some(name) = text_of(map, "name") {
+            if let Some(role) = &scope.role {
+                self.state.topics.push(format!("{} : {name}", role.name));
+            }
+            self.state.topics.push(name);
+        }
+        if let Some(listen) = map.entries.get("listen") {
+            self.state.topics.extend(texts(&listen.value));
+        }
     }
 
     fn register(&mut self, map: &Map) -> Option<(String, Span)> {
@@ -282,7 +298,10 @@ impl Loader<'_> {
                 let lookup = short(lookup);
                 if !LOOKUPS.contains(&lookup) {
                     let fault = entry.key.error(format!("unknown loop `{name}`"));
-                    self.push(fault.did_you_mean(lookup, LOOKUPS.iter().copied()));
+                    self.push(match nearest(lookup, LOOKUPS.iter().copied()) {
+                        Some(near) => fault.help(format!("did you mean `with_{near}`?")),
+                        None => fault.help("write `loop:` with a list"),
+                    });
                     return None;
                 }
                 LoopKind::With(lookup.to_owned())

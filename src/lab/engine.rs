@@ -15,6 +15,7 @@ pub(super) const LABEL: &str = "krun.lab";
 /// podman, as it works on this machine.
 #[derive(Debug, Clone)]
 pub(super) struct Engine {
+    program: &'static str,
     /// `--runtime …`, where the default one cannot do it.
     runtime: Vec<String>,
     /// `--ulimit …`: podman's defaults are above what a confined root may set.
@@ -74,16 +75,16 @@ impl Engine {
         .map(|(name, hard, top)| (name, hard.min(top.unwrap_or(hard))))
         .flat_map(|(name, hard)| ["--ulimit".to_owned(), format!("{name}={hard}:{hard}")])
         .collect();
-        Self { runtime, limits }
+        Self { program: "podman", runtime, limits }
     }
 
-    fn podman() -> Run {
-        Run::new("podman", "podman")
+    fn podman(&self) -> Run {
+        Run::new(self.program, "podman")
     }
 
     /// Whether an image of that tag is in the store.
     pub(super) fn has_image(&self, tag: &str) -> Result<bool, Error> {
-        Self::podman().args(["image", "exists", tag]).succeeds()
+        self.podman().args(["image", "exists", tag]).succeeds()
     }
 
     /// Makes an image out of a directory tree. Its own label keeps `down` away from it.
@@ -92,7 +93,7 @@ impl Engine {
             .arg("-C")
             .arg(tree)
             .args(["--numeric-owner", "-c", "."]);
-        Self::podman()
+        self.podman()
             .args([
                 "import",
                 "--quiet",
@@ -109,7 +110,7 @@ impl Engine {
     /// Makes the lab's network; podman chooses a /24 that this machine does not use.
     pub(super) fn create_network(&self, lab: &str) -> Result<Network, Error> {
         let name = format!("krun-{lab}");
-        Self::podman()
+        self.podman()
             .args([
                 "network",
                 "create",
@@ -119,7 +120,7 @@ impl Engine {
                 &name,
             ])
             .output()?;
-        let inspect = Self::podman().args(["network", "inspect", &name]);
+        let inspect = self.podman().args(["network", "inspect", &name]);
         let command = inspect.line();
         let said: Value =
             serde_json::from_str(&inspect.output()?).map_err(|error| Error::Unreadable {
@@ -144,7 +145,7 @@ impl Engine {
 
     /// Makes and starts one host; returns as soon as its `init` runs.
     pub(super) fn start(&self, container: &Container<'_>) -> Result<(), Error> {
-        let mut run = Self::podman()
+        let mut run = self.podman()
             .args([
                 "run",
                 "--detach",
@@ -182,7 +183,7 @@ impl Engine {
             || format!("label={LABEL}"),
             |lab| format!("label={LABEL}={lab}"),
         );
-        let ps = Self::podman().args(["ps", "--all", "--filter", &filter, "--format", "json"]);
+        let ps = self.podman().args(["ps", "--all", "--filter", &filter, "--format", "json"]);
         let command = ps.line();
         read_containers(&ps.output()?).map_err(|why| Error::Unreadable { command, why })
     }
@@ -190,7 +191,7 @@ impl Engine {
     /// The names of the labs whose networks are there.
     pub(super) fn networks(&self) -> Result<Vec<String>, Error> {
         let filter = format!("label={LABEL}");
-        let ls = Self::podman().args(["network", "ls", "--filter", &filter]);
+        let ls = self.podman().args(["network", "ls", "--filter", &filter]);
         let said = ls.args(["--format", "{{.Name}}"]).output()?;
         Ok(said
             .lines()
@@ -207,13 +208,13 @@ impl Engine {
             .map(|known| known.id)
             .collect();
         if !ids.is_empty() {
-            Self::podman()
+            self.podman()
                 .args(["rm", "--force", "--volumes", "--time", "0"])
                 .args(&ids)
                 .output()?;
         }
         if self.networks()?.iter().any(|name| name == lab) {
-            Self::podman()
+            self.podman()
                 .args(["network", "rm", "--force", &format!("krun-{lab}")])
                 .output()?;
         }
@@ -222,7 +223,7 @@ impl Engine {
 
     /// The end of what a host's console said.
     pub(super) fn log(&self, container: &str) -> String {
-        let said = Self::podman()
+        let said = self.podman()
             .args(["logs", "--tail", "20", container])
             .output();
         said.map_or_else(|error| error.to_string(), |text| last_lines(&text, 12))

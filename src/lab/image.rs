@@ -59,12 +59,12 @@ pub(super) fn ensure(
         progress(
             "making the base image: Debian 12 by debootstrap, and a JDK (about a minute, once)",
         );
-        build(engine, cache, extra, &tag)?;
+        build(engine, cache, extra, &tag, &lock)?;
     }
     Ok(tag)
 }
 
-fn build(engine: &Engine, cache: &Path, extra: &[String], tag: &str) -> Result<(), Error> {
+fn build(engine: &Engine, cache: &Path, extra: &[String], tag: &str, lock: &File) -> Result<(), Error> {
     let work = cache.join("image.work");
     remove_tree(&work)?; // what a killed run left
     fs::create_dir(&work).map_err(Error::file("make", &work))?;
@@ -72,21 +72,21 @@ fn build(engine: &Engine, cache: &Path, extra: &[String], tag: &str) -> Result<(
         let path = work.join(name);
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
-    if !Run::new("debootstrap", "debootstrap")
-        .arg("--version")
-        .succeeds()?
-    {
-        return Err(Error::Missing {
-            program: "debootstrap".to_owned(),
-            package: "debootstrap",
-        });
+    if !Run::new("debootstrap", "debootstrap").arg("--version").succeeds()? {
+        return Err(Error::Missing { program: "debootstrap".to_owned(), package: "debootstrap" });
     }
-    Run::new("sh", "dash")
+    // The recipe inherits the lock: should this process be killed, nobody begins before the recipe has ended.
+    let held = lock.try_clone().map_err(Error::file("lock", &work))?;
+    // debootstrap mounts /proc into its tree. In a mount namespace that is gone with the recipe, however it ends,
+    // and never in the way of a `remove_dir_all`.
+    Run::new("unshare", "util-linux")
+        .args(["--mount", "--", "sh"])
         .arg(work.join("image.sh"))
         .arg(&work)
         .args([MIRROR, JDK])
         .args(PACKAGES)
         .args(extra)
+        .stdin(held)
         .output()?;
     engine.import(&work.join("rootfs"), tag)?;
     remove_tree(&work)

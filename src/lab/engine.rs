@@ -75,7 +75,11 @@ impl Engine {
         .map(|(name, hard, top)| (name, hard.min(top.unwrap_or(hard))))
         .flat_map(|(name, hard)| ["--ulimit".to_owned(), format!("{name}={hard}:{hard}")])
         .collect();
-        Self { program: "podman", runtime, limits }
+        Self {
+            program: "podman",
+            runtime,
+            limits,
+        }
     }
 
     fn podman(&self) -> Run {
@@ -145,7 +149,8 @@ impl Engine {
 
     /// Makes and starts one host; returns as soon as its `init` runs.
     pub(super) fn start(&self, container: &Container<'_>) -> Result<(), Error> {
-        let mut run = self.podman()
+        let mut run = self
+            .podman()
             .args([
                 "run",
                 "--detach",
@@ -183,7 +188,9 @@ impl Engine {
             || format!("label={LABEL}"),
             |lab| format!("label={LABEL}={lab}"),
         );
-        let ps = self.podman().args(["ps", "--all", "--filter", &filter, "--format", "json"]);
+        let ps = self
+            .podman()
+            .args(["ps", "--all", "--filter", &filter, "--format", "json"]);
         let command = ps.line();
         read_containers(&ps.output()?).map_err(|why| Error::Unreadable { command, why })
     }
@@ -223,7 +230,8 @@ impl Engine {
 
     /// The end of what a host's console said.
     pub(super) fn log(&self, container: &str) -> String {
-        let said = self.podman()
+        let said = self
+            .podman()
             .args(["logs", "--tail", "20", container])
             .output();
         said.map_or_else(|error| error.to_string(), |text| last_lines(&text, 12))

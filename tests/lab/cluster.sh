@@ -49,7 +49,7 @@ ExecStop=/usr/local/zookeeper/bin/zkServer.sh stop
 UNIT
 systemctl daemon-reload
 systemctl start zookeeper-server
-until echo srvr | nc -w 2 localhost 2181 | grep -q Mode; do :; done
+until echo srvr | nc -w 2 localhost 2181 | grep -q Mode; do sleep 0.2; done
 ' "${zk[@]}"
 say "ZooKeeper has a quorum"
 
@@ -75,6 +75,6 @@ SuccessExitStatus=143
 UNIT
 systemctl daemon-reload
 systemctl start kafka-server
-until nc -z "$(hostname)" 9092; do systemctl -q is-active kafka-server; done
+until nc -z "$(hostname)" 9092; do systemctl -q is-active kafka-server; sleep 0.2; done
 ' "${kafka[@]}"
 say "brokers listen"

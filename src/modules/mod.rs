@@ -18,12 +18,15 @@ pub mod place;
 pub mod properties;
 mod registry;
 pub mod replace;
+pub mod service;
 pub mod stat;
+pub mod systemd;
 pub mod template;
 pub mod tool;
+pub mod wait_for;
+pub mod words;
 #[cfg(test)]
 pub(crate) mod trial;
-pub mod words;
 
 pub use registry::{Action, Entry, Place, entries, find};
 

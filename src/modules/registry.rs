@@ -72,6 +72,9 @@ macro_rules! modules {
 modules! {
     Command(super::command::Command),
     Shell(super::command::Shell),
+    Systemd(super::systemd::Systemd),
+    Service(super::service::Service),
+    WaitFor(super::wait_for::WaitFor),
     Ping(super::ping::Ping),
     File(super::file::File),
     Copy(super::copy::Copy),

@@ -1,0 +1,478 @@
+//! `systemd`: turns a unit and the wish for it into the systemctl calls that bring it about.
+
+pub mod unit;
+
+use super::args::{Arg, ArgKind};
+use super::diff::Diff;
+use super::{Error, Found, Module, Nature, Outcome, tool};
+use crate::diag::nearest;
+use crate::sys::Sys;
+use crate::sys::process::{Command, Output};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Instant;
+use unit::{State, Step, Unit, Wish};
+
+/// Where unit files lie, the strongest first.
+const UNIT_DIRECTORIES: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Systemd {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    state: Option<State>,
+    #[serde(default)]
+    enabled: Option<bool>,
+    #[serde(default)]
+    masked: Option<bool>,
+    #[serde(default)]
+    daemon_reload: bool,
+    #[serde(default)]
+    daemon_reexec: bool,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    no_block: bool,
+    #[serde(default)]
+    force: bool,
+}
+
+/// The calls that are to be made.
+#[derive(Debug)]
+pub struct Change {
+    reload: bool,
+    reexec: bool,
+    steps: Vec<Step>,
+}
+
+impl Module for Systemd {
+    const NAME: &'static str = "systemd";
+    const NATURE: Nature = Nature::State;
+    const ARGS: &'static [Arg] = &[
+        Arg::new("name", ArgKind::Str, "the unit; `.service` may be left out")
+            .aliases(&["service", "unit"]),
+        Arg::new(
+            "state",
+            ArgKind::Str,
+            "started, stopped, or now: restarted, reloaded",
+        )
+        .choices(&["started", "stopped", "restarted", "reloaded"]),
+        Arg::new("enabled", ArgKind::Bool, "whether it starts with the host"),
+        Arg::new("masked", ArgKind::Bool, "whether it cannot be started at all"),
+        Arg::new(
+            "daemon_reload",
+            ArgKind::Bool,
+            "have systemd read the unit files again first, if any is newer than its last reading (default no)",
+        )
+        .aliases(&["daemon-reload"]),
+        Arg::new(
+            "daemon_reexec",
+            ArgKind::Bool,
+            "have systemd start itself again first (default no)",
+        )
+        .aliases(&["daemon-reexec"]),
+        Arg::new("scope", ArgKind::Str, "whose manager (default system)")
+            .choices(&["system", "user", "global"]),
+        Arg::new(
+            "no_block",
+            ArgKind::Bool,
+            "do not wait for the unit to get there (default no)",
+        ),
+        Arg::new(
+            "force",
+            ArgKind::Bool,
+            "replace links that are in the way of `enabled` (default no)",
+        ),
+    ];
+    const DOC: &'static str = "Brings a systemd unit to a state. A stop that ended by SIGKILL is a warning, and `killed` is registered.\n\n    - systemd:\n        name: kafka-server\n        state: started\n        enabled: yes\n        daemon_reload: yes\n";
+    type Change = Change;
+
+    fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
+        let Some(name) = &self.name else {
+            return self.check_manager();
+        };
+        let unit = self.look(sys, name)?;
+        let steps = unit.steps(self.wish())?;
+        let reload = self.daemon_reload && (!steps.is_empty() || is_stale(sys, &unit));
+        let mut outcome = self.registered(name, &unit);
+        if steps.is_empty() && !reload && !self.daemon_reexec {
+            return Ok(Found::same(outcome));
+        }
+        outcome.changed = !steps.is_empty();
+        if outcome.changed {
+            outcome = outcome.diff(diff(name, &unit, &steps));
+        }
+        let change = Some(Change {
+            reload,
+            reexec: self.daemon_reexec,
+            steps,
+        });
+        // Reading unit files again is never a change by itself.
+        Ok(Found { change, outcome })
+    }
+
+    fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
+        if change.reload {
+            self.must(sys, &["daemon-reload"])?;
+        }
+        if change.reexec {
+            self.must(sys, &["daemon-reexec"])?;
+        }
+        let Some(name) = &self.name else {
+            return Ok(Outcome::new());
+        };
+        let (mut steps, mut before) = (change.steps, None);
+        if change.reload {
+            // Only now does systemd know what the unit says.
+            let unit = self.look(sys, name)?;
+            steps = unit.steps(self.wish())?;
+            before = Some(unit);
+        }
+        let before = match before {
+            Some(unit) => unit,
+            None => self.look(sys, name)?,
+        };
+        let mut warnings = Vec::new();
+        for step in &steps {
+            warnings.extend(self.take(sys, name, *step, &before)?);
+        }
+        if steps.is_empty() {
+            return Ok(self.registered(name, &before));
+        }
+        let after = self.look(sys, name)?;
+        let mut outcome = self.registered(name, &after).changed();
+        outcome = outcome.diff(diff(name, &before, &steps));
+        if !warnings.is_empty() {
+            outcome = outcome.with("killed", true);
+        }
+        outcome.warnings = warnings;
+        Ok(outcome)
+    }
+}
+
+impl Systemd {
+    /// A unit of the system, for `service`.
+    pub fn of_system(name: &str, state: Option<State>, enabled: Option<bool>) -> Self {
+        Self {
+            name: Some(name.into()),
+            state,
+            enabled,
+            ..Self::default()
+        }
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            state: self.state,
+            enabled: self.enabled,
+            masked: self.masked,
+        }
+    }
+
+    fn check_manager(&self) -> Result<Found<Change>, Error> {
+        if self.wish() != Wish::default() {
+            return Err(Error::new("`name` is missing: which unit is meant"));
+        }
+        if !self.daemon_reload && !self.daemon_reexec {
+            return Err(Error::new(
+                "nothing to do: neither `name` nor `daemon_reload` is given",
+            ));
+        }
+        let change = Some(Change {
+            reload: self.daemon_reload,
+            reexec: self.daemon_reexec,
+            steps: Vec::new(),
+        });
+        let outcome = Outcome::new();
+        Ok(Found { change, outcome })
+    }
+
+    /// Asks systemd for the unit, once.
+    fn look(&self, sys: &Sys, name: &str) -> Result<Unit, Error> {
+        let is_global = self.scope.as_deref() == Some("global");
+        if is_global
+            || !sys
+                .exists(Path::new("/run/systemd/system"))
+                .unwrap_or(false)
+        {
+            return self.look_offline(sys, name, is_global);
+        }
+        let output = self.ask(sys, &["show", name])?;
+        if !output.success() {
+            return Err(tool::failure(&["systemctl", "show", name], &output));
+        }
+        let mut unit = Unit::parse(&output.stdout);
+        if !unit.is_found() {
+            if !has_file(sys, name) {
+                return Err(self.not_found(sys, name));
+            }
+            unit = Unit::unread(name);
+        }
+        // SysV scripts: only is-enabled looks at their links.
+        if self.enabled.is_some()
+            && matches!(unit.property("UnitFileState"), "" | "generated" | "bad")
+        {
+            let answer = self.ask(sys, &["is-enabled", name])?;
+            let word = if answer.success() {
+                "enabled"
+            } else {
+                "disabled"
+            };
+            unit.set("UnitFileState", word);
+        }
+        Ok(unit)
+    }
+
+    /// Without a running systemd (an image being built) links can still be looked at and made.
+    fn look_offline(&self, sys: &Sys, name: &str, is_global: bool) -> Result<Unit, Error> {
+        if self.state.is_some() {
+            let what = if is_global {
+                "units of scope `global` have no state"
+            } else {
+                "systemd does not run on this host"
+            };
+            return Err(Error::new(what).help("without `state`, `enabled` and `masked` still work"));
+        }
+        let answer = self.ask(sys, &["is-enabled", name])?;
+        let word = answer.stdout.lines().next().unwrap_or_default().trim();
+        if word.is_empty() || word == "not-found" {
+            return Err(self.not_found(sys, name).because(answer.reason()));
+        }
+        let mut unit = Unit::unread(name);
+        unit.set("UnitFileState", word);
+        Ok(unit)
+    }
+
+    fn not_found(&self, sys: &Sys, name: &str) -> Error {
+        let listed = self.ask(sys, &["list-unit-files", "--no-legend", "--no-pager"]);
+        let listed = listed.map(|output| output.stdout).unwrap_or_default();
+        let known = listed.lines().filter_map(|line| {
+            let word = line.split_whitespace().next()?;
+            Some(word.strip_suffix(".service").unwrap_or(word))
+        });
+        let wanted = name.strip_suffix(".service").unwrap_or(name);
+        let error = Error::new(format!("no unit `{name}` on this host"));
+        let near = nearest(wanted, known.clone())
+            .or_else(|| known.into_iter().find(|unit| unit.contains(wanted)));
+        match near {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error.help("its file must lie in /etc/systemd/system or come with a package"),
+        }
+    }
+
+    /// Makes one call and returns a warning if it ended a process by KILL.
+    fn take(&self, sys: &Sys, name: &str, step: Step, before: &Unit) -> Result<Vec<String>, Error> {
+        let (begin, begun) = (Instant::now(), jiff::Timestamp::now());
+        sys.progress(&format!("systemctl {} {name}", step.verb()));
+        let mut words = vec![step.verb()];
+        if self.no_block {
+            words.push("--no-block");
+        }
+        if self.force && step == Step::Enable {
+            words.push("--force");
+        }
+        words.push(name);
+        let output = self.ask(sys, &words)?;
+        if !output.success() {
+            return Err(self.failed(sys, name, step, &output));
+        }
+        if !step.stops() || self.no_block {
+            return Ok(Vec::new());
+        }
+        let why = if step == Step::Stop {
+            Unit::parse(&self.ask(sys, &["show", name])?.stdout).killed()
+        } else {
+            // A new start wipes what the unit says of its last end; the journal keeps it.
+            let late = before.stop_timeout().is_some_and(|t| begin.elapsed() >= t);
+            (late && self.journal_tells_of_kill(sys, name, begun)).then(|| {
+                let limit = before.property("TimeoutStopUSec");
+                format!("it did not stop within TimeoutStopSec ({limit}) and was ended by SIGKILL")
+            })
+        };
+        let warning = |why| format!("the stop of `{name}` was not clean: {why}");
+        Ok(why.map(warning).into_iter().collect())
+    }
+
+    fn journal_tells_of_kill(&self, sys: &Sys, name: &str, since: jiff::Timestamp) -> bool {
+        let since = format!("--since=@{}", since.as_second());
+        let argv = ["journalctl", "--no-pager", "-o", "cat", "-u", name, &since];
+        tool::ask(sys, &argv).is_ok_and(|output| {
+            output.stdout.contains("status=9/KILL") || output.stdout.contains("with signal SIGKILL")
+        })
+    }
+
+    fn failed(&self, sys: &Sys, name: &str, step: Step, output: &Output) -> Error {
+        let mut error = tool::failure(&["systemctl", step.verb(), name], output);
+        if !matches!(step, Step::Start | Step::Restart | Step::Reload) {
+            return error;
+        }
+        let mut argv = vec!["journalctl", "--no-pager", "-o", "cat", "-n", "10"];
+        if self.scope.as_deref() == Some("user") {
+            argv.push("--user");
+        }
+        argv.extend(["-u", name]);
+        let journal = tool::ask(sys, &argv).map(|output| output.stdout);
+        let journal = journal.unwrap_or_default();
+        if journal.trim().is_empty() {
+            return error.help(format!("`journalctl -u {name}` may say more"));
+        }
+        for line in journal.trim_end().lines() {
+            error = error.because(format!("journal: {line}"));
+        }
+        error
+    }
+
+    fn must(&self, sys: &Sys, words: &[&str]) -> Result<(), Error> {
+        let output = self.ask(sys, words)?;
+        if output.success() {
+            return Ok(());
+        }
+        let argv: Vec<&str> = std::iter::once("systemctl")
+            .chain(words.iter().copied())
+            .collect();
+        Err(tool::failure(&argv, &output))
+    }
+
+    fn ask(&self, sys: &Sys, words: &[&str]) -> Result<Output, Error> {
+        let mut argv = vec!["systemctl"];
+        match self.scope.as_deref() {
+            Some("user") => argv.push("--user"),
+            Some("global") => argv.push("--global"),
+            _ => {}
+        }
+        argv.extend(words);
+        let mut command = Command::tool(&argv);
+        if self.scope.as_deref() == Some("user") && sys.variable("XDG_RUNTIME_DIR").is_none() {
+            let directory = format!("/run/user/{}", nix::unistd::Uid::effective());
+            command = command.env("XDG_RUNTIME_DIR", &directory);
+        }
+        tool::start(sys, &command, &argv)
+    }
+
+    fn registered(&self, name: &str, unit: &Unit) -> Outcome {
+        let mut outcome = Outcome::new()
+            .with("name", name)
+            .with("status", unit.status());
+        if let Some(enabled) = self.enabled.or_else(|| unit.is_enabled()) {
+            outcome = outcome.with("enabled", enabled);
+        }
+        let state = match self.state {
+            Some(State::Stopped) => Some("stopped"),
+            Some(_) => Some("started"),
+            None => None,
+        };
+        match state {
+            Some(state) => outcome.with("state", state),
+            None => outcome,
+        }
+    }
+}
+
+fn diff(name: &str, unit: &Unit, steps: &[Step]) -> Diff {
+    let mut diff = Diff::new(format!("unit {name}"));
+    for step in steps {
+        let (attribute, after) = match step {
+            Step::Unmask => ("masked", "no"),
+            Step::Mask => ("masked", "yes"),
+            Step::Enable => ("enabled", "enabled"),
+            Step::Disable => ("enabled", "disabled"),
+            Step::Start => ("state", "active"),
+            Step::Stop => ("state", "inactive"),
+            Step::Restart => ("state", "restarted"),
+            Step::Reload => ("state", "reloaded"),
+        };
+        let before = match attribute {
+            "masked" if unit.is_masked() => "yes",
+            "masked" => "no",
+            "enabled" => unit.property("UnitFileState"),
+            _ => unit.property("ActiveState"),
+        };
+        diff = diff.attribute(attribute, Some(before.into()), Some(after.into()));
+    }
+    diff
+}
+
+fn file_name(name: &str) -> String {
+    let has_type = name.rsplit_once('.').is_some_and(|(_, kind)| {
+        matches!(
+            kind,
+            "service"
+                | "socket"
+                | "timer"
+                | "target"
+                | "mount"
+                | "path"
+                | "slice"
+                | "swap"
+                | "automount"
+                | "device"
+                | "scope"
+        )
+    });
+    let name = if has_type {
+        name.to_owned()
+    } else {
+        format!("{name}.service")
+    };
+    // An instance's file is its template's.
+    match (name.find('@'), name.rfind('.')) {
+        (Some(at), Some(dot)) if at < dot => format!("{}{}", &name[..=at], &name[dot..]),
+        _ => name,
+    }
+}
+
+fn has_file(sys: &Sys, name: &str) -> bool {
+    let name = file_name(name);
+    UNIT_DIRECTORIES.iter().any(|directory| {
+        sys.exists(&Path::new(directory).join(&name))
+            .unwrap_or(false)
+    })
+}
+
+/// Whether systemd's knowledge is older than the files: the unit's own, or any that it reads.
+///
+/// Every reading makes the generators' directory anew, so that its age is the age of what systemd knows.
+fn is_stale(sys: &Sys, unit: &Unit) -> bool {
+    let need = unit.property("NeedDaemonReload");
+    if need != "no" {
+        return true;
+    }
+    let stat = |path: &Path| sys.stat(path).ok().flatten();
+    let Some(read) = stat(Path::new("/run/systemd/generator")).map(|stat| stat.mtime) else {
+        return true;
+    };
+    let sources = [
+        "/etc/fstab",
+        "/etc/crypttab",
+        "/etc/init.d",
+        "/etc/rc.d/init.d",
+    ];
+    let mut ahead: Vec<_> = sources
+        .iter()
+        .chain(UNIT_DIRECTORIES)
+        .map(Path::new)
+        .map(Path::to_path_buf)
+        .collect();
+    while let Some(path) = ahead.pop() {
+        let Some(stat) = stat(&path) else { continue };
+        if stat.ctime >= read {
+            return true;
+        }
+        if stat.is_dir() {
+            let names = sys.list(&path).unwrap_or_default();
+            ahead.extend(names.iter().map(|name| path.join(name)));
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

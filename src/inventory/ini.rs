@@ -13,7 +13,9 @@ pub(super) fn parse(source: &Arc<Source>, inventory: &mut Inventory, faults: &mu
     // Links between groups are judged last, but a reader goes from top to bottom.
     let mut found: Vec<Diagnostic> = found.iter().cloned().collect();
     found.sort_by_key(|fault| fault.span.as_ref().map(|span| (span.line, span.column)));
-    found.into_iter().for_each(|fault| faults.push(fault));
+    for fault in found {
+        faults.push(fault);
+    }
 }
 
 fn read(source: &Arc<Source>, inventory: &mut Inventory, faults: &mut Diagnostics) {
@@ -100,8 +102,8 @@ impl Reader<'_> {
             }
             Section::Children(group) => {
                 let name = text.split([' ', '\t', '#']).next().unwrap_or(text);
-                let link = (group.clone(), name.to_string(), line.span_of(name));
-                self.children.push(link);
+                let named = (group.clone(), name.to_string(), line.span_of(name));
+                self.children.push(named);
             }
             Section::Vars(group) => {
                 let group = group.clone();

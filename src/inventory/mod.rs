@@ -169,15 +169,14 @@ impl Inventory {
     /// Adds a host while running (`add_host`), makes it a member of `groups`, and sets its variables.
     pub fn add_host(&mut self, name: &str, groups: &[String], vars: Dict) -> Added {
         let mut added = Added::default();
-        let host_name: HostName = match self.hosts.get_key_value(name) {
-            Some((known, _)) => Arc::clone(known),
-            None => {
-                added.changed = true;
-                let host_name: HostName = name.into();
-                self.hosts.insert(Arc::clone(&host_name), Host::default());
-                self.report_host(name, &mut added.faults);
-                host_name
-            }
+        let host_name: HostName = if let Some((known, _)) = self.hosts.get_key_value(name) {
+            Arc::clone(known)
+        } else {
+            added.changed = true;
+            let host_name: HostName = name.into();
+            self.hosts.insert(Arc::clone(&host_name), Host::default());
+            self.report_host(name, &mut added.faults);
+            host_name
         };
         if let Some(host) = self.hosts.get_mut(name) {
             for (key, value) in vars {

@@ -180,22 +180,21 @@ impl Inventory {
     ) {
         let path = self.current_source.clone();
         let path = path.unwrap_or_else(|| source.path.clone());
-        let name: HostName = match self.hosts.get_key_value(name) {
-            Some((known, _)) => Arc::clone(known),
-            None => {
-                let mut host = Host {
-                    source: Some(path),
-                    span: Some(span.clone()),
-                    ..Host::default()
-                };
-                if let Some(port) = port {
-                    host.vars.values.insert("ansible_port".into(), port.into());
-                    host.vars.spans.insert("ansible_port".into(), span.clone());
-                }
-                let name: HostName = name.into();
-                self.hosts.insert(Arc::clone(&name), host);
-                name
+        let name: HostName = if let Some((known, _)) = self.hosts.get_key_value(name) {
+            Arc::clone(known)
+        } else {
+            let mut host = Host {
+                source: Some(path),
+                span: Some(span.clone()),
+                ..Host::default()
+            };
+            if let Some(port) = port {
+                host.vars.values.insert("ansible_port".into(), port.into());
+                host.vars.spans.insert("ansible_port".into(), span.clone());
             }
+            let name: HostName = name.into();
+            self.hosts.insert(Arc::clone(&name), host);
+            name
         };
         if let Some(group) = self.groups.get_mut(group) {
             group.hosts.insert(name);

@@ -28,20 +28,17 @@ pub(super) fn read(
         }
     }
     script.children(&root);
-    match root.entries.get("_meta") {
-        Some(meta) => {
-            let hosts = meta.value.entry("hostvars").and_then(Node::as_map);
-            for (host, vars) in hosts.into_iter().flat_map(|map| &map.entries) {
-                script.host_vars(host, &vars.value);
-            }
+    if let Some(meta) = root.entries.get("_meta") {
+        let hosts = meta.value.entry("hostvars").and_then(Node::as_map);
+        for (host, vars) in hosts.into_iter().flat_map(|map| &map.entries) {
+            script.host_vars(host, &vars.value);
         }
-        None => {
-            let names: Vec<_> = script.inventory.hosts.keys().cloned().collect();
-            for host in names {
-                if let Some((_, vars)) = ask(shown, program, &["--host", &host], script.faults) {
-                    let span = crate::diag::Span::start_of(&source);
-                    script.host_vars(&host, &Node::new(Kind::Map(vars), span));
-                }
+    } else {
+        let names: Vec<_> = script.inventory.hosts.keys().cloned().collect();
+        for host in names {
+            if let Some((_, vars)) = ask(shown, program, &["--host", &host], script.faults) {
+                let span = crate::diag::Span::start_of(&source);
+                script.host_vars(&host, &Node::new(Kind::Map(vars), span));
             }
         }
     }
@@ -74,13 +71,12 @@ fn ask(
         String::from_utf8_lossy(&output.stdout),
     );
     let node = yaml::parse(&source, faults)?;
-    match node.kind {
-        Kind::Map(map) => Some((source, map)),
-        _ => {
-            let message = format!("expected a JSON object, found {}", node.kind_name());
-            faults.push(node.span.error(message));
-            None
-        }
+    if let Kind::Map(map) = node.kind {
+        Some((source, map))
+    } else {
+        let message = format!("expected a JSON object, found {}", node.kind_name());
+        faults.push(node.span.error(message));
+        None
     }
 }
 

@@ -109,8 +109,8 @@ impl Form<'_> {
         }
     }
 
-    fn hosts(&mut self, group: &str, part: &Entry) {
-        for (pattern, entry) in self.entries("hosts", group, part) {
+    fn hosts(&mut self, group: &str, section: &Entry) {
+        for (pattern, entry) in self.entries("hosts", group, section) {
             let vars = match &entry.value.kind {
                 Kind::Null => None,
                 Kind::Map(map) => Some(map),

@@ -25,7 +25,7 @@ pub(super) fn explain(error: &ScanError, source: &Arc<Source>, lines: &[&str]) -
     if error.info().contains("tab")
         && let Some((n, tab)) = (n..=n + 1).find_map(|n| Some((n, leading_tab(lines.get(n - 1)?)?)))
     {
-        return tab_indent(span(source, n, tab, 1));
+        return tab_indent(&span(source, n, tab, 1));
     }
 
     // The parser often notices one line late: the line above is looked at too.
@@ -49,7 +49,7 @@ fn leading_tab(line: &str) -> Option<usize> {
     indent.into_iter().position(|c| c == '\t')
 }
 
-fn tab_indent(span: Span) -> Diagnostic {
+fn tab_indent(span: &Span) -> Diagnostic {
     span.error("a tab cannot indent YAML").help("use spaces")
 }
 
@@ -57,7 +57,7 @@ fn tab_indent(span: Span) -> Diagnostic {
 fn guess(line: &str, n: usize, source: &Arc<Source>) -> Option<Diagnostic> {
     let at = |column: usize, length: usize| span(source, n, column, length);
     if let Some(tab) = leading_tab(line) {
-        return Some(tab_indent(at(tab, 1)));
+        return Some(tab_indent(&at(tab, 1)));
     }
     let content = line.trim();
     if content.is_empty() || content.starts_with('#') {
@@ -65,7 +65,7 @@ fn guess(line: &str, n: usize, source: &Arc<Source>) -> Option<Diagnostic> {
     }
     let (value_column, value) = value_of(line)?;
     if value.starts_with("{{") {
-        return Some(unquoted_template(at(value_column, template_length(value))));
+        return Some(unquoted_template(&at(value_column, template_length(value))));
     }
     if let Some(first @ ('@' | '`' | '%')) = value.chars().next() {
         let message = format!("a plain value cannot start with `{first}`");
@@ -169,7 +169,7 @@ pub(super) fn template_length(text: &str) -> usize {
     text[..end].chars().count()
 }
 
-pub(super) fn unquoted_template(span: Span) -> Diagnostic {
+pub(super) fn unquoted_template(span: &Span) -> Diagnostic {
     let line = span.source.line(span.line);
     let start = span.column as usize - 1;
     let value: String = line.chars().skip(start).collect();

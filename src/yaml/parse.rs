@@ -118,7 +118,7 @@ impl<'a> Composer<'a> {
             }
             Event::SequenceStart(anchor, tag) => {
                 let tag = collection_tag(tag.as_deref(), &self.span(at))?;
-                let items = self.within(at, |composer| composer.items())?;
+                let items = self.within(at, Composer::items)?;
                 let node = Node::new(Kind::Seq(items), self.span(at));
                 Ok(self.remember(anchor, tag.apply(node)))
             }
@@ -176,7 +176,7 @@ impl<'a> Composer<'a> {
                 Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<"
             );
             if matches!(event, Event::MappingStart(..) | Event::SequenceStart(..)) {
-                return Err(self.collection_as_key(start, at));
+                return Err(Box::new(self.collection_as_key(start, at)));
             }
             let key = self.node(event, at)?;
             let (event, value_at) = self.next()?;
@@ -218,19 +218,17 @@ impl<'a> Composer<'a> {
         map
     }
 
-    fn collection_as_key(&self, start: Stretch, at: Stretch) -> Fault {
+    fn collection_as_key(&self, start: Stretch, at: Stretch) -> Diagnostic {
         let opens_template = at.start.line() == start.start.line()
             && at.start.index() == start.start.index() + 1
             && self.rest_of_line(start).starts_with("{{");
         if opens_template {
             let length = fault::template_length(self.rest_of_line(start));
             let span = fault::span(self.source, start.start.line(), start.start.col(), length);
-            return Box::new(fault::unquoted_template(span));
+            return fault::unquoted_template(&span);
         }
-        Box::new(
-            self.span(at)
-                .error("a mapping or a list cannot be the key of a mapping"),
-        )
+        self.span(at)
+            .error("a mapping or a list cannot be the key of a mapping")
     }
 
     fn alias(&mut self, id: usize, at: Stretch) -> Result<Node, Fault> {
@@ -322,20 +320,20 @@ fn merge(into: &mut Map, value: Node) -> Result<(), Fault> {
         Kind::Seq(items) => {
             for item in items.into_iter().rev() {
                 let Kind::Map(map) = item.kind else {
-                    return Err(not_mergeable(&item));
+                    return Err(Box::new(not_mergeable(&item)));
                 };
                 into.entries.extend(map.entries);
             }
         }
-        _ => return Err(not_mergeable(&value)),
+        _ => return Err(Box::new(not_mergeable(&value))),
     }
     Ok(())
 }
 
-fn not_mergeable(value: &Node) -> Fault {
+fn not_mergeable(value: &Node) -> Diagnostic {
     let message = format!("`<<` needs a mapping, found {}", value.kind_name());
     let help = "write `<<: *anchor` or `<<: [*one, *two]`";
-    Box::new(value.span.error(message).help(help))
+    value.span.error(message).help(help)
 }
 
 fn scalar_kind(
@@ -373,7 +371,7 @@ fn scalar_kind(
                 .map(|bytes| Kind::Str(String::from_utf8_lossy(&bytes).into_owned()))
                 .map_err(|_| wrong("base64"))
         }
-        other => Err(unknown_tag(other, span)),
+        other => Err(Box::new(unknown_tag(other, span))),
     }
 }
 
@@ -399,7 +397,7 @@ fn collection_tag(tag: Option<&Tag>, span: &Span) -> Result<CollectionTag, Fault
     match tag_name(tag).as_str() {
         "!unsafe" => Ok(CollectionTag::Unsafe),
         "!" | "!!seq" | "!!map" | "!!omap" | "!!set" | "!!pairs" => Ok(CollectionTag::None),
-        other => Err(unknown_tag(other, span)),
+        other => Err(Box::new(unknown_tag(other, span))),
     }
 }
 
@@ -423,12 +421,10 @@ fn tag_name(tag: &Tag) -> String {
     }
 }
 
-fn unknown_tag(name: &str, span: &Span) -> Fault {
+fn unknown_tag(name: &str, span: &Span) -> Diagnostic {
     let known = ["!vault", "!unsafe", "!!str", "!!int", "!!float", "!!bool"];
-    Box::new(
-        span.error(format!("unknown tag `{name}`"))
-            .did_you_mean(name, known),
-    )
+    span.error(format!("unknown tag `{name}`"))
+        .did_you_mean(name, known)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod sys;
 
 pub mod kafka;
 
+pub mod agent;
 pub mod modules;
 pub mod proto;
 

@@ -3,7 +3,7 @@
 use super::args::{self, Arg};
 use super::{Error, Module, Nature, Outcome, Permission, Ran};
 use crate::sys::Sys;
-use crate::value::{Mapping, Value};
+use crate::value::{Mapping, Value, untagged};
 use serde::{Deserialize, Serialize};
 
 /// Where a module does its work.
@@ -44,6 +44,8 @@ macro_rules! modules {
         impl Action {
             /// Types rendered arguments. Returns every fault as a line.
             pub fn new(module: &str, given: Mapping) -> Result<Self, Vec<String>> {
+                // Tags mean nothing on a host, and do not survive the way there.
+                let given: Mapping = given.into_iter().map(|(key, value)| (key, untagged(&value))).collect();
                 $(if module == <$module>::NAME {
                     let mapping = args::coerce(<$module>::ARGS, given)?;
                     return serde_yaml::from_value(Value::Mapping(mapping))

@@ -1,5 +1,7 @@
 //! What controller and agent say to each other: typed messages, one a frame.
 
+pub mod frame;
+
 use crate::modules::{Action, Error, Outcome};
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,163 @@
+//! Runs the tasks of one lane in their order: looks, asks where something would change, applies, reports.
+
+use crate::agent::outbox::Outbox;
+use crate::agent::queue::Verdict;
+use crate::agent::{Agent, faults};
+use crate::modules::{Error, Outcome, Permission, Ran};
+use crate::proto::{FromAgent, JournalMark, Task};
+use crate::sys::Sys;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// After a longer wait for its turn, a task looks at the host once more before it changes anything.
+const STALE: Duration = Duration::from_secs(1);
+
+/// Works until the lane has nothing left to do.
+pub(super) fn work(agent: &Arc<Agent>, lane: u32) {
+    while let Some((task, cancel)) = agent.queue.next(lane) {
+        let seq = task.seq;
+        let mut turn = Turn {
+            agent,
+            task: &task,
+            began: false,
+            waited: None,
+            broken: None,
+        };
+        let result = turn.run(&cancel);
+        let began = turn.began;
+        let mark = match &result {
+            Ok(Ran::Done(_)) => JournalMark::Ended,
+            Err(_) if cancel.load(Ordering::Relaxed) => JournalMark::Cancelled,
+            Err(_) => JournalMark::Failed,
+            Ok(Ran::Cancelled) => JournalMark::Cancelled,
+        };
+        if began && let Some(journal) = &agent.journal {
+            // What matters was synced at its begin.
+            let _ = journal.mark(seq, &task.name, mark);
+        }
+        match result {
+            Ok(Ran::Done(outcome)) => {
+                agent.queue.done(seq);
+                let result = Ok(outcome);
+                agent.outbox.send(FromAgent::Ended { seq, result });
+            }
+            Ok(Ran::Cancelled) => {
+                agent.queue.done(seq);
+                agent.outbox.send(FromAgent::Dropped { seq });
+            }
+            Err(error) => {
+                // Closed before the controller can hear of it, or its answer could come too early.
+                let dropped = if task.ignore_errors {
+                    agent.queue.done(seq);
+                    Vec::new()
+                } else {
+                    agent.queue.fail(&task)
+                };
+                let result = Err(error);
+                agent.outbox.send(FromAgent::Ended { seq, result });
+                agent.drop_all(dropped);
+            }
+        }
+    }
+}
+
+/// One task, from its first look to its end.
+struct Turn<'a> {
+    agent: &'a Agent,
+    task: &'a Task,
+    began: bool,
+    /// Since when, and after how many changes on this host, it waits for its turn.
+    waited: Option<(Instant, u64)>,
+    broken: Option<Error>,
+}
+
+impl Turn<'_> {
+    fn run(&mut self, cancel: &Arc<AtomicBool>) -> Result<Ran, Error> {
+        loop {
+            if cancel.load(Ordering::Relaxed) {
+                return Ok(Ran::Cancelled);
+            }
+            let sys = self.sys(cancel);
+            let ran = self.run_once(&sys);
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
+            let stale = !self.began && self.must_look_again();
+            self.waited = None;
+            if !(stale && matches!(ran, Ok(Ran::Cancelled))) {
+                return ran;
+            }
+        }
+    }
+
+    fn run_once(&mut self, sys: &Sys) -> Result<Ran, Error> {
+        let task = self.task;
+        let other = task.identity.as_ref();
+        match other.filter(|identity| identity.user != self.agent.user) {
+            None => faults::caught(|| {
+                task.action
+                    .run(sys, &mut |outcome| self.permission(sys, outcome))
+            }),
+            Some(identity) => {
+                let child = self.agent.children.of(identity)?;
+                child.run(task, sys, &mut |outcome| self.permission(sys, outcome))
+            }
+        }
+    }
+
+    fn sys(&self, cancel: &Arc<AtomicBool>) -> Sys {
+        let seq = self.task.seq;
+        let outbox: Outbox = self.agent.outbox.clone();
+        let progress = move |text: &str| {
+            let text = text.to_owned();
+            outbox.send(FromAgent::Progress { seq, text });
+        };
+        self.agent
+            .sys
+            .clone()
+            .with_cancel(Arc::clone(cancel))
+            .with_progress(Arc::new(progress))
+            .with_deadline(self.task.deadline.map(Duration::from_secs))
+            .with_environment(self.task.environment.clone())
+    }
+
+    /// Answers a module that found something to do.
+    fn permission(&mut self, sys: &Sys, outcome: &Outcome) -> Permission {
+        if self.task.check_mode {
+            return Permission::OnlyShow;
+        }
+        let seq = self.task.seq;
+        let verdict = self.agent.queue.verdict(seq).unwrap_or_else(|| {
+            self.waited = Some((Instant::now(), self.agent.changes.load(Ordering::SeqCst)));
+            let outcome = outcome.clone();
+            self.agent.outbox.send(FromAgent::Waiting { seq, outcome });
+            self.agent.queue.wait(seq)
+        });
+        if verdict == Verdict::Cancelled || sys.is_cancelled() {
+            self.waited = None;
+            return Permission::Cancelled;
+        }
+        if self.must_look_again() {
+            return Permission::Cancelled;
+        }
+        if let Some(journal) = &self.agent.journal
+            && let Err(error) = journal.mark(seq, &self.task.name, JournalMark::Began)
+        {
+            let error = Error::new("the agent's journal cannot be written").because(error);
+            self.broken = Some(error);
+            return Permission::Cancelled;
+        }
+        self.began = true;
+        self.agent.changes.fetch_add(1, Ordering::SeqCst);
+        self.agent.outbox.send(FromAgent::Began { seq });
+        Permission::Apply
+    }
+
+    /// Whether what the check found may be out of date: it waited long, or another lane changed something meanwhile.
+    fn must_look_again(&self) -> bool {
+        self.waited.is_some_and(|(since, changes)| {
+            since.elapsed() > STALE || self.agent.changes.load(Ordering::SeqCst) != changes
+        })
+    }
+}

@@ -123,10 +123,7 @@ fn short(messages: &[FromAgent]) -> Vec<String> {
             FromAgent::Began { seq } => format!("began {seq}"),
             FromAgent::Progress { seq, text } => format!("progress {seq} {text}"),
             FromAgent::Ended { seq, result } => {
-                format!(
-                    "{} {seq}",
-                    if result.is_ok() { "ended" } else { "failed" }
-                )
+                format!("{} {seq}", if result.is_ok() { "ended" } else { "failed" })
             }
             FromAgent::Dropped { seq } => format!("dropped {seq}"),
             other => format!("{other:?}"),

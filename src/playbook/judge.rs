@@ -27,6 +27,26 @@ const META: &[&str] = &[
     "end_role",
     "reset_connection",
 ];
+/// Modules that need one of several arguments.
+const ONE_OF: &[(&str, &[&str])] = &[
+    ("command", &[RAW, "cmd", "argv"]),
+    ("shell", &[RAW, "cmd"]),
+    ("script", &[RAW, "cmd"]),
+    ("raw", &[RAW, "cmd"]),
+    ("copy", &["src", "content"]),
+    (
+        "systemd",
+        &[
+            "name",
+            "service",
+            "unit",
+            "daemon_reload",
+            "daemon_reexec",
+            "daemon-reload",
+            "daemon-reexec",
+        ],
+    ),
+];
 /// What Ansible up to 2.9 let pass on every module that makes files.
 const OF_OLD_FILES: &[&str] = &[
     "backup",
@@ -130,6 +150,22 @@ impl Loader<'_> {
             let mut args = entry.args.iter();
             args.any(|arg| arg.name == name || arg.aliases.contains(&name))
         };
+        let has = |names: &[&str]| {
+            let mut written = task.args.entries.keys();
+            written.any(|name| names.contains(&name.as_str()))
+        };
+        let wanted = ONE_OF.iter().find(|(module, _)| *module == entry.name);
+        if let Some((_, names)) = wanted
+            && !has(names)
+        {
+            let names: Vec<String> = names
+                .iter()
+                .filter(|name| **name != RAW)
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let message = format!("`{}` needs {}", entry.name, names.join(" or "));
+            self.push(task.module_span.error(message));
+        }
         let mut given = task.args.clone();
         // Free text is the command, whatever the module calls it.
         if !knows(RAW)

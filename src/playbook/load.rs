@@ -1,7 +1,7 @@
 //! Reads playbook files and all that they import into a [`Playbook`], gathering every fault on the way.
 
 use super::keywords::{is_template, shown};
-use super::role::{Frame, LoadedRole, RoleUse};
+use super::role::{Frame, LoadedRole, RoleUse, run_key};
 use super::search::{self, clean, dir_of};
 use super::{Item, Playbook, Role, Scope, Task};
 use crate::diag::{Diagnostic, Diagnostics, Source, Span};
@@ -69,6 +69,10 @@ pub fn load_role(
 ) -> Option<LoadedRole> {
     let scope = Scope::of_include(parent, Arc::default(), diagnostics);
     let mut loader = Loader::new(options, diagnostics);
+    for ran in &role.ran {
+        let key = run_key(&ran.path, &Value::Mapping(crate::value::Mapping::new()));
+        loader.state.seen_roles.insert(key, vec![Vec::new()]);
+    }
     let mut tasks = Vec::new();
     let role = loader.role(role, &scope, &mut tasks)?;
     Some(LoadedRole {

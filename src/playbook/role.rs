@@ -23,6 +23,8 @@ pub struct RoleUse {
     pub handlers_from: Option<String>,
     /// `include_role`: defaults and vars are visible to later tasks (default no).
     pub public: bool,
+    /// Roles that ran already: where the role depends on one of them by its bare name, it is not run again.
+    pub ran: Vec<Arc<Role>>,
 }
 
 impl RoleUse {
@@ -35,6 +37,7 @@ impl RoleUse {
             defaults_from: None,
             handlers_from: None,
             public: false,
+            ran: Vec::new(),
         }
     }
 }
@@ -116,11 +119,7 @@ impl Loader<'_> {
             return;
         };
         let given = Node::new(Kind::Map(map), node.span.clone()).to_value();
-        let key = format!(
-            "{} {}",
-            path.display(),
-            serde_json::to_string(&value::untagged(&given)).unwrap_or_default()
-        );
+        let key = run_key(&path, &given);
         let allows_duplicates = self.meta(&path).is_some_and(|meta| {
             let flag = meta.entry("allow_duplicates");
             flag.is_some_and(|flag| value::as_bool(&flag.to_value()) == Some(true))
@@ -362,6 +361,20 @@ impl Loader<'_> {
         }
         vars
     }
+}
+
+/// What must be the same for a role to be the same once more.
+pub(crate) fn run_key(path: &Path, given: &value::Value) -> String {
+    let given = match value::untagged(given) {
+        value::Value::Mapping(mut map) => {
+            map.remove("role");
+            map.remove("name");
+            value::Value::Mapping(map)
+        }
+        other => other,
+    };
+    let given = serde_json::to_string(&given).unwrap_or_default();
+    format!("{} {given}", path.display())
 }
 
 /// Returns what a role is called: the last part of its path.

@@ -1,7 +1,7 @@
 //! Turns the name of a file into the paths where Ansible would look for it, in that order.
 
 use super::{Role, Scope, Task};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Where a task looks for a file named `name`. `kind` is `files`, `templates`, `vars`, `tasks` or `handlers`.
 pub fn search_paths(task: &Task, kind: &str, name: &str) -> Vec<PathBuf> {
@@ -119,17 +119,24 @@ fn collection_root(dir: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Returns the path without `.` in it: as a user would type it.
+/// Returns the path without `.` and `..` in it, as Ansible does: `roles/../x` is `x` even where there is no `roles`.
 pub(crate) fn clean(path: &Path) -> PathBuf {
-    let cleaned: PathBuf = path
-        .components()
-        .filter(|part| !matches!(part, std::path::Component::CurDir))
-        .collect();
-    if cleaned.as_os_str().is_empty() {
-        PathBuf::from(".")
-    } else {
-        cleaned
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(cleaned.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                cleaned.pop();
+            }
+            part => cleaned.push(part),
+        }
     }
+    if cleaned.as_os_str().is_empty() {
+        cleaned.push(".");
+    }
+    cleaned
 }
 
 /// Returns the directory of a file; of a bare name it is `.`.

@@ -29,20 +29,28 @@ fn render(text: &str, vars: &Dict) -> Result<Value, String> {
 /// Writes files, loads the first, and returns what came of it and the faults as text.
 fn load_files(files: &[(&str, &str)]) -> (Option<Playbook>, String) {
     let dir = tempfile::tempdir().unwrap();
-    for (path, text) in files {
-        let path = dir.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
+    write(dir.path(), files);
     load_dir(dir.path(), files[0].0)
 }
 
-fn load_dir(dir: &Path, playbook: &str) -> (Option<Playbook>, String) {
-    let options = LoadOptions {
+fn write(dir: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+fn options() -> LoadOptions<'static> {
+    LoadOptions {
         roles_path: Vec::new(),
         render: &render,
         decrypt: None,
-    };
+    }
+}
+
+fn load_dir(dir: &Path, playbook: &str) -> (Option<Playbook>, String) {
+    let options = options();
     let mut diagnostics = Diagnostics::new();
     let playbook = load(&dir.join(playbook), &options, &mut diagnostics);
     let faults = shown(&diagnostics).replace(&format!("{}/", dir.display()), "");

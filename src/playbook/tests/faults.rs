@@ -263,6 +263,18 @@ fn all_faults_of_all_files_are_found_at_once() {
       help: did you mean `ping`?
     error: unknown module `debgu` --> a.yml:4:7
       help: did you mean `debug`?
-    error: invalid YAML: expected `,` or `]` --> b.yml:1:1
+    error: invalid YAML: expected `,` or `]` --> b.yml:1:11
     "#);
+}
+
+#[test]
+fn modules_that_need_one_of_several_arguments_get_one() {
+    insta::assert_snapshot!(
+        task_faults("- command:\n- shell: {chdir: /}\n- copy: dest=/a\n- command: ls\n- command: {argv: [ls]}\n"),
+        @r#"
+    error: `command` needs `cmd` or `argv` --> site.yml:3:7
+    error: `shell` needs `cmd` --> site.yml:4:7
+    error: `copy` needs `src` or `content` --> site.yml:5:7
+    "#
+    );
 }

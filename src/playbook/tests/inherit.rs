@@ -94,11 +94,7 @@ fn tasks_included_while_running_inherit_what_stands_around_the_include() {
     let (playbook, faults) = super::load_dir(dir.path(), "site.yml");
     assert_eq!(faults, "");
     let include = &super::notify::tasks(&playbook.unwrap().plays[0].tasks)[0];
-    let options = crate::playbook::LoadOptions {
-        roles_path: Vec::new(),
-        render: &super::render,
-        decrypt: None,
-    };
+    let options = super::options();
     let mut diagnostics = crate::diag::Diagnostics::new();
     let items = load_tasks(
         &more,

@@ -72,32 +72,6 @@ impl Run {
         Ok(output.status.success())
     }
 
-    /// Runs it with `before`'s standard output as its input; either one's failure is a failure.
-    pub(super) fn fed_by(mut self, mut before: Self) -> Result<String, Error> {
-        before
-            .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        let mut child = before
-            .command
-            .spawn()
-            .map_err(|error| before.cannot_start(&error))?;
-        if let Some(stdout) = child.stdout.take() {
-            self = self.stdin(stdout);
-        }
-        let line = before.line();
-        let output = self.output();
-        let status = child.wait().map_err(|error| before.cannot_start(&error))?;
-        if output.is_ok() && !status.success() {
-            return Err(Error::Command {
-                command: line,
-                status: status.to_string(),
-                stderr: String::new(),
-            });
-        }
-        output
-    }
-
     fn cannot_start(&self, error: &io::Error) -> Error {
         let program = self.command.get_program().to_string_lossy().into_owned();
         match error.kind() {
@@ -158,13 +132,5 @@ mod tests {
             text.contains("exit status: 3") && text.ends_with("oops"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn one_program_feeds_another() {
-        let fed = Run::new("cat", "coreutils").fed_by(Run::new("echo", "coreutils").arg("hello"));
-        assert_eq!(fed.unwrap(), "hello");
-        let broken = Run::new("cat", "coreutils").fed_by(Run::new("false", "coreutils"));
-        assert!(broken.is_err());
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Container<'a> {
     pub(super) image: &'a str,
     /// Directories of this machine and where the host sees them, read-only.
     pub(super) mounts: Vec<(PathBuf, String)>,
+    /// Directories in memory, as `PATH:OPTIONS`.
+    pub(super) tmpfs: Vec<String>,
 }
 
 /// A container of krun's, as the engine knows it.
@@ -91,23 +93,19 @@ impl Engine {
         self.podman().args(["image", "exists", tag]).succeeds()
     }
 
-    /// Makes an image out of a directory tree. Its own label keeps `down` away from it.
-    pub(super) fn import(&self, tree: &Path, tag: &str) -> Result<(), Error> {
-        let tar = Run::new("tar", "tar")
-            .arg("-C")
-            .arg(tree)
-            .args(["--numeric-owner", "-c", "."]);
+    /// Makes an image out of a tarball of its root. Its own label keeps `down` away from it.
+    pub(super) fn import(&self, tarball: &Path, tag: &str) -> Result<(), Error> {
         self.podman()
+            .args(["import", "--quiet", "--change", "CMD [\"/sbin/init\"]"])
             .args([
-                "import",
-                "--quiet",
-                "--change",
-                "CMD [\"/sbin/init\"]",
                 "--change",
                 "STOPSIGNAL SIGRTMIN+3",
+                "--change",
+                "LABEL krun.image=base",
             ])
-            .args(["--change", "LABEL krun.image=base", "-", tag])
-            .fed_by(tar)?;
+            .arg(tarball)
+            .arg(tag)
+            .output()?;
         Ok(())
     }
 
@@ -178,6 +176,9 @@ impl Engine {
                 .arg("--volume")
                 .arg(format!("{}:{there}:ro", here.display()));
         }
+        for tmpfs in &container.tmpfs {
+            run = run.arg("--tmpfs").arg(tmpfs);
+        }
         run.args([container.image, "/sbin/init"]).output()?;
         Ok(())
     }
@@ -226,6 +227,16 @@ impl Engine {
                 .output()?;
         }
         Ok(())
+    }
+
+    /// One of podman's verbs on one container, with further arguments.
+    pub(super) fn tell(&self, verb: &[&str], container: &str, more: &[&str]) -> Result<(), Error> {
+        self.podman()
+            .args(verb)
+            .arg(container)
+            .args(more)
+            .output()
+            .map(drop)
     }
 
     /// The end of what a host's console said.

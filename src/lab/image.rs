@@ -89,8 +89,7 @@ fn build(
     }
     // The recipe inherits the lock: should this process be killed, nobody begins before the recipe has ended.
     let held = lock.try_clone().map_err(Error::file("lock", &work))?;
-    // debootstrap mounts /proc into its tree. In a mount namespace that is gone with the recipe, however it ends,
-    // and never in the way of a `remove_dir_all`.
+    // What the recipe and debootstrap mount is gone with them, however they end.
     Run::new("unshare", "util-linux")
         .args(["--mount", "--", "sh"])
         .arg(work.join("image.sh"))
@@ -100,7 +99,7 @@ fn build(
         .args(extra)
         .stdin(held)
         .output()?;
-    engine.import(&work.join("rootfs"), tag)?;
+    engine.import(&work.join("rootfs.tar"), tag)?;
     remove_tree(&work)
 }
 

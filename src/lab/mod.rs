@@ -21,6 +21,7 @@ mod authority;
 mod command;
 mod engine;
 mod error;
+mod fault;
 mod image;
 mod saved;
 mod seed;
@@ -52,6 +53,8 @@ pub struct LabSpec {
     pub packages: Vec<String>,
     /// Web sites that one more container of the lab stands in for, by HTTP and HTTPS.
     pub sites: Vec<Site>,
+    /// Directories of one host that are in memory, for a small or unfriendly file system.
+    pub tmpfs: Vec<Tmpfs>,
     /// Whether hosts reach beyond the lab. By default they do not.
     pub outbound: bool,
 }
@@ -63,6 +66,17 @@ pub struct Site {
     pub name: String,
     /// Where its files are: `https://NAME/a/b` is `root/a/b`.
     pub root: PathBuf,
+}
+
+/// A directory in memory.
+#[derive(Debug, Clone)]
+pub struct Tmpfs {
+    /// Which host has it.
+    pub host: String,
+    /// Where.
+    pub path: String,
+    /// Mount options, as `size=64k,mode=1777,noexec`.
+    pub options: String,
 }
 
 /// One host of a lab.

@@ -103,6 +103,12 @@ fn make(
             address: &host.address,
             image: &image,
             mounts,
+            tmpfs: spec
+                .tmpfs
+                .iter()
+                .filter(|it| it.host == host.name)
+                .map(|it| format!("{}:{}", it.path, it.options))
+                .collect(),
         })?;
         await_answer(engine, host, if serves { 443 } else { 22 })
     })?;
@@ -214,7 +220,7 @@ fn each_at_once(
 }
 
 /// Waits until something answers: sshd with its greeting, anything else by accepting.
-fn await_answer(engine: &Engine, host: &Host, port: u16) -> Result<(), Error> {
+pub(super) fn await_answer(engine: &Engine, host: &Host, port: u16) -> Result<(), Error> {
     let begun = Instant::now();
     let address: IpAddr = host
         .address
@@ -280,6 +286,12 @@ fn check(spec: &LabSpec) -> Result<(), Error> {
             name: spec.name.clone(),
             what: "lab",
             why,
+        });
+    }
+    if let Some(stray) = spec.tmpfs.iter().find(|it| !spec.hosts.contains(&it.host)) {
+        return Err(Error::NoSuchHost {
+            lab: spec.name.clone(),
+            host: stray.host.clone(),
         });
     }
     for name in &spec.users {

@@ -1,10 +1,12 @@
 //! A lab comes up, its hosts are what they should be, and nothing is left of it.
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use krun::lab::{Error, Lab, LabSpec, Site};
+use krun::lab::{Error, Lab, LabSpec, Site, Tmpfs};
 
 use crate::stage::{ROOT, Stage, enabled};
 
@@ -75,6 +77,59 @@ fn hosts_answer_to_their_names_trust_the_lab_and_reach_nothing_else() {
             .iter()
             .any(|listed| listed.name == "it-lab" && listed.running == 3)
     );
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn host_comes_back_from_every_trouble_with_its_files() {
+    if !enabled() {
+        return;
+    }
+    let host = "a.foo";
+    let home = Tmpfs {
+        host: host.to_owned(),
+        path: "/home/krun".to_owned(),
+        options: "size=64k,mode=1777,noexec".to_owned(),
+    };
+    let stage = Stage::of(&LabSpec {
+        name: "it-faults".to_owned(),
+        hosts: vec![host.to_owned()],
+        tmpfs: vec![home],
+        ..LabSpec::default()
+    });
+    let lab = &stage.0;
+    let full = stage.on(
+        host,
+        "head -c 100k /dev/zero 2>/dev/null | cat >big || echo full",
+    );
+    assert_eq!(full, "full");
+    stage.on(host, "echo kept | sudo tee /var/tmp/kept");
+    let silent = || {
+        let address = format!("{}:22", lab.host(host).unwrap().address)
+            .parse()
+            .unwrap();
+        let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(2)) else {
+            return true;
+        };
+        stream
+            .set_read_timeout(Some(Duration::from_secs(2)))
+            .unwrap();
+        stream.read_exact(&mut [0; 4]).is_err()
+    };
+    assert!(!silent());
+    lab.freeze(host).unwrap();
+    assert!(silent());
+    lab.thaw(host).unwrap();
+    assert!(!silent());
+    lab.cut(host).unwrap();
+    assert!(silent());
+    lab.join(host).unwrap();
+    assert!(!silent());
+    lab.power_off(host).unwrap();
+    assert!(silent());
+    lab.power_on(host).unwrap();
+    assert_eq!(stage.on(host, "cat /var/tmp/kept"), "kept");
+    assert_eq!(stage.on(host, "ip route show default"), "");
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn read(source: &Arc<Source>, inventory: &mut Inventory, faults: &mut Diagnostic
         inventory,
         faults,
         section: Section::Hosts("ungrouped".into()),
-        children: Vec::new(),
+        waiting: Vec::new(),
         vars_of: Vec::new(),
         declared: Vec::new(),
     };
@@ -36,7 +36,7 @@ fn read(source: &Arc<Source>, inventory: &mut Inventory, faults: &mut Diagnostic
         };
         reader.line(&line);
     }
-    reader.link();
+    reader.finish();
 }
 
 enum Section {
@@ -45,6 +45,13 @@ enum Section {
     Vars(String),
     /// Behind a broken header nothing can be judged.
     Unknown,
+}
+
+/// A line of a `:children` section.
+struct Link {
+    parent: String,
+    child: String,
+    span: Span,
 }
 
 struct Line<'a> {
@@ -73,8 +80,8 @@ struct Reader<'a> {
     inventory: &'a mut Inventory,
     faults: &'a mut Diagnostics,
     section: Section,
-    /// Parent, child, and where the child is named: children may be declared later.
-    children: Vec<(String, String, Span)>,
+    /// Children that were named before they were declared.
+    waiting: Vec<Link>,
     /// Groups with a `:vars` section, which does not declare them.
     vars_of: Vec<(String, Span)>,
     declared: Vec<String>,
@@ -101,9 +108,8 @@ impl Reader<'_> {
                 self.host(line, &group);
             }
             Section::Children(group) => {
-                let name = text.split([' ', '\t', '#']).next().unwrap_or(text);
-                let named = (group.clone(), name.to_string(), line.span_of(name));
-                self.children.push(named);
+                let parent = group.clone();
+                self.child(line, text, parent);
             }
             Section::Vars(group) => {
                 let group = group.clone();
@@ -130,18 +136,12 @@ impl Reader<'_> {
                     .error(format!("unknown kind of section `{kind}`"))
                     .did_you_mean(kind, ["hosts", "children", "vars"]);
                 let help = "a section is `[group]`, `[group:children]` or `[group:vars]`";
-                let fault = if fault.help.is_none() {
-                    fault.help(help)
-                } else {
-                    fault
-                };
-                self.faults.push(fault);
-                self.inventory.add_group(&group);
+                self.faults.push(or_help(fault, help));
+                self.declare(group);
                 return Section::Unknown;
             }
         };
-        self.inventory.add_group(&group);
-        self.declared.push(group);
+        self.declare(group);
         self.inventory
             .note_group(header.group, line.span_of(header.group));
         section
@@ -213,6 +213,8 @@ impl Reader<'_> {
                             .is_some_and(|next| next.text.starts_with('='));
                     if is_spaced {
                         fault = fault.help("no blanks around the `=`");
+                    } else if n > 0 {
+                        fault = fault.help("quote a value that has blanks: `key=\"a b\"`");
                     } else if word.text.contains(':') {
                         fault = fault.help("write `key=value`, not `key: value`");
                     }
@@ -250,51 +252,83 @@ impl Reader<'_> {
             .set_group_var(group, key, value, span, self.faults);
     }
 
-    /// Ties children to parents now that every group of the file is known.
-    fn link(self) {
-        let Self {
-            inventory,
-            faults,
-            children,
-            vars_of,
-            declared,
-            ..
-        } = self;
-        let mut declared: Vec<String> = declared;
-        declared.extend(inventory.earlier_groups());
-        for (parent, child, span) in children {
-            if !declared.contains(&child) {
-                let fault = span
-                    .error(format!(
-                        "`[{parent}:children]` names an unknown group `{child}`"
-                    ))
-                    .did_you_mean(&child, declared.iter().map(String::as_str));
-                let fault = match fault.help {
-                    None if inventory.hosts.contains_key(child.as_str()) => {
-                        fault.help(format!("`{child}` is a host: put it under `[{parent}]`"))
-                    }
-                    None => fault.help(format!("add a section `[{child}]`")),
-                    Some(_) => fault,
-                };
-                faults.push(fault);
-            } else if let Err(cycle) = inventory.add_child(&parent, &child) {
-                faults.push(span.error(cycle.to_string()));
-            }
+    fn child(&mut self, line: &Line<'_>, text: &str, parent: String) {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        let (name, behind) = text.split_at(end);
+        let behind = behind.trim_start();
+        if !(behind.is_empty() || behind.starts_with('#')) || name.contains([':', ']']) {
+            let message = format!("expected the name of a group, found `{text}`");
+            self.faults.push(line.span_of(text).error(message));
+            return;
         }
-        for (group, span) in vars_of {
-            if !declared.contains(&group) {
-                let fault = span
-                    .error(format!("`[{group}:vars]` names an unknown group"))
-                    .did_you_mean(&group, declared.iter().map(String::as_str));
+        let named = Link {
+            parent,
+            child: name.into(),
+            span: line.span_of(name),
+        };
+        if self.inventory.groups.contains_key(name) {
+            self.tie(&named);
+        } else {
+            self.waiting.push(named);
+        }
+    }
+
+    fn tie(&mut self, link: &Link) {
+        if let Err(cycle) = self.inventory.add_child(&link.parent, &link.child) {
+            self.faults.push(link.span.error(cycle.to_string()));
+        }
+    }
+
+    /// Adds a group, and ties it to the parents that named it before.
+    fn declare(&mut self, group: String) {
+        self.inventory.add_group(&group);
+        let (ready, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|link| link.child == group);
+        self.waiting = waiting;
+        let ready: Vec<Link> = ready;
+        for link in &ready {
+            self.tie(link);
+        }
+        self.declared.push(group);
+    }
+
+    /// Judges the groups that were named and never declared.
+    fn finish(mut self) {
+        self.declared.extend(self.inventory.earlier_groups());
+        let known = || self.declared.iter().map(String::as_str);
+        for Link {
+            parent,
+            child,
+            span,
+        } in &self.waiting
+        {
+            let message = format!("`[{parent}:children]` names an unknown group `{child}`");
+            let fault = span.error(message).did_you_mean(child, known());
+            let help = if self.inventory.hosts.contains_key(child.as_str()) {
+                format!("`{child}` is a host: put it under `[{parent}]`")
+            } else {
+                format!("add a section `[{child}]`")
+            };
+            self.faults.push(or_help(fault, help));
+        }
+        for (group, span) in &self.vars_of {
+            if !self.declared.contains(group) {
+                let message = format!("`[{group}:vars]` names an unknown group");
+                let fault = span.error(message).did_you_mean(group, known());
                 let help = format!("add a section `[{group}]` or `[{group}:children]`");
-                let fault = if fault.help.is_none() {
-                    fault.help(help)
-                } else {
-                    fault
-                };
-                faults.push(fault);
+                self.faults.push(or_help(fault, help));
             }
         }
+    }
+}
+
+/// Gives help to a fault that has none.
+fn or_help(fault: Diagnostic, help: impl Into<String>) -> Diagnostic {
+    if fault.help.is_some() {
+        fault
+    } else {
+        fault.help(help)
     }
 }
 

@@ -86,7 +86,9 @@ impl Inventory {
         };
         let file = host.source.as_deref();
         vars.values.insert("inventory_file".into(), text(file));
-        let dir = text(file.and_then(Path::parent));
+        // A list of hosts on the command line has no directory.
+        let dir = file.and_then(Path::parent);
+        let dir = text(dir.filter(|dir| !dir.as_os_str().is_empty()));
         vars.values.insert("inventory_dir".into(), dir);
         vars.extend(host.vars.clone());
         vars

@@ -259,6 +259,7 @@ k1 ansible_host = 10.0.0.1
 k2 broker_id
 k[3:1]
 k4 name='open
+k5 name=a b
 [kafka:varz]
 x=1
 [kafka:vars]
@@ -277,6 +278,7 @@ x=1
 b
 [b:children]
 a
+a b
 ---
 ";
     insta::assert_snapshot!(faults("hosts", text), @r#"
@@ -284,18 +286,20 @@ a
     hosts:3:4+9 error: expected `key=value` behind the host, found `broker_id`
     hosts:4:2+5 error: the range `[3:1]` runs backwards
     hosts:5:9+1 error: this quote is never closed
-    hosts:6:8+4 error: unknown kind of section `varz` (did you mean `vars`?)
-    hosts:9:1+8 error: expected `key=value`, found `no value` (this is in the section `[kafka:vars]`)
-    hosts:10:1+10 error: expected `key=value`, found `port: 9092` (write `port=9092`)
-    hosts:13:1+5 error: `[cluster:children]` names an unknown group `kafak` (did you mean `kafka`?)
-    hosts:14:1+7 error: `[cluster:children]` names an unknown group `nowhere` (add a section `[nowhere]`)
-    hosts:15:2+6 error: `[nobody:vars]` names an unknown group (add a section `[nobody]` or `[nobody:children]`)
-    hosts:17:1+12 error: broken section header `[zk servers]` (a group's name has no blanks: `[zk_servers]`)
-    hosts:18:1+5 error: broken section header `[open` (close it with `]`)
-    hosts:19:1+9 error: broken section header `[ kafka ]` (write `[kafka]`: no blanks in a section header)
-    hosts:23:1+1 error: group `b` contains itself: b → a → b
-    hosts:24:1+3 error: `[b:children]` names an unknown group `---` (add a section `[---]`)
-    hosts:11:13+4 warning: `ansible_usr` is no variable of Ansible's (did you mean `ansible_user`?)
+    hosts:6:11+1 error: expected `key=value` behind the host, found `b` (quote a value that has blanks: `key="a b"`)
+    hosts:7:8+4 error: unknown kind of section `varz` (did you mean `vars`?)
+    hosts:10:1+8 error: expected `key=value`, found `no value` (this is in the section `[kafka:vars]`)
+    hosts:11:1+10 error: expected `key=value`, found `port: 9092` (write `port=9092`)
+    hosts:14:1+5 error: `[cluster:children]` names an unknown group `kafak` (did you mean `kafka`?)
+    hosts:15:1+7 error: `[cluster:children]` names an unknown group `nowhere` (add a section `[nowhere]`)
+    hosts:16:2+6 error: `[nobody:vars]` names an unknown group (add a section `[nobody]` or `[nobody:children]`)
+    hosts:18:1+12 error: broken section header `[zk servers]` (a group's name has no blanks: `[zk_servers]`)
+    hosts:19:1+5 error: broken section header `[open` (close it with `]`)
+    hosts:20:1+9 error: broken section header `[ kafka ]` (write `[kafka]`: no blanks in a section header)
+    hosts:24:1+1 error: group `b` contains itself: b → a → b
+    hosts:25:1+3 error: expected the name of a group, found `a b`
+    hosts:26:1+3 error: `[b:children]` names an unknown group `---` (add a section `[---]`)
+    hosts:12:13+4 warning: `ansible_usr` is no variable of Ansible's (did you mean `ansible_user`?)
     "#);
 }
 

@@ -114,6 +114,11 @@ impl Cluster {
         }
     }
 
+    /// The port of the first bootstrap address: what names without a port get.
+    pub fn listener_port(&self) -> u16 {
+        self.bootstrap.first().map_or(9092, |address| address.port)
+    }
+
     /// Asks the first bootstrap address that answers for its view, all topics included.
     ///
     /// # Errors

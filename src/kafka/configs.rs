@@ -15,8 +15,10 @@ const BROKER: i8 = 4;
 pub struct Setting {
     /// `None` for a secret, or where nothing is set.
     pub value: Option<String>,
-    /// Whether it is set on this very resource, and not by a default above it.
+    /// Whether it is set on this very resource (for a broker: in its file), and not by a default above it.
     pub own: bool,
+    /// Whether nobody set it, so that Kafka's own default holds.
+    pub is_default: bool,
     pub read_only: bool,
 }
 
@@ -28,7 +30,16 @@ pub type Settings = BTreeMap<String, Setting>;
 /// # Errors
 /// Another broker answering at that address is an error, so an answer proves who it is.
 pub fn of_broker(client: &mut Client, id: i32, keys: &[&str]) -> Result<Settings> {
-    let mut answer = describe(client, BROKER, &[&id.to_string()], Some(keys))?;
+    broker(client, id, Some(keys))
+}
+
+/// As [`of_broker`], for all its settings.
+pub fn of_broker_all(client: &mut Client, id: i32) -> Result<Settings> {
+    broker(client, id, None)
+}
+
+fn broker(client: &mut Client, id: i32, keys: Option<&[&str]>) -> Result<Settings> {
+    let mut answer = describe(client, BROKER, &[&id.to_string()], keys)?;
     answer
         .remove(&id.to_string())
         .ok_or_else(|| unanswered(client, &format!("broker {id}")))
@@ -84,6 +95,7 @@ fn describe(
                     value: config.value.map(|v| v.to_string()),
                     // 1: set on the topic; 2, 3, 4: dynamic or static of the broker; 5: Kafka's default.
                     own: config.config_source == if kind == TOPIC { 1 } else { 4 },
+                    is_default: config.config_source == 5,
                     read_only: config.read_only,
                 };
                 (config.name.to_string(), setting)

@@ -86,6 +86,14 @@ pub enum Error {
     },
     #[error("zookeeper at {address}: {message}")]
     Zookeeper { address: String, message: String },
+    /// A gate did not open.
+    #[error("{message}")]
+    Gate {
+        message: String,
+        /// What was seen last: partitions and brokers by name.
+        seen: Vec<String>,
+        help: Option<String>,
+    },
     /// What runs on this host is not what was asked for.
     #[error("{0}")]
     Host(String),

@@ -18,6 +18,20 @@ pub mod connect;
 pub mod requests;
 mod sasl;
 
+pub mod isr;
 pub mod safety;
+
+pub mod hidden;
+pub mod listeners;
+pub mod reassign;
+pub mod records;
+pub mod running;
+pub mod topics;
+
+pub mod access;
+pub mod members;
+pub mod observe;
+pub mod pending;
+pub mod zookeeper;
 
 pub use error::{Error, Result};

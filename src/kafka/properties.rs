@@ -259,7 +259,7 @@ pub fn edit(text: &str, wishes: &Wishes, marker: Option<&str>) -> String {
         if !out.is_empty() && !out.ends_with(['\n', '\r']) {
             out.push_str(newline);
         }
-        if is_continued(&out) {
+        while is_continued(&out) {
             out.push_str(newline);
         }
         let already = marker.as_ref().is_some_and(|m| ends_in_block_of(&out, m));

@@ -274,7 +274,7 @@ pub fn summary(reasons: &[Reason]) -> String {
 }
 
 /// Says which replicas are missing, with a few examples.
-pub(crate) fn missing_text(missing: &[String]) -> String {
+pub(in crate::kafka) fn missing_text(missing: &[String]) -> String {
     let more = if missing.len() > EXAMPLES {
         ", …"
     } else {

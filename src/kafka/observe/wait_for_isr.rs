@@ -1,0 +1,307 @@
+//! `wait_for_isr`: after a start, asks the cluster until the broker is back in every ISR it belongs to.
+
+use super::{POLL, pause, seconds};
+use crate::kafka::access::{Access, ClientProperties, Local};
+use crate::kafka::cluster::{Cluster, Metadata, view};
+use crate::kafka::isr::{Decision, Look, Missing, Patience, Wait};
+use crate::kafka::version::{Protocol, Software};
+use crate::kafka::{Error, Result, configs, running};
+use crate::sys::Sys;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Whose replicas must be in sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Those on this broker.
+    #[default]
+    Broker,
+    /// All of the cluster's.
+    Cluster,
+}
+
+/// What a task says about a start.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaitForIsrArgs {
+    /// Default: the broker of this host.
+    #[serde(default)]
+    pub broker: Option<i32>,
+    /// The version whose jar the process must run, `2.6.0`; only where the broker is this host's.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// The effective `inter.broker.protocol.version`, compared as a version.
+    #[serde(default)]
+    pub protocol: Option<String>,
+    #[serde(default)]
+    pub scope: Scope,
+    /// Seconds for which all must be well. Default 10.
+    #[serde(default)]
+    pub stable_for: Option<u64>,
+    /// Seconds for which nothing may move before the gate fails. Default 300.
+    #[serde(default)]
+    pub stall: Option<u64>,
+    #[serde(default)]
+    pub server_properties: Option<PathBuf>,
+    #[serde(default)]
+    pub bootstrap: Vec<String>,
+    #[serde(default)]
+    pub client_properties: Option<ClientProperties>,
+}
+
+/// A broker that is back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InSync {
+    pub broker: i32,
+    pub waited: Duration,
+}
+
+/// Waits until the broker is registered, answers, runs what it should, and is in sync.
+///
+/// # Errors
+/// [`Error::Gate`]: the process is gone, runs another version, or nothing moved for the stall time, with the
+/// partitions and brokers seen last. Settings, logins and rights that are wrong, at once. [`Error::Cancelled`].
+pub fn wait_for_isr(sys: &Sys, args: &WaitForIsrArgs) -> Result<InSync> {
+    let begun = Instant::now();
+    let mut gate = Gate::new(sys, args)?;
+    let mut wait = Wait::new(Patience {
+        stable_for: seconds(args.stable_for, 10),
+        stall: seconds(args.stall, 300),
+        ..Patience::default()
+    });
+    loop {
+        let mut look = gate.look()?;
+        look.at = begun.elapsed();
+        let target = gate.target;
+        let text = match wait.decide(&look) {
+            Decision::Open => {
+                return Ok(InSync {
+                    broker: target,
+                    waited: begun.elapsed(),
+                });
+            }
+            Decision::Wait(text) => text,
+            Decision::Stalled(_) => {
+                let message = format!(
+                    "broker {target} did not come back: nothing moved for {} s",
+                    seconds(args.stall, 300).as_secs()
+                );
+                return Err(gate.shut(message, &look));
+            }
+            Decision::Gone => {
+                let message = format!("the process of broker {target} is gone");
+                return Err(gate.shut(message, &look));
+            }
+        };
+        sys.progress(&format!("waiting: {text}"));
+        pause(sys, POLL, &text)?;
+    }
+}
+
+struct Gate<'a> {
+    sys: &'a Sys,
+    access: Access<'a>,
+    scope: Scope,
+    version: Option<Software>,
+    protocol: Option<Protocol>,
+    /// Made anew while it cannot be: the server.properties may only just have come.
+    cluster: Cluster,
+    target: i32,
+    is_local: bool,
+}
+
+impl<'a> Gate<'a> {
+    fn new(sys: &'a Sys, args: &'a WaitForIsrArgs) -> Result<Self> {
+        let access = Access {
+            server_properties: args.server_properties.as_deref(),
+            bootstrap: &args.bootstrap,
+            client_properties: args.client_properties.as_ref(),
+        };
+        let version = parsed("version", args.version.as_deref(), Software::parse)?;
+        let protocol = parsed("protocol", args.protocol.as_deref(), Protocol::parse)?;
+        let local = local_broker(sys, &access)?;
+        let cluster = access.cluster(sys, &local, &[])?;
+        let target = args.broker.or(local.broker_id).ok_or_else(|| {
+            Error::Host("which broker is meant is not known here: set `broker`".into())
+        })?;
+        Ok(Self {
+            sys,
+            access,
+            scope: args.scope,
+            version,
+            protocol,
+            cluster,
+            target,
+            is_local: local.broker_id == Some(target),
+        })
+    }
+
+    fn look(&mut self) -> Result<Look> {
+        let mut look = Look::default();
+        if self.is_local {
+            let local = self.access.local(self.sys)?;
+            self.look_at_process(&local, &mut look)?;
+        }
+        let metadata = match self.cluster.metadata() {
+            Ok(metadata) => metadata,
+            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => {
+                look.obstacles.push(error.chain());
+                return Ok(look);
+            }
+        };
+        let id = self.target;
+        if !metadata.brokers.contains_key(&id) {
+            look.obstacles
+                .push(format!("broker {id} is not registered"));
+            return Ok(look);
+        }
+        look.activity = None;
+        self.look_at_broker(&mut look)?;
+        self.look_at_replicas(&metadata, &mut look)?;
+        Ok(look)
+    }
+
+    fn look_at_process(&self, local: &Local, look: &mut Look) -> Result<()> {
+        look.alive = Some(local.running.is_some());
+        let Some(process) = &local.running else {
+            return Ok(());
+        };
+        look.activity = running::bytes_read(self.sys, process.pid);
+        match (&self.version, &process.version) {
+            (Some(wanted), Some(found)) if wanted != found => Err(Error::Gate {
+                message: format!("broker {} runs {found}, not {wanted}", self.target),
+                seen: vec![],
+                help: Some(
+                    "check the class path of its start script, and what the link points to".into(),
+                ),
+            }),
+            (Some(wanted), None) => {
+                look.obstacles.push(format!(
+                    "no jar of broker {} tells its version, {wanted} is expected",
+                    self.target
+                ));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Only this very broker answers a question about its own settings.
+    fn look_at_broker(&mut self, look: &mut Look) -> Result<()> {
+        const PROTOCOL: &str = "inter.broker.protocol.version";
+        let id = self.target;
+        let answer = self
+            .cluster
+            .with_broker(id, |client| configs::of_broker(client, id, &[PROTOCOL]));
+        let settings = match answer {
+            Ok(settings) => settings,
+            Err(error) if error.is_permanent() => return Err(error),
+            Err(error) => {
+                look.obstacles
+                    .push(format!("broker {id} does not answer: {}", error.chain()));
+                return Ok(());
+            }
+        };
+        let found = settings
+            .get(PROTOCOL)
+            .and_then(|s| s.value.as_deref())
+            .and_then(Protocol::parse);
+        if let (Some(wanted), Some(found)) = (&self.protocol, &found)
+            && wanted != found
+        {
+            return Err(Error::Gate {
+                message: format!("broker {id} speaks protocol {found}, not {wanted}"),
+                seen: vec![],
+                help: Some("it was started with another server.properties".into()),
+            });
+        }
+        Ok(())
+    }
+
+    /// A replica counts as missing while any broker's view misses it.
+    fn look_at_replicas(&mut self, metadata: &Metadata, look: &mut Look) -> Result<()> {
+        let ids: Vec<i32> = metadata.brokers.keys().copied().collect();
+        let mut missing = BTreeSet::new();
+        let mut leaderless = BTreeSet::new();
+        for (id, answer) in self.cluster.with_each(&ids, |_, client| view(client)) {
+            let view = match answer {
+                Ok(view) => view,
+                Err(error) if error.is_permanent() => return Err(error),
+                Err(error) => {
+                    if id == self.target || self.scope == Scope::Cluster {
+                        look.obstacles
+                            .push(format!("broker {id} does not answer: {}", error.chain()));
+                    }
+                    continue;
+                }
+            };
+            if !view.brokers.contains_key(&self.target) {
+                look.obstacles.push(format!(
+                    "broker {id} does not count broker {} among the living yet",
+                    self.target
+                ));
+            }
+            for (topic, number, partition) in view.partitions() {
+                for replica in &partition.replicas {
+                    let counts = self.scope == Scope::Cluster || *replica == self.target;
+                    if counts && !partition.isr.contains(replica) {
+                        missing.insert((topic.to_owned(), number, *replica));
+                    }
+                    if counts && partition.leader.is_none() {
+                        leaderless.insert(format!("{topic}-{number} has no leader"));
+                    }
+                }
+            }
+        }
+        look.obstacles.extend(leaderless);
+        look.missing = missing
+            .into_iter()
+            .map(|(topic, partition, broker)| Missing {
+                topic,
+                partition,
+                broker,
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn shut(&self, message: String, look: &Look) -> Error {
+        let mut seen = look.obstacles.clone();
+        seen.extend(look.missing.iter().map(|m| format!("{m} is not in sync")));
+        let help = self.is_local.then(|| {
+            "look into the broker's log; it is still starting or recovering where its process is there".to_owned()
+        });
+        Error::Gate {
+            message,
+            seen,
+            help,
+        }
+    }
+}
+
+/// Right after a start the process may still be the start script.
+fn local_broker(sys: &Sys, access: &Access) -> Result<Local> {
+    const START: Duration = Duration::from_secs(30);
+    let begun = Instant::now();
+    loop {
+        let local = access.local(sys)?;
+        let is_enough = local.server_properties.is_some() || !access.bootstrap.is_empty();
+        if is_enough || begun.elapsed() >= START {
+            return Ok(local);
+        }
+        let text = "there is no broker process";
+        sys.progress(&format!("waiting: {text}"));
+        pause(sys, POLL, text)?;
+    }
+}
+
+fn parsed<T>(name: &str, text: Option<&str>, parse: fn(&str) -> Option<T>) -> Result<Option<T>> {
+    text.map(|text| {
+        parse(text).ok_or_else(|| Error::Settings(format!("`{name}` is no version: `{text}`")))
+    })
+    .transpose()
+}

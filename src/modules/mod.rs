@@ -10,6 +10,7 @@ pub mod diff;
 pub mod digest;
 pub mod edit;
 pub mod file;
+pub mod glob;
 pub mod lineinfile;
 pub mod mode;
 pub mod pattern;
@@ -23,10 +24,11 @@ pub mod stat;
 pub mod systemd;
 pub mod template;
 pub mod tool;
-pub mod wait_for;
-pub mod words;
 #[cfg(test)]
 pub(crate) mod trial;
+pub mod unarchive;
+pub mod wait_for;
+pub mod words;
 
 pub use registry::{Action, Entry, Place, entries, find};
 

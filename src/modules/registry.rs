@@ -86,6 +86,7 @@ modules! {
     Replace(super::replace::Replace),
     Blockinfile(super::blockinfile::Blockinfile),
     Properties(super::properties::Properties),
+    Unarchive(super::unarchive::Unarchive),
 }
 
 /// All modules, the agent's first.

@@ -97,14 +97,13 @@ impl Module for Replace {
                 let captures = regex
                     .captures(text.as_str())
                     .map_err(|error| pattern::failed(&regex, &error))?;
-                match captures.and_then(|captures| captures.name("subsection")) {
-                    Some(found) => found.range(),
-                    None => {
-                        let msg = format!(
-                            "Pattern for before/after params did not match the given file: {section}"
-                        );
-                        return Ok(Found::same(Outcome::new().msg(msg)));
-                    }
+                if let Some(found) = captures.and_then(|captures| captures.name("subsection")) {
+                    found.range()
+                } else {
+                    let msg = format!(
+                        "Pattern for before/after params did not match the given file: {section}"
+                    );
+                    return Ok(Found::same(Outcome::new().msg(msg)));
                 }
             }
         };

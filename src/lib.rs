@@ -6,6 +6,7 @@
 pub mod diag;
 pub mod inventory;
 pub mod playbook;
+pub mod template;
 pub mod value;
 pub mod vault;
 pub mod yaml;

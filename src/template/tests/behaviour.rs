@@ -1,0 +1,1 @@
+//! What templates do beyond the table.

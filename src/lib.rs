@@ -13,6 +13,8 @@ pub mod yaml;
 
 pub mod sys;
 
+pub mod facts;
+
 pub mod kafka;
 
 pub mod agent;

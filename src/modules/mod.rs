@@ -20,6 +20,8 @@ pub mod properties;
 mod registry;
 pub mod replace;
 pub mod service;
+pub mod service_facts;
+pub mod setup;
 pub mod stat;
 pub mod systemd;
 pub mod template;

@@ -77,6 +77,8 @@ modules! {
     Systemd(super::systemd::Systemd),
     Service(super::service::Service),
     WaitFor(super::wait_for::WaitFor),
+    Setup(super::setup::Setup),
+    ServiceFacts(super::service_facts::ServiceFacts),
     Ping(super::ping::Ping),
     File(super::file::File),
     Copy(super::copy::Copy),

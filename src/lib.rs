@@ -21,6 +21,8 @@ pub mod agent;
 pub mod modules;
 pub mod proto;
 
+pub mod transport;
+
 pub mod event;
 
 pub mod lab;

@@ -1,6 +1,7 @@
 //! One kind of thing that krun manages on a host, a file each: `check` finds what stands between the host and the wish, `apply` does that and nothing else.
 
 pub mod args;
+pub mod assemble;
 pub mod attributes;
 pub mod blockinfile;
 pub mod command;
@@ -10,6 +11,7 @@ pub mod diff;
 pub mod digest;
 pub mod edit;
 pub mod file;
+pub mod find;
 pub mod glob;
 pub mod lineinfile;
 pub mod mode;
@@ -22,8 +24,10 @@ pub mod replace;
 pub mod service;
 pub mod service_facts;
 pub mod setup;
+pub mod slurp;
 pub mod stat;
 pub mod systemd;
+pub mod tempfile;
 pub mod template;
 pub mod tool;
 #[cfg(test)]

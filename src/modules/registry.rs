@@ -89,6 +89,10 @@ modules! {
     Blockinfile(super::blockinfile::Blockinfile),
     Properties(super::properties::Properties),
     Unarchive(super::unarchive::Unarchive),
+    Slurp(super::slurp::Slurp),
+    Find(super::find::Find),
+    Tempfile(super::tempfile::Tempfile),
+    Assemble(super::assemble::Assemble),
 }
 
 /// All modules, the agent's first.

@@ -9,6 +9,7 @@ use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+#[expect(clippy::struct_field_names, reason = "it is the module's argument")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Replace {
     path: PathBuf,

@@ -97,6 +97,14 @@ impl Sources {
         }
     }
 
+    /// Returns all files, by their path below the source.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.entries.iter().filter_map(|entry| match &entry.what {
+            What::File { content, .. } => Some((entry.path.as_str(), &content[..])),
+            _ => None,
+        })
+    }
+
     fn walk(
         &mut self,
         directory: &Path,

@@ -149,7 +149,7 @@ impl Access<'_> {
             Some(_) => Some(listeners::entrance(&local.server, protocol)?),
             None => None,
         };
-        let security = self.security(sys, client, entrance.as_ref())?;
+        let security = security(sys, client, entrance.as_ref())?;
         let port = entrance
             .as_ref()
             .and_then(|entrance| entrance.addresses.last())
@@ -172,26 +172,25 @@ impl Access<'_> {
             addresses,
         ))
     }
+}
 
-    fn security(
-        &self,
-        sys: &Sys,
-        client: Option<Properties>,
-        entrance: Option<&Entrance>,
-    ) -> Result<Security> {
-        let own = entrance.map(|e| e.client.clone()).unwrap_or_default();
-        let keys = match client {
-            // Without a protocol of its own it only completes what the listener says.
-            Some(client) if !client.contains_key("security.protocol") => {
-                let mut keys = own;
-                keys.extend(client);
-                keys
-            }
-            Some(client) => client,
-            None => own,
-        };
-        settings::security(&keys, &|path| sys.read(path))
-    }
+fn security(
+    sys: &Sys,
+    client: Option<Properties>,
+    entrance: Option<&Entrance>,
+) -> Result<Security> {
+    let own = entrance.map(|e| e.client.clone()).unwrap_or_default();
+    let keys = match client {
+        // Without a protocol of its own it only completes what the listener says.
+        Some(client) if !client.contains_key("security.protocol") => {
+            let mut keys = own;
+            keys.extend(client);
+            keys
+        }
+        Some(client) => client,
+        None => own,
+    };
+    settings::security(&keys, &|path| sys.read(path))
 }
 
 fn broker_id(sys: &Sys, server: &Properties) -> Option<i32> {

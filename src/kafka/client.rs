@@ -25,7 +25,7 @@ pub struct Network {
     pub cancel: Arc<AtomicBool>,
     /// How long a connection may take, the login included. Default 5 s.
     pub connect_limit: Duration,
-    /// How long an answer may take. Default 5 s (kafka_safe_to_stop's rule 1).
+    /// How long an answer may take. Default 5 s (rule 1 of `kafka_safe_to_stop`).
     pub request_limit: Duration,
 }
 
@@ -91,7 +91,7 @@ impl Client {
         &self.address
     }
 
-    /// The broker's answer to ApiVersions, by API key.
+    /// The broker's answer to `ApiVersions`, by API key.
     pub fn versions(&self) -> &BTreeMap<i16, Range> {
         &self.versions
     }

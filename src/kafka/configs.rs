@@ -1,4 +1,4 @@
-//! Turns DescribeConfigs answers into the values that a running broker really uses.
+//! Turns `DescribeConfigs` answers into the values that a running broker really uses.
 
 use super::client::Client;
 use super::cluster::{Cluster, Metadata, text};

@@ -87,7 +87,7 @@ struct CancelMark;
 pub(super) fn is_cancel(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<CancelMark>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<CancelMark>)
 }
 
 /// A byte stream whose reads and writes end at a deadline.

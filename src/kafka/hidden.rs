@@ -45,9 +45,9 @@ pub fn check(cluster: &mut Cluster, metadata: &Metadata) -> Result<()> {
     };
     for topic in unseen {
         // What is left of a deleted topic is unknown to the metadata, and no reason to stop.
-        match cluster.with_broker(any, |client| view_of(client, &[&topic])) {
-            Err(error @ (Error::MissingAcl { .. } | Error::Cancelled)) => return Err(error),
-            Ok(_) | Err(_) => {}
+        let answer = cluster.with_broker(any, |client| view_of(client, &[&topic]));
+        if let Err(error @ (Error::MissingAcl { .. } | Error::Cancelled)) = answer {
+            return Err(error);
         }
     }
     Ok(())

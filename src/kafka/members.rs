@@ -15,20 +15,40 @@ pub struct Members {
     words: Vec<String>,
     /// The port of the listener, for names without one.
     port: u16,
-    /// Names of this very host.
+    /// Names of this very host, where the target is this host's broker.
     here: Vec<String>,
+    /// Where the target listens, where it is this host's broker.
+    own: Vec<Address>,
     addresses: BTreeMap<String, BTreeSet<IpAddr>>,
 }
 
+/// What became of the inventory's names.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    pub expected: Vec<Expected>,
+    /// Name and cluster id of those that answer for another cluster.
+    pub elsewhere: Vec<(String, String)>,
+}
+
 impl Members {
-    /// `words` are ids, host names or `host:port`; `here` are names of the host that krun runs on.
-    pub fn new(words: &[String], port: u16, here: Vec<String>) -> Self {
+    /// `words` are ids, host names or `host:port`; `port` is what names without one get.
+    pub fn new(words: &[String], port: u16) -> Self {
         Self {
             words: words.to_vec(),
             port,
-            here,
+            here: vec![],
+            own: vec![],
             addresses: BTreeMap::new(),
         }
+    }
+
+    /// Says that the target is the broker of this host, with its names and its listener's addresses: so
+    /// it is known even while it is down.
+    #[must_use]
+    pub fn with_local(mut self, here: Vec<String>, own: Vec<Address>) -> Self {
+        self.here = here;
+        self.own = own;
+        self
     }
 
     /// Returns every expected broker with its id where that can be told, and those that answer for another cluster.
@@ -37,10 +57,10 @@ impl Members {
     /// Only a cancelled wait: a name that leads nowhere is a broker without an id.
     pub fn resolve(
         &mut self,
-        cluster: &mut Cluster,
+        cluster: &Cluster,
         metadata: &Metadata,
         target: i32,
-    ) -> Result<(Vec<Expected>, Vec<(String, String)>)> {
+    ) -> Result<Resolved> {
         let mut expected = Vec::new();
         let mut elsewhere = Vec::new();
         for word in self.words.clone() {
@@ -56,7 +76,10 @@ impl Members {
             expected.push(Expected { name: word, id });
         }
         self.name_target(&mut expected, &elsewhere, target);
-        Ok((expected, elsewhere))
+        Ok(Resolved {
+            expected,
+            elsewhere,
+        })
     }
 
     /// The target may be down, and then nothing tells its name but that it is the one left over.
@@ -68,15 +91,25 @@ impl Members {
             .iter_mut()
             .filter(|e| e.id.is_none() && !elsewhere.iter().any(|(name, _)| *name == e.name))
             .collect();
-        let here = left.iter().position(|e| {
-            let host = host_of(&e.name);
-            self.here.iter().any(|name| same_name(name, host))
-        });
+        let here = left.iter().position(|e| self.is_here(&e.name));
         match here {
             Some(at) => left[at].id = Some(target),
             None if left.len() == 1 => left[0].id = Some(target),
             None => {}
         }
+    }
+
+    fn is_here(&self, word: &str) -> bool {
+        let Some(address) = Address::parse(word, 0) else {
+            return false;
+        };
+        let listens = self.own.iter().any(|own| {
+            own.host.eq_ignore_ascii_case(&address.host)
+                && (address.port == 0 || address.port == own.port)
+        });
+        let is_named = self.here.iter().any(|name| same_name(name, &address.host));
+        let ports: BTreeSet<u16> = self.own.iter().map(|own| own.port).collect();
+        listens || is_named && (address.port == 0 || ports.contains(&address.port))
     }
 
     fn by_words(&mut self, word: &str, metadata: &Metadata, target: i32) -> Option<i32> {
@@ -99,13 +132,10 @@ impl Members {
             .filter(|(_, known)| !own.is_disjoint(&self.resolved(&known.host)));
         let found = (by_number.next(), by_number.next());
         drop(by_number);
-        match found {
-            (Some((id, _)), None) => Some(*id),
-            _ => {
-                let here = self.here.iter().any(|name| same_name(name, &address.host));
-                (here && address.port == 0).then_some(target)
-            }
+        if let (Some((id, _)), None) = found {
+            return Some(*id);
         }
+        self.is_here(word).then_some(target)
     }
 
     /// Names that are not known are remembered as without an address.
@@ -143,13 +173,6 @@ enum Place {
     Elsewhere(String),
 }
 
-fn host_of(word: &str) -> &str {
-    match word.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
-        _ => word,
-    }
-}
-
 /// `kafka01` and `kafka01.example.org` name one host; two different full names do not.
 fn same_name(one: &str, other: &str) -> bool {
     let short = |name: &str| name.split('.').next().unwrap_or(name).to_ascii_lowercase();
@@ -170,12 +193,6 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_no_part_of_a_name() {
-        assert_eq!(host_of("a:9092"), "a");
-        assert_eq!(host_of("a"), "a");
-    }
-
-    #[test]
     fn the_one_name_left_over_is_the_target() {
         let members = Members::default();
         let expected = |name: &str, id| Expected {
@@ -188,7 +205,7 @@ mod tests {
         let mut list = [expected("a", None), expected("b", None)];
         members.name_target(&mut list, &[], 2);
         assert_eq!(list[0].id, None);
-        let here = Members::new(&[], 0, vec!["b".into()]);
+        let here = Members::new(&[], 0).with_local(vec!["b".into()], vec![]);
         here.name_target(&mut list, &[], 2);
         assert_eq!(list[1].id, Some(2));
     }

@@ -140,11 +140,10 @@ fn class_path(sys: &Sys, at: &Path, arguments: &[String]) -> Vec<String> {
     });
     let given = given.or_else(|| {
         let environment = sys.read(&at.join("environ")).ok()?;
-        let words = environment.split(|byte| *byte == 0);
-        let text = words
-            .map(String::from_utf8_lossy)
-            .find_map(|word| word.strip_prefix("CLASSPATH=").map(str::to_owned));
-        text
+        environment.split(|byte| *byte == 0).find_map(|word| {
+            let word = String::from_utf8_lossy(word);
+            word.strip_prefix("CLASSPATH=").map(str::to_owned)
+        })
     });
     given
         .unwrap_or_default()

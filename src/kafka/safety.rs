@@ -383,7 +383,7 @@ fn partitions_at_risk(situation: &Situation, warnings: &mut Vec<String>) -> Vec<
     for (topic, (factor, min_isr, partitions)) in unavoidable {
         if is_allowed(topic, &situation.allow_unavailable) {
             warnings.push(format!(
-                "`{topic}` is unavailable while the broker is down ({factor} replicas, min.insync.replicas {min_isr}), which is allowed"
+                "`{topic}` is unavailable while the broker is down (replication factor {factor}, min.insync.replicas {min_isr}), which is allowed"
             ));
         } else {
             reasons.push(Reason::Unavoidable {

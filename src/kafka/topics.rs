@@ -39,9 +39,8 @@ pub enum Change {
     Alter {
         /// The new number, where it grows.
         partitions: Option<(usize, i32)>,
-        /// Key, value on the topic itself now, value wished.
-        config: Vec<(String, Option<String>, Option<String>)>,
-        /// What the topic has of its own now: a plain AlterConfigs must say it all again.
+        config: Vec<Difference>,
+        /// What the topic has of its own now: a plain `AlterConfigs` must say it all again.
         own: IndexMap<String, String>,
     },
 }
@@ -283,43 +282,57 @@ fn grow(client: &mut Client, name: &str, count: i32) -> Result<()> {
     Ok(())
 }
 
+/// Key, value on the topic itself now, value wished.
+pub type Difference = (String, Option<String>, Option<String>);
+
+const TOPIC: i8 = 2;
+
 fn alter(
     client: &mut Client,
     name: &str,
-    config: &[(String, Option<String>, Option<String>)],
+    config: &[Difference],
     own: &IndexMap<String, String>,
 ) -> Result<()> {
-    const TOPIC: i8 = 2;
     if client.knows::<IncrementalAlterConfigsRequest>() {
-        use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-        let configs = config
-            .iter()
-            .map(|(key, _, value)| {
-                AlterableConfig::default()
-                    .with_name(text(key))
-                    // 0 sets, 1 takes back to the default.
-                    .with_config_operation(i8::from(value.is_none()))
-                    .with_value(value.as_deref().map(text))
-            })
-            .collect();
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(TOPIC)
-            .with_resource_name(text(name))
-            .with_configs(configs);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        let answer = client.ask_within(&request, LIMIT)?;
-        for result in &answer.responses {
-            accepted::<IncrementalAlterConfigsRequest>(
-                client,
-                result.error_code,
-                name,
-                result.error_message.as_deref(),
-            )?;
-        }
-        return Ok(());
+        alter_some(client, name, config)
+    } else {
+        alter_all(client, name, config, own)
     }
+}
+
+fn alter_some(client: &mut Client, name: &str, config: &[Difference]) -> Result<()> {
+    use incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let configs = config
+        .iter()
+        .map(|(key, _, value)| {
+            AlterableConfig::default()
+                .with_name(text(key))
+                // 0 sets, 1 takes back to the default.
+                .with_config_operation(i8::from(value.is_none()))
+                .with_value(value.as_deref().map(text))
+        })
+        .collect();
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(TOPIC)
+        .with_resource_name(text(name))
+        .with_configs(configs);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let answer = client.ask_within(&request, LIMIT)?;
+    for result in &answer.responses {
+        let message = result.error_message.as_deref();
+        accepted::<IncrementalAlterConfigsRequest>(client, result.error_code, name, message)?;
+    }
+    Ok(())
+}
+
+/// Before 2.3 the whole set is replaced, so what is to stay is said again.
+fn alter_all(
+    client: &mut Client,
+    name: &str,
+    config: &[Difference],
+    own: &IndexMap<String, String>,
+) -> Result<()> {
     use alter_configs_request::{AlterConfigsResource, AlterableConfig};
-    // Before 2.3 the whole set is replaced, so what is to stay is said again.
     let mut all = own.clone();
     for (key, _, value) in config {
         match value {
@@ -342,12 +355,8 @@ fn alter(
     let request = AlterConfigsRequest::default().with_resources(vec![resource]);
     let answer = client.ask_within(&request, LIMIT)?;
     for result in &answer.responses {
-        accepted::<AlterConfigsRequest>(
-            client,
-            result.error_code,
-            name,
-            result.error_message.as_deref(),
-        )?;
+        let message = result.error_message.as_deref();
+        accepted::<AlterConfigsRequest>(client, result.error_code, name, message)?;
     }
     Ok(())
 }

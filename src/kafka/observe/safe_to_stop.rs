@@ -3,9 +3,9 @@
 use super::{POLL, names_of_host, pause, seconds};
 use crate::kafka::access::{Access, ClientProperties, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
-use crate::kafka::members::Members;
+use crate::kafka::members::{Members, Resolved};
 use crate::kafka::safety::{self, Answer, Mode, Situation, Target, Verdict};
-use crate::kafka::{Error, Result, configs, hidden, reassign};
+use crate::kafka::{Error, Result, configs, hidden, listeners, reassign};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -161,13 +161,16 @@ impl<'a> Gate<'a> {
             Error::Host("which broker is meant is not known here: set `broker`".into())
         })?;
         let is_local = local.broker_id == Some(target);
-        let here = if is_local { names_of_host() } else { vec![] };
-        let port = cluster.listener_port();
+        let mut members = Members::new(&args.brokers, cluster.listener_port());
+        if is_local {
+            let entrance = listeners::entrance(&local.server, None)?;
+            members = members.with_local(names_of_host(), entrance.addresses);
+        }
         Ok(Self {
             sys,
             args,
             access,
-            members: Members::new(&args.brokers, port, here),
+            members,
             cluster,
             target,
             is_local,
@@ -194,9 +197,12 @@ impl<'a> Gate<'a> {
         };
         let answers = self.answers(&metadata)?;
         let target_is = self.target_state(&local, &metadata, &answers);
-        let (expected, elsewhere) =
-            self.members
-                .resolve(&mut self.cluster, &metadata, self.target)?;
+        let Resolved {
+            expected,
+            elsewhere,
+        } = self
+            .members
+            .resolve(&self.cluster, &metadata, self.target)?;
         let mut situation = Situation {
             target: self.target,
             target_is,

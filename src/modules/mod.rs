@@ -12,6 +12,7 @@ pub mod digest;
 pub mod edit;
 pub mod file;
 pub mod find;
+pub mod get_url;
 pub mod glob;
 pub mod lineinfile;
 pub mod mode;

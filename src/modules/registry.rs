@@ -77,6 +77,7 @@ modules! {
     Systemd(super::systemd::Systemd),
     Service(super::service::Service),
     WaitFor(super::wait_for::WaitFor),
+    GetUrl(super::get_url::GetUrl),
     Setup(super::setup::Setup),
     ServiceFacts(super::service_facts::ServiceFacts),
     Ping(super::ping::Ping),

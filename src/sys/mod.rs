@@ -1,6 +1,7 @@
 //! The only way a module touches a host: files, processes, users, network, below one root directory.
 
 pub mod fs;
+pub mod http;
 pub mod net;
 pub mod process;
 pub mod users;

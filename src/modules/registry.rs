@@ -94,6 +94,14 @@ modules! {
     Find(super::find::Find),
     Tempfile(super::tempfile::Tempfile),
     Assemble(super::assemble::Assemble),
+    KafkaFacts(super::kafka_facts::FactsArgs),
+    KafkaSafeToStop(super::kafka_safe_to_stop::SafeToStopArgs),
+    WaitForIsr(super::wait_for_isr::WaitForIsrArgs),
+    KafkaTopic(super::kafka_topic::KafkaTopic),
+    KafkaPreferredLeaders(super::kafka_preferred_leaders::PreferredLeadersArgs),
+    KafkaProduce(super::kafka_records::KafkaProduce),
+    KafkaRead(super::kafka_records::KafkaRead),
+    KafkaGroupOffsets(super::kafka_records::KafkaGroupOffsets),
 }
 
 /// All modules, the agent's first.

@@ -1,0 +1,46 @@
+//! What all modules share that talk to Kafka: the arguments that say where it is, and its faults as a task's failure.
+
+use super::Error;
+use super::args::{Arg, ArgKind};
+use crate::kafka;
+use crate::value::Value;
+
+pub(super) const SERVER_PROPERTIES: Arg = Arg::new(
+    "server_properties",
+    ArgKind::Path,
+    "the broker's file; chooses between brokers on one host (default: what the running broker was started with)",
+);
+pub(super) const BOOTSTRAP: Arg = Arg::new(
+    "bootstrap",
+    ArgKind::StrList,
+    "`host:port` of brokers, used after the inter-broker listener of this host's own broker",
+);
+pub(super) const CLIENT_PROPERTIES: Arg = Arg::new(
+    "client_properties",
+    ArgKind::Any,
+    "a Java client.properties on the host, or its keys as a mapping: security.protocol, sasl.*, ssl.* (default: what the broker itself uses towards its peers)",
+);
+
+/// How many lines of what was seen a failure shows; the registered result has them all.
+const SHOWN: usize = 20;
+
+pub(super) fn failed(error: &kafka::Error) -> Error {
+    let mut failure = Error::new(error.to_string());
+    if let kafka::Error::Gate { seen, help, .. } = error {
+        failure.causes = seen.iter().take(SHOWN).cloned().collect();
+        if seen.len() > SHOWN {
+            failure
+                .causes
+                .push(format!("and {} more", seen.len() - SHOWN));
+        }
+        failure.help.clone_from(help);
+        let seen: Vec<Value> = seen.iter().map(|line| line.as_str().into()).collect();
+        return failure.with("seen", seen);
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        failure = failure.because(error);
+        cause = error.source();
+    }
+    failure
+}

@@ -1,0 +1,54 @@
+//! `kafka_preferred_leaders`: turns a cluster into one whose partitions are led by their preferred replicas.
+
+use super::args::{Arg, ArgKind};
+use super::diff::{Attribute, Diff};
+use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::{Error, Found, Module, Nature, Outcome};
+pub use crate::kafka::observe::leaders::PreferredLeadersArgs;
+use crate::kafka::observe::leaders::{elect_preferred, not_preferred};
+use crate::sys::Sys;
+
+impl Module for PreferredLeadersArgs {
+    const NAME: &'static str = "kafka_preferred_leaders";
+    const NATURE: Nature = Nature::State;
+    const ARGS: &'static [Arg] = &[
+        Arg::new(
+            "stall",
+            ArgKind::Int,
+            "seconds for which nothing may move before it fails (default 60)",
+        ),
+        SERVER_PROPERTIES,
+        BOOTSTRAP,
+        CLIENT_PROPERTIES,
+    ];
+    const DOC: &'static str = "Gives every partition back to its preferred leader, where that one is in sync, and waits until they have it: what a roll leaves to be done.\n\n    - kafka_preferred_leaders:\n      run_once: true\n";
+    /// How many partitions are to move.
+    type Change = usize;
+
+    fn check(&self, sys: &Sys) -> Result<Found<usize>, Error> {
+        let left = not_preferred(sys, self).map_err(|error| failed(&error))?;
+        let outcome = Outcome::new().with("partitions", left.len());
+        if left.is_empty() {
+            return Ok(Found::same(outcome));
+        }
+        Ok(Found::change(left.len(), outcome.diff(diff(left.len()))))
+    }
+
+    fn apply(&self, sys: &Sys, count: usize) -> Result<Outcome, Error> {
+        elect_preferred(sys, self).map_err(|error| failed(&error))?;
+        Ok(Outcome::new()
+            .changed()
+            .with("partitions", count)
+            .diff(diff(count)))
+    }
+}
+
+fn diff(count: usize) -> Diff {
+    let mut diff = Diff::new("leaders of the cluster");
+    diff.attributes.push(Attribute {
+        name: "partitions not led by their preferred replica".into(),
+        before: Some(count.into()),
+        after: Some(0.into()),
+    });
+    diff
+}

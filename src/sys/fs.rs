@@ -37,7 +37,7 @@ pub struct Attributes {
 /// Whether a write returns before the disk has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Synced before the rename, the directory after it.
+    /// Synced before the rename; the name is, at the latest, with [`Sys::settle`].
     Synced,
     /// Atomic for other processes only: for many files at once, with one [`Sys::sync`] each at the end.
     Later,
@@ -108,7 +108,7 @@ impl Sys {
     /// Makes `path` a link to `target`, in place of any file or link there: made under a temporary name and renamed.
     pub fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
         let real = self.locate_link(path)?;
-        Self::replace(path, &real, "link", |temporary| {
+        self.replace(path, &real, "link", |temporary| {
             std::os::unix::fs::symlink(target, temporary)
         })
     }
@@ -116,7 +116,7 @@ impl Sys {
     /// Makes `path` another name of the file at `source`, in place of any file or link there.
     pub fn hardlink(&self, source: &Path, path: &Path) -> io::Result<()> {
         let (source, real) = (self.locate_link(source)?, self.locate_link(path)?);
-        Self::replace(path, &real, "link", |temporary| {
+        self.replace(path, &real, "link", |temporary| {
             fs::hard_link(&source, temporary)
         })?;
         // A rename between two names of one file does nothing and leaves both.
@@ -144,11 +144,10 @@ impl Sys {
     /// Moves a file, link or directory within one file system, in place of a file or link there.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (from_real, to_real) = (self.locate_link(from)?, self.locate_link(to)?);
-        named(
-            "rename",
-            from,
-            fs::rename(from_real, &to_real).and_then(|()| sync_parent(&to_real)),
-        )
+        named("rename", from, fs::rename(&from_real, &to_real))?;
+        self.changed_beside(&from_real);
+        self.changed_beside(&to_real);
+        Ok(())
     }
 
     /// Sets the permission bits of what `path` leads to.
@@ -234,7 +233,7 @@ impl Sys {
             .or_else(|| old.as_ref().map(|old| old.mode() & 0o7777))
             .unwrap_or(0o666 & !umask());
         let mut n_bytes = 0;
-        Self::replace(path, &real, "write", |temporary| {
+        self.replace(path, &real, "write", |temporary| {
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -254,9 +253,6 @@ impl Sys {
             }
             Ok(())
         })?;
-        if durability == Durability::Synced {
-            named("sync the directory of", path, sync_parent(&real))?;
-        }
         Ok(n_bytes)
     }
 
@@ -289,6 +285,7 @@ impl Sys {
 
     /// Makes something under a temporary name beside `real` and renames it into place; removes it if either fails.
     fn replace(
+        &self,
         path: &Path,
         real: &Path,
         verb: &str,
@@ -299,7 +296,34 @@ impl Sys {
         // Also after a rename between two names of one file, which leaves both.
         let left = fs::remove_file(&temporary);
         debug_assert!(result.is_err() || left.is_err() || verb == "link");
+        if result.is_ok() {
+            self.changed_beside(real);
+        }
         named(verb, path, result)
+    }
+
+    fn changed_beside(&self, real: &Path) {
+        if let (Ok(mut unsettled), Some(parent)) = (self.unsettled.lock(), real.parent()) {
+            unsettled.insert(parent.to_path_buf());
+        }
+    }
+
+    /// Returns once the disk has every name that this host's clones changed: for the end of a queue.
+    ///
+    /// Until then a loss of power may bring an old file back, whole: never half of a new one.
+    pub fn settle(&self) -> io::Result<()> {
+        let unsettled = match self.unsettled.lock() {
+            Ok(mut unsettled) => std::mem::take(&mut *unsettled),
+            Err(_) => return Ok(()),
+        };
+        for directory in unsettled {
+            match File::open(&directory).and_then(|open| open.sync_all()) {
+                // Gone again: there is nothing to keep.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => named("sync", &directory, result)?,
+            }
+        }
+        Ok(())
     }
 
     /// Returns where `path` leads as the host sees it, all links resolved; what does not exist is kept as written.
@@ -401,11 +425,6 @@ fn temporary_beside(real: &Path) -> PathBuf {
     let start: String = name.chars().take(40).collect();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     real.with_file_name(format!(".{start}.krun-{}-{count}~", std::process::id()))
-}
-
-fn sync_parent(real: &Path) -> io::Result<()> {
-    let parent = real.parent().filter(|parent| *parent != Path::new(""));
-    File::open(parent.unwrap_or(Path::new("."))).and_then(|directory| directory.sync_all())
 }
 
 /// Returns the agent's umask, by which new files lose permissions.

@@ -6,9 +6,10 @@ pub mod net;
 pub mod process;
 pub mod users;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A host as a module sees it. Cheap to clone; every task gets one of its own.
@@ -18,6 +19,8 @@ pub struct Sys {
     cancel: Arc<AtomicBool>,
     progress: Arc<dyn Fn(&str) + Send + Sync>,
     deadline: Option<Instant>,
+    /// Directories in which names changed that the disk may not have yet; see [`Sys::settle`].
+    unsettled: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// Environment of the commands that the task starts, beyond the agent's own.
     environment: Vec<(String, String)>,
 }
@@ -35,6 +38,7 @@ impl Sys {
             cancel: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(|_| {}),
             deadline: None,
+            unsettled: Arc::default(),
             environment: Vec::new(),
         }
     }

@@ -114,11 +114,6 @@ impl Unpacking<'_> {
         for file in &self.files {
             self.sys.sync(file)?;
         }
-        let mut parents: Vec<&Path> = self.files.iter().filter_map(|file| file.parent()).collect();
-        parents.dedup();
-        for parent in parents {
-            self.sys.sync(parent)?;
-        }
         for (place, attributes) in self.directories.iter().rev() {
             self.set(place, *attributes)?;
         }

@@ -137,3 +137,16 @@ fn times_are_set_to_the_nanosecond() {
     sys.touch(path).unwrap();
     assert!(sys.lstat(path).unwrap().unwrap().mtime > time);
 }
+
+#[test]
+fn settling_syncs_what_clones_changed_and_forgets_what_is_gone() {
+    let (_directory, sys) = root();
+    sys.create_dir(Path::new("/d"), None).unwrap();
+    sys.clone()
+        .write_atomic(Path::new("/d/a"), b"", Attributes::default())
+        .unwrap();
+    assert_eq!(sys.unsettled.lock().unwrap().len(), 1);
+    sys.remove_tree(Path::new("/d")).unwrap();
+    sys.settle().unwrap();
+    assert!(sys.unsettled.lock().unwrap().is_empty());
+}

@@ -21,9 +21,13 @@ pub enum ErrorKind {
     Type,
 }
 
-/// A fault of a template. `line` and `column` count from 1 in the text that was rendered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Error {
+/// A fault of a template; its parts are those of [`Fault`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error(Box<Fault>);
+
+/// What is known of a fault. `line` and `column` count from 1 in the text that was rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
     pub kind: ErrorKind,
     /// Lowercase where it is krun's own, the user's words in backticks.
     pub message: String,
@@ -36,6 +40,22 @@ pub struct Error {
     pub template: Option<Box<str>>,
     /// The variables that the fault was reached through, outermost first.
     pub via: Vec<String>,
+}
+
+impl std::error::Error for Error {}
+
+impl std::ops::Deref for Error {
+    type Target = Fault;
+
+    fn deref(&self) -> &Fault {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Fault {
+        &mut self.0
+    }
 }
 
 impl fmt::Display for Error {
@@ -55,7 +75,7 @@ impl fmt::Display for Error {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Fault {
             kind,
             message: message.into(),
             line: None,
@@ -63,7 +83,7 @@ impl Error {
             length: None,
             template: None,
             via: Vec::new(),
-        }
+        }))
     }
 
     pub(crate) fn wrong_type(message: impl Into<String>) -> Self {

@@ -71,7 +71,7 @@ pub(crate) fn call(cx: &mut Cx, name: &str, args: Args) -> Res {
         _ => Err(Error::wrong_type("is not a function")),
     };
     result.map_err(|error| match error.kind {
-        ErrorKind::Type => Error::filter(&format!("{name}()"), error.message),
+        ErrorKind::Type => Error::filter(&format!("{name}()"), &error.message),
         _ => error,
     })
 }

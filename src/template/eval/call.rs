@@ -7,7 +7,6 @@ use crate::template::object::Object;
 use crate::template::syntax::{Arg, Expr, ExprKind, MacroDef};
 use crate::template::values::{Res, Val};
 use crate::template::{filters, functions, methods, predicates};
-use std::cell::Cell;
 use std::sync::Arc;
 
 use super::Frame;
@@ -155,7 +154,7 @@ impl Cx {
             }
         }
         filter(self, subject, args).map_err(|error| match error.kind {
-            ErrorKind::Type => Error::filter(name, error.message),
+            ErrorKind::Type => Error::filter(name, &error.message),
             _ => error,
         })
     }
@@ -182,7 +181,7 @@ impl Cx {
             return Err((**error).clone());
         }
         test(self, &subject, args).map_err(|error| match error.kind {
-            ErrorKind::Type => Error::filter(name, error.message),
+            ErrorKind::Type => Error::filter(name, &error.message),
             _ => error,
         })
     }
@@ -192,14 +191,4 @@ impl Cx {
 fn is_callable_holder(subject: &Val) -> bool {
     matches!(subject, Val::Host(_))
         || matches!(subject, Val::Object(object) if matches!(**object, Object::Namespace(_)))
-}
-
-/// The next of a cycler's values.
-pub(crate) fn cycle(items: &[Val], at: &Cell<usize>) -> Val {
-    let now = at.get();
-    at.set(now + 1);
-    items
-        .get(now % items.len().max(1))
-        .cloned()
-        .unwrap_or(Val::None)
 }

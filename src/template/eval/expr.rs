@@ -13,101 +13,115 @@ use std::rc::Rc;
 
 impl Cx {
     /// Evaluates `expr`. The value may be lazy or undefined; see [`Cx::full`] and [`Cx::defined`].
+    ///
+    /// Every kind has a function of its own: one large function would take so much stack in a debug
+    /// build that few variables could nest.
     pub(crate) fn eval(&mut self, expr: &Expr) -> Res {
         let _depth = self.descend()?;
-        self.eval_kind(expr).map_err(|error| error.at(expr.span))
-    }
-
-    fn eval_kind(&mut self, expr: &Expr) -> Res {
-        match &*expr.kind {
+        let result = match &*expr.kind {
             ExprKind::Const(value) => Ok(constant(value)),
             ExprKind::Var(name) => self.name(name),
-            ExprKind::List(items) => Ok(Val::list(self.each(items)?)),
-            ExprKind::Tuple(items) => Ok(Val::tuple(self.each(items)?)),
-            ExprKind::Dict(pairs) => {
-                let mut all = indexmap::IndexMap::with_capacity(pairs.len());
-                for (key, value) in pairs {
-                    all.insert(self.defined(key)?, self.full(value)?);
-                }
-                Ok(Val::dict(all))
-            }
-            ExprKind::Attr(subject, name) => {
-                let subject = self.eval(subject)?;
-                self.attr(&subject, name)
-            }
-            ExprKind::Item(subject, key) => {
-                let subject = self.eval(subject)?;
-                if subject.is_undefined() {
-                    return Ok(subject);
-                }
-                let key = self.full(key)?;
-                if key.is_undefined() {
-                    return Ok(key);
-                }
-                self.item(&subject, &key)
-            }
-            ExprKind::Slice(subject, [start, stop, step]) => {
-                let subject = self.full(subject)?;
-                if subject.is_undefined() {
-                    return Ok(subject);
-                }
-                let mut bounds = [None; 3];
-                for (place, expr) in bounds.iter_mut().zip([start, stop, step]) {
-                    if let Some(expr) = expr {
-                        *place = match self.defined(expr)? {
-                            Val::None => None,
-                            value => Some(value.want_int("a slice")?),
-                        };
-                    }
-                }
-                ops::slice(self, &subject, bounds)
-            }
-            ExprKind::Not(inner) => Ok(Val::Bool(!self.truth(inner)?)),
-            ExprKind::Neg(inner) => ops::negate(&self.defined(inner)?),
-            ExprKind::And(left, right) => {
-                let left = self.operand(left)?;
-                if left.is_true() {
-                    self.eval(right)
-                } else {
-                    Ok(left)
-                }
-            }
-            ExprKind::Or(left, right) => {
-                let left = self.operand(left)?;
-                if left.is_true() {
-                    Ok(left)
-                } else {
-                    self.eval(right)
-                }
-            }
+            ExprKind::List(items) => self.each(items).map(Val::list),
+            ExprKind::Tuple(items) => self.each(items).map(Val::tuple),
+            ExprKind::Dict(pairs) => self.dict(pairs),
+            ExprKind::Attr(subject, name) => self.attr_expr(subject, name),
+            ExprKind::Item(subject, key) => self.item_expr(subject, key),
+            ExprKind::Slice(subject, bounds) => self.slice_expr(subject, bounds),
+            ExprKind::Not(inner) => self.truth(inner).map(|truth| Val::Bool(!truth)),
+            ExprKind::Neg(inner) => self.defined(inner).and_then(|value| ops::negate(&value)),
+            ExprKind::And(left, right) => self.either(left, right, false),
+            ExprKind::Or(left, right) => self.either(left, right, true),
             ExprKind::Math(op, left, right) => self.math(*op, left, right),
             ExprKind::Compare(first, rest) => self.compare(first, rest),
-            ExprKind::If { test, yes, no } => {
-                if self.truth(test)? {
-                    self.eval(yes)
-                } else if let Some(no) = no {
-                    self.eval(no)
-                } else {
-                    Ok(Val::undefined(
-                        "",
-                        "the inline `if` was false and there is no `else`",
-                    ))
-                }
-            }
-            ExprKind::Filter(subject, name, args) => {
-                let Some(subject) = subject else {
-                    return Err(Error::syntax(format!("`{name}` has nothing to filter")));
-                };
-                let subject = self.full(subject)?;
-                self.apply_filter(name, subject, args)
-            }
-            ExprKind::Test(subject, name, args) => {
-                let subject = self.eval(subject)?;
-                let args = self.args(args)?;
-                self.apply_test(name, subject, args).map(Val::Bool)
-            }
+            ExprKind::If { test, yes, no } => self.if_expr(test, yes, no.as_ref()),
+            ExprKind::Filter(subject, name, args) => self.filter_expr(subject.as_ref(), name, args),
+            ExprKind::Test(subject, name, args) => self.test_expr(subject, name, args),
             ExprKind::Call(callee, args) => self.call_expr(callee, args, None),
+        };
+        match result {
+            Ok(Val::Undefined(error)) => Ok(Val::Undefined(placed(error, expr))),
+            Ok(value) => Ok(value),
+            Err(error) => Err(error.at(expr.span)),
         }
+    }
+
+    fn dict(&mut self, pairs: &[(Expr, Expr)]) -> Res {
+        let mut all = indexmap::IndexMap::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            all.insert(self.defined(key)?, self.full(value)?);
+        }
+        Ok(Val::dict(all))
+    }
+
+    fn attr_expr(&mut self, subject: &Expr, name: &str) -> Res {
+        let subject = self.eval(subject)?;
+        self.attr(&subject, name)
+    }
+
+    fn item_expr(&mut self, subject: &Expr, key: &Expr) -> Res {
+        let subject = self.eval(subject)?;
+        if subject.is_undefined() {
+            return Ok(subject);
+        }
+        let key = self.full(key)?;
+        if key.is_undefined() {
+            return Ok(key);
+        }
+        self.item(&subject, &key)
+    }
+
+    fn slice_expr(&mut self, subject: &Expr, exprs: &[Option<Expr>; 3]) -> Res {
+        let subject = self.full(subject)?;
+        if subject.is_undefined() {
+            return Ok(subject);
+        }
+        let mut bounds = [None; 3];
+        for (place, expr) in bounds.iter_mut().zip(exprs) {
+            if let Some(expr) = expr {
+                *place = match self.defined(expr)? {
+                    Val::None => None,
+                    value => Some(value.want_int("a slice")?),
+                };
+            }
+        }
+        ops::slice(self, &subject, bounds)
+    }
+
+    /// `and`, or `or` where the first true operand `wins`.
+    fn either(&mut self, left: &Expr, right: &Expr, wins: bool) -> Res {
+        let left = self.operand(left)?;
+        if left.is_true() == wins {
+            Ok(left)
+        } else {
+            self.eval(right)
+        }
+    }
+
+    fn if_expr(&mut self, test: &Expr, yes: &Expr, no: Option<&Expr>) -> Res {
+        if self.truth(test)? {
+            return self.eval(yes);
+        }
+        match no {
+            Some(no) => self.eval(no),
+            None => Ok(Val::undefined(
+                "",
+                "the inline `if` was false and there is no `else`",
+            )),
+        }
+    }
+
+    fn filter_expr(&mut self, subject: Option<&Expr>, name: &str, args: &[Arg]) -> Res {
+        let Some(subject) = subject else {
+            return Err(Error::syntax(format!("`{name}` has nothing to filter")));
+        };
+        let subject = self.full(subject)?;
+        self.apply_filter(name, subject, args)
+    }
+
+    fn test_expr(&mut self, subject: &Expr, name: &str, args: &[Arg]) -> Res {
+        let subject = self.eval(subject)?;
+        let args = self.args(args)?;
+        self.apply_test(name, subject, args).map(Val::Bool)
     }
 
     fn each(&mut self, items: &[Expr]) -> Res<Vec<Val>> {
@@ -391,6 +405,14 @@ impl Cx {
         }
         Ok(all)
     }
+}
+
+/// An undefined value remembers where it came from, however far it travels.
+fn placed(error: Rc<Error>, expr: &Expr) -> Rc<Error> {
+    if error.line.is_some() || !error.via.is_empty() {
+        return error;
+    }
+    Rc::new((*error).clone().at(expr.span))
 }
 
 fn index(items: &[Val], key: &Val) -> Option<Val> {

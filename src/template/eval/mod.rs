@@ -1,7 +1,6 @@
 //! Runs a template or expression against a host's variables.
 
 mod call;
-pub(crate) use call::cycle;
 mod expr;
 pub(crate) mod ops;
 mod stmt;

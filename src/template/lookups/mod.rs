@@ -76,7 +76,7 @@ pub(crate) fn run(cx: &mut Cx, name: &str, terms: Vec<Val>, options: Options) ->
         return Err(Error::syntax(format!("no lookup named `{name}`")));
     };
     lookup(cx, terms, options).map_err(|error| match error.kind {
-        ErrorKind::Type => Error::filter(&format!("lookup('{name}')"), error.message),
+        ErrorKind::Type => Error::filter(&format!("lookup('{name}')"), &error.message),
         _ => error,
     })
 }

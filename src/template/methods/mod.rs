@@ -55,7 +55,7 @@ pub(crate) fn call(cx: &mut Cx, subject: &Val, name: &str, args: Args) -> Res {
         Val::Object(object) => match &**object {
             Object::HostVars => collections::hostvars(cx, name, args),
             Object::Loop(state) => match name {
-                "cycle" => Ok(super::eval::cycle(&args.pos, &state.at)),
+                "cycle" => Ok(turn(&args.pos, state.at.get())),
                 _ => {
                     let before = state.last_changed.replace(Some(args.pos.clone()));
                     Ok(Val::Bool(before != Some(args.pos)))
@@ -66,9 +66,9 @@ pub(crate) fn call(cx: &mut Cx, subject: &Val, name: &str, args: Args) -> Res {
                     at.set(0);
                     return Ok(Val::None);
                 }
-                let value = super::eval::cycle(items, at);
-                at.set(at.get() + 1);
-                Ok(value)
+                let now = at.get();
+                at.set(now + 1);
+                Ok(turn(items, now))
             }
             Object::Time(time) => super::functions::time_method(time, name, args),
             Object::Delta(micros) => Ok(super::functions::total_seconds(*micros)),
@@ -77,9 +77,15 @@ pub(crate) fn call(cx: &mut Cx, subject: &Val, name: &str, args: Args) -> Res {
         _ => Err(no_method(subject, name)),
     }
     .map_err(|error| match error.kind {
-        super::error::ErrorKind::Type => Error::filter(&format!(".{name}()"), error.message),
+        super::error::ErrorKind::Type => Error::filter(&format!(".{name}()"), &error.message),
         _ => error,
     })
+}
+
+/// Whose turn it is.
+fn turn(items: &[Val], at: usize) -> Val {
+    let at = at.checked_rem(items.len());
+    at.map_or(Val::None, |at| items[at].clone())
 }
 
 fn no_method(subject: &Val, name: &str) -> Error {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::options::Cluster;
 use crate::watch::{Stop, say};
@@ -50,11 +50,18 @@ impl ClientContext for Loud {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        say(&format!("{error}: {reason}"));
+        complain(&error, reason);
     }
 }
 
 impl ConsumerContext for Loud {}
+
+/// What troubles a client goes to stderr; that a partition was read to its end is none.
+pub(crate) fn complain(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+        say(&format!("{error}: {reason}"));
+    }
+}
 
 /// The same, for contexts that do more.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {

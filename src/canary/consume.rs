@@ -18,9 +18,6 @@ use crate::options::Consume;
 use crate::record::Record;
 use crate::watch::{Stop, Ticker, milliseconds, now, say};
 
-/// How often offsets are committed.
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
-
 /// What the callbacks count.
 #[derive(Default)]
 struct Counts {
@@ -36,7 +33,7 @@ impl ClientContext for Counts {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        say(&format!("{error}: {reason}"));
+        client::complain(&error, reason);
     }
 }
 
@@ -106,18 +103,15 @@ pub(crate) struct Partition {
 
 /// Reads until `stop` or the planned time, commits, and asks the brokers what is committed.
 pub(crate) fn consume(options: &Consume, stop: &mut Stop) -> Result<Summary, Error> {
-    let count = client::partitions(&options.cluster, stop)?;
+    client::partitions(&options.cluster, stop)?;
     let consumer = make(options)?;
     consumer
         .subscribe(&[&options.cluster.topic])
         .map_err(Error::doing("subscribing"))?;
     let mut seen = Seen {
         started: now(),
-        gaps: Gaps::new(
-            usize::try_from(count).unwrap_or_default(),
-            now(),
-            milliseconds(options.gap),
-        ),
+        // A partition counts from its first record: joining the group is no gap.
+        gaps: Gaps::new(0, 0, milliseconds(options.gap)),
         partitions: BTreeMap::new(),
         read: 0,
         reread: 0,
@@ -157,7 +151,9 @@ fn make(options: &Consume) -> Result<BaseConsumer<Counts>, Error> {
     config
         .set("group.id", &options.group)
         .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "false")
+        // Left to the client: the results of commits that it was told to do do not come to the callback.
+        .set("enable.auto.commit", "true")
+        .set("auto.commit.interval.ms", "1000")
         .set("session.timeout.ms", "10000");
     client::with_settings(config, &options.cluster)
         .create_with_context(Counts::default())
@@ -180,7 +176,6 @@ impl Seen {
             .seconds
             .map(|seconds| Instant::now() + Duration::from_secs(u64::from(seconds)));
         let mut ticker = Ticker::new(options.cluster.status);
-        let mut committed = Instant::now();
         while stop.asked() == 0 && end.is_none_or(|end| Instant::now() < end) {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => self.take(
@@ -188,13 +183,8 @@ impl Seen {
                     message.offset(),
                     message.payload().unwrap_or_default(),
                 ),
-                Some(Err(error)) => say(&error.to_string()),
-                None => {}
-            }
-            if committed.elapsed() >= COMMIT_EVERY {
-                committed = Instant::now();
-                // Its result comes to the callback.
-                let _ = consumer.commit_consumer_state(CommitMode::Async);
+                // The client has said what it is, and tries again.
+                Some(Err(_)) | None => {}
             }
             if let Some(rate) = ticker.rate_if_due(self.read) {
                 say(&format!(

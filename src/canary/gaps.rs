@@ -22,14 +22,16 @@ impl Serialize for Gap {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Gap", 4)?;
         fields.serialize_field("partition", &self.partition)?;
-        fields.serialize_field(
-            "seconds",
-            &std::time::Duration::from_millis(self.milliseconds()).as_secs_f64(),
-        )?;
+        fields.serialize_field("seconds", &seconds(self.milliseconds()))?;
         fields.serialize_field("from", &self.from)?;
         fields.serialize_field("to", &self.to)?;
         fields.end()
     }
+}
+
+/// Milliseconds as JSON shows them, with three places; what is longer than seven weeks is seven weeks.
+pub(crate) fn seconds(milliseconds: u64) -> f64 {
+    f64::from(u32::try_from(milliseconds).unwrap_or(u32::MAX)) / 1000.0
 }
 
 /// The gaps of partitions 0 to n − 1, found as successes come in.

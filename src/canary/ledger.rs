@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::gaps::{Gap, Gaps};
+use crate::gaps::{Gap, Gaps, seconds};
 use crate::options::{Acks, Produce};
 use crate::state::{Ack, Writer};
 use crate::watch::milliseconds;
@@ -180,7 +180,7 @@ impl Summary {
             acked: ledger.acked,
             failed: ledger.failed,
             errors: ledger.errors.clone(),
-            slowest_ack_seconds: Duration::from_millis(ledger.slowest).as_secs_f64(),
+            slowest_ack_seconds: seconds(ledger.slowest),
             longest_gap: ledger.gaps.longest(),
             partitions: (0..)
                 .zip(&ledger.acked_of)

@@ -33,7 +33,7 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        say(&format!("{error}: {reason}"));
+        client::complain(&error, reason);
     }
 }
 

@@ -76,7 +76,7 @@ pub(crate) struct Summary {
     pub(crate) commits: u64,
     pub(crate) failed_commits: u64,
     pub(crate) longest_gap: Option<Gap>,
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<Share>,
     pub(crate) gaps: Vec<Gap>,
     /// Why the committed offsets are not what was read; empty if they are.
     pub(crate) faults: Vec<String>,
@@ -91,7 +91,7 @@ impl Summary {
 
 /// What the group saw of one partition.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Partition {
+pub(crate) struct Share {
     pub(crate) partition: i32,
     pub(crate) read: u64,
     /// The offset after the last record that was read.
@@ -163,7 +163,7 @@ fn make(options: &Consume) -> Result<BaseConsumer<Counts>, Error> {
 struct Seen {
     started: u64,
     gaps: Gaps,
-    partitions: BTreeMap<i32, Partition>,
+    partitions: BTreeMap<i32, Share>,
     read: u64,
     reread: u64,
     unknown: u64,
@@ -177,14 +177,13 @@ impl Seen {
             .map(|seconds| Instant::now() + Duration::from_secs(u64::from(seconds)));
         let mut ticker = Ticker::new(options.cluster.status);
         while stop.asked() == 0 && end.is_none_or(|end| Instant::now() < end) {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => self.take(
+            // Of an error the client has told already, and it tries again.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) {
+                self.take(
                     message.partition(),
                     message.offset(),
                     message.payload().unwrap_or_default(),
-                ),
-                // The client has said what it is, and tries again.
-                Some(Err(_)) | None => {}
+                );
             }
             if let Some(rate) = ticker.rate_if_due(self.read) {
                 say(&format!(
@@ -201,9 +200,9 @@ impl Seen {
     fn take(&mut self, partition: i32, offset: i64, value: &[u8]) {
         self.last = now();
         self.gaps.success(partition, self.last);
-        let seen = self.partitions.entry(partition).or_insert(Partition {
+        let seen = self.partitions.entry(partition).or_insert(Share {
             partition,
-            ..Partition::default()
+            ..Share::default()
         });
         if offset < seen.position {
             self.reread += 1;

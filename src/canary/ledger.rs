@@ -138,7 +138,7 @@ pub(crate) struct Summary {
     /// The longest time from sending to acknowledgement.
     pub(crate) slowest_ack_seconds: f64,
     pub(crate) longest_gap: Option<Gap>,
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<Share>,
     /// Every gap from `--gap` on, by time.
     pub(crate) gaps: Vec<Gap>,
     /// Why the client gave up, if it did.
@@ -147,7 +147,7 @@ pub(crate) struct Summary {
 
 /// What was acknowledged on one partition.
 #[derive(Debug, Serialize)]
-pub(crate) struct Partition {
+pub(crate) struct Share {
     pub(crate) partition: i32,
     pub(crate) acked: u64,
     pub(crate) longest_gap: Option<Gap>,
@@ -184,7 +184,7 @@ impl Summary {
             longest_gap: ledger.gaps.longest(),
             partitions: (0..)
                 .zip(&ledger.acked_of)
-                .map(|(partition, &acked)| Partition {
+                .map(|(partition, &acked)| Share {
                     partition,
                     acked,
                     longest_gap: ledger.gaps.longest_of(partition),

@@ -75,7 +75,7 @@ pub(crate) struct Verdict {
     pub(crate) lost_examples: Vec<Named>,
     pub(crate) duplicated_examples: Vec<Named>,
     pub(crate) out_of_order_examples: Vec<Named>,
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<Share>,
     pub(crate) longest_gap: Option<Gap>,
     /// Every gap between acknowledgements from `--gap` on, by time.
     pub(crate) gaps: Vec<Gap>,
@@ -83,7 +83,7 @@ pub(crate) struct Verdict {
 
 /// One partition's part of the verdict.
 #[derive(Debug, Serialize)]
-pub(crate) struct Partition {
+pub(crate) struct Share {
     pub(crate) partition: i32,
     pub(crate) start: i64,
     pub(crate) end: i64,
@@ -276,7 +276,7 @@ impl Checker {
             complete,
             partitions: ranges
                 .iter()
-                .map(|range| Partition {
+                .map(|range| Share {
                     partition: range.partition,
                     start: range.start,
                     end: range.end,

@@ -1,5 +1,6 @@
 //! One kind of thing that krun manages on a host, a file each: `check` finds what stands between the host and the wish, `apply` does that and nothing else.
 
+pub mod apt;
 pub mod args;
 pub mod assemble;
 pub mod attributes;
@@ -14,6 +15,7 @@ pub mod file;
 pub mod find;
 pub mod get_url;
 pub mod glob;
+pub mod group;
 mod kafka_access;
 pub mod kafka_facts;
 pub mod kafka_preferred_leaders;
@@ -37,12 +39,13 @@ pub mod systemd;
 pub mod tempfile;
 pub mod template;
 pub mod tool;
-#[cfg(test)]
-pub(crate) mod trial;
 pub mod unarchive;
+pub mod user;
 pub mod wait_for;
 pub mod wait_for_isr;
 pub mod words;
+#[cfg(test)]
+pub(crate) mod trial;
 
 pub use registry::{Action, Entry, Place, entries, find};
 

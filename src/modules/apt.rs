@@ -83,10 +83,18 @@ impl Module for Apt {
     const NAME: &'static str = "apt";
     const NATURE: Nature = Nature::State;
     const ARGS: &'static [Arg] = &[
-        Arg::new("name", ArgKind::StrList, "packages; `NAME=VERSION` pins one, `*` in it matches")
-            .aliases(&["pkg", "package"]),
+        Arg::new(
+            "name",
+            ArgKind::StrList,
+            "packages; `NAME=VERSION` pins one, `*` in it matches",
+        )
+        .aliases(&["pkg", "package"]),
         Arg::new("state", ArgKind::Str, "present (default), latest or absent").choices(STATES),
-        Arg::new("deb", ArgKind::Str, "a package file, by its path on the host or its URL"),
+        Arg::new(
+            "deb",
+            ArgKind::Str,
+            "a package file, by its path on the host or its URL",
+        ),
         Arg::new(
             "update_cache",
             ArgKind::Bool,
@@ -98,29 +106,97 @@ impl Module for Apt {
             ArgKind::Int,
             "seconds for which lists are new enough (default 0); a value means `update_cache`",
         ),
-        Arg::new("install_recommends", ArgKind::Bool, "recommended packages too (default: as apt is set up)")
-            .aliases(&["install-recommends"]),
-        Arg::new("default_release", ArgKind::Str, "the release to take packages from")
-            .aliases(&["default-release"]),
-        Arg::new("purge", ArgKind::Bool, "with `absent`: configuration too (default no)"),
-        Arg::new("autoremove", ArgKind::Bool, "remove what nothing needs any more (default no)"),
-        Arg::new("autoclean", ArgKind::Bool, "remove old package files (default no)"),
-        Arg::new("clean", ArgKind::Bool, "remove all package files (default no)"),
-        Arg::new("upgrade", ArgKind::Str, "yes or safe, full, dist, or no (default)"),
-        Arg::new("only_upgrade", ArgKind::Bool, "only packages that are there (default no)"),
-        Arg::new("allow_unauthenticated", ArgKind::Bool, "unsigned packages too (default no)")
-            .aliases(&["allow-unauthenticated"]),
-        Arg::new("allow_downgrade", ArgKind::Bool, "an older version too (default no)")
-            .aliases(&["allow-downgrade", "allow_downgrades", "allow-downgrades"]),
+        Arg::new(
+            "install_recommends",
+            ArgKind::Bool,
+            "recommended packages too (default: as apt is set up)",
+        )
+        .aliases(&["install-recommends"]),
+        Arg::new(
+            "default_release",
+            ArgKind::Str,
+            "the release to take packages from",
+        )
+        .aliases(&["default-release"]),
+        Arg::new(
+            "purge",
+            ArgKind::Bool,
+            "with `absent`: configuration too (default no)",
+        ),
+        Arg::new(
+            "autoremove",
+            ArgKind::Bool,
+            "remove what nothing needs any more (default no)",
+        ),
+        Arg::new(
+            "autoclean",
+            ArgKind::Bool,
+            "remove old package files (default no)",
+        ),
+        Arg::new(
+            "clean",
+            ArgKind::Bool,
+            "remove all package files (default no)",
+        ),
+        Arg::new(
+            "upgrade",
+            ArgKind::Str,
+            "yes or safe, full, dist, or no (default)",
+        ),
+        Arg::new(
+            "only_upgrade",
+            ArgKind::Bool,
+            "only packages that are there (default no)",
+        ),
+        Arg::new(
+            "allow_unauthenticated",
+            ArgKind::Bool,
+            "unsigned packages too (default no)",
+        )
+        .aliases(&["allow-unauthenticated"]),
+        Arg::new(
+            "allow_downgrade",
+            ArgKind::Bool,
+            "an older version too (default no)",
+        )
+        .aliases(&["allow-downgrade", "allow_downgrades", "allow-downgrades"]),
         Arg::new("force", ArgKind::Bool, "both of them (default no)"),
-        Arg::new("dpkg_options", ArgKind::Str, "options for dpkg, with commas (default force-confdef,force-confold)"),
-        Arg::new("lock_timeout", ArgKind::Int, "seconds to wait for another apt (default 60)"),
-        Arg::new("force_apt_get", ArgKind::Bool, "accepted: it is always apt-get"),
+        Arg::new(
+            "dpkg_options",
+            ArgKind::Str,
+            "options for dpkg, with commas (default force-confdef,force-confold)",
+        ),
+        Arg::new(
+            "lock_timeout",
+            ArgKind::Int,
+            "seconds to wait for another apt (default 60)",
+        ),
+        Arg::new(
+            "force_apt_get",
+            ArgKind::Bool,
+            "accepted: it is always apt-get",
+        ),
         Arg::new("policy_rc_d", ArgKind::Int, "accepted, has no effect"),
-        Arg::new("update_cache_retries", ArgKind::Int, "accepted, has no effect"),
-        Arg::new("update_cache_retry_max_delay", ArgKind::Int, "accepted, has no effect"),
-        Arg::new("fail_on_autoremove", ArgKind::Bool, "accepted, has no effect"),
-        Arg::new("allow_change_held_packages", ArgKind::Bool, "accepted, has no effect"),
+        Arg::new(
+            "update_cache_retries",
+            ArgKind::Int,
+            "accepted, has no effect",
+        ),
+        Arg::new(
+            "update_cache_retry_max_delay",
+            ArgKind::Int,
+            "accepted, has no effect",
+        ),
+        Arg::new(
+            "fail_on_autoremove",
+            ArgKind::Bool,
+            "accepted, has no effect",
+        ),
+        Arg::new(
+            "allow_change_held_packages",
+            ArgKind::Bool,
+            "accepted, has no effect",
+        ),
     ];
     const DOC: &'static str = "Installs, updates or removes packages of Debian and its kin.\n\n    - apt:\n        name: [openjdk-11-jre-headless, chrony]\n        update_cache: yes\n        cache_valid_time: 3600\n";
     type Change = Change;
@@ -175,11 +251,18 @@ impl Module for Apt {
         outcome.changed = !diff.is_empty() || updates_only;
         if let Some(output) = last {
             outcome = outcome
-                .with("stdout_lines", super::command::lines(output.stdout.trim_end()))
+                .with(
+                    "stdout_lines",
+                    super::command::lines(output.stdout.trim_end()),
+                )
                 .with("stdout", output.stdout.trim_end())
                 .with("stderr", output.stderr.trim_end());
         }
-        Ok(if diff.is_empty() { outcome } else { outcome.diff(diff) })
+        Ok(if diff.is_empty() {
+            outcome
+        } else {
+            outcome.diff(diff)
+        })
     }
 }
 
@@ -209,11 +292,13 @@ impl Apt {
             }
             return self.plan_dist_upgrade(sys, "upgrade", change, diff);
         }
-        let wanted: Result<Vec<Wanted>, Error> = self.name.iter().map(|text| Wanted::parse(text)).collect();
+        let wanted: Result<Vec<Wanted>, Error> =
+            self.name.iter().map(|text| Wanted::parse(text)).collect();
         let mut words = Vec::new();
         let mut show = |name: &str, before: Option<&str>, after: Option<&str>| {
             let value = |version: Option<&str>| Some(Value::from(version.unwrap_or("absent")));
-            *diff = std::mem::replace(diff, Diff::new("")).attribute(name, value(before), value(after));
+            *diff =
+                std::mem::replace(diff, Diff::new("")).attribute(name, value(before), value(after));
         };
         for package in wanted? {
             let now = installed.version(&package);
@@ -275,10 +360,16 @@ impl Apt {
         };
         let real = sys.real(&path).display().to_string();
         let fields = tool::must(sys, &["dpkg-deb", "-f", &real, "Package", "Version"]);
-        let fields = fields.map_err(|error| Error::new(format!("`{deb}` is no package")).because(error))?;
+        let fields =
+            fields.map_err(|error| Error::new(format!("`{deb}` is no package")).because(error))?;
         let field = |name: &str| {
-            let mut lines = fields.stdout.lines().filter_map(|line| line.split_once(": "));
-            lines.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+            let mut lines = fields
+                .stdout
+                .lines()
+                .filter_map(|line| line.split_once(": "));
+            lines
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| value.to_owned())
         };
         let name = field("Package").unwrap_or_default();
         let version = field("Version");
@@ -291,7 +382,11 @@ impl Apt {
         }
         let absent = || Some(Value::from("absent"));
         let before = now.map(Value::from).or_else(absent);
-        *diff = std::mem::replace(diff, Diff::new("")).attribute(&name, before, version.map(Value::from));
+        *diff = std::mem::replace(diff, Diff::new("")).attribute(
+            &name,
+            before,
+            version.map(Value::from),
+        );
         change.calls.push(vec!["install".into(), real]);
         Ok(())
     }
@@ -302,7 +397,8 @@ impl Apt {
             Some("yes" | "true" | "safe") => Some("upgrade"),
             Some("full" | "dist") => Some("dist-upgrade"),
             Some(other) => {
-                let message = format!("`upgrade` must be one of yes, safe, full, dist, no, not `{other}`");
+                let message =
+                    format!("`upgrade` must be one of yes, safe, full, dist, no, not `{other}`");
                 return Err(Error::new(message));
             }
         };
@@ -310,18 +406,29 @@ impl Apt {
             self.plan_dist_upgrade(sys, verb, change, diff)?;
         }
         if self.autoremove {
-            let call = ["autoremove"].into_iter().chain(self.purge.then_some("--purge"));
+            let call = ["autoremove"]
+                .into_iter()
+                .chain(self.purge.then_some("--purge"));
             let call: Vec<String> = call.map(str::to_owned).collect();
             let has_work = !change.calls.is_empty()
-                || self.get(sys, &["-s", "autoremove"])?.stdout.lines().any(|line| line.starts_with("Remv "));
+                || self
+                    .get(sys, &["-s", "autoremove"])?
+                    .stdout
+                    .lines()
+                    .any(|line| line.starts_with("Remv "));
             if has_work {
                 change.calls.push(call);
             }
         }
         let cleans = [(self.autoclean, "autoclean"), (self.clean, "clean")];
         for (_, verb) in cleans.into_iter().filter(|(wished, _)| *wished) {
-            let archives = sys.list(Path::new("/var/cache/apt/archives")).unwrap_or_default();
-            if archives.iter().any(|name| name.to_string_lossy().ends_with(".deb")) {
+            let archives = sys
+                .list(Path::new("/var/cache/apt/archives"))
+                .unwrap_or_default();
+            if archives
+                .iter()
+                .any(|name| name.to_string_lossy().ends_with(".deb"))
+            {
                 change.calls.push(vec![verb.to_owned()]);
             }
         }
@@ -338,7 +445,11 @@ impl Apt {
         let updates = self.simulate(sys, verb, &[])?;
         for (name, before, after) in &updates {
             let before = Some(Value::from(before.as_deref().unwrap_or("absent")));
-            *diff = std::mem::replace(diff, Diff::new("")).attribute(name, before, Some(after.as_str().into()));
+            *diff = std::mem::replace(diff, Diff::new("")).attribute(
+                name,
+                before,
+                Some(after.as_str().into()),
+            );
         }
         if !updates.is_empty() || change.update {
             change.calls.push(vec![verb.to_owned()]);
@@ -347,7 +458,12 @@ impl Apt {
     }
 
     /// What apt-get would install: name, version now, version then.
-    fn simulate(&self, sys: &Sys, verb: &str, words: &[String]) -> Result<Vec<(String, Option<String>, String)>, Error> {
+    fn simulate(
+        &self,
+        sys: &Sys,
+        verb: &str,
+        words: &[String],
+    ) -> Result<Vec<(String, Option<String>, String)>, Error> {
         let mut argv = vec!["-s", verb];
         argv.extend(words.iter().map(String::as_str));
         let output = self.get(sys, &argv)?;
@@ -385,7 +501,9 @@ impl Apt {
     }
 
     fn failed(&self, words: &[&str], output: &Output) -> Error {
-        let argv: Vec<&str> = std::iter::once("apt-get").chain(words.iter().copied()).collect();
+        let argv: Vec<&str> = std::iter::once("apt-get")
+            .chain(words.iter().copied())
+            .collect();
         let mut error = tool::failure(&argv, output);
         error.causes.clear();
         let faults = output.stderr.lines().filter(|line| line.starts_with("E: "));
@@ -401,21 +519,45 @@ impl Apt {
     fn get(&self, sys: &Sys, words: &[&str]) -> Result<Output, Error> {
         let mut argv: Vec<String> = vec!["apt-get".into(), "-y".into()];
         let mut option = |text: String| argv.extend(["-o".to_owned(), text]);
-        let dpkg = self.dpkg_options.as_deref().unwrap_or("force-confdef,force-confold");
-        for name in dpkg.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let dpkg = self
+            .dpkg_options
+            .as_deref()
+            .unwrap_or("force-confdef,force-confold");
+        for name in dpkg
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
             option(format!("Dpkg::Options::=--{name}"));
         }
-        option(format!("DPkg::Lock::Timeout={}", self.lock_timeout.unwrap_or(60)));
+        option(format!(
+            "DPkg::Lock::Timeout={}",
+            self.lock_timeout.unwrap_or(60)
+        ));
         if let Some(recommends) = self.install_recommends {
-            option(format!("APT::Install-Recommends={}", if recommends { "yes" } else { "no" }));
+            option(format!(
+                "APT::Install-Recommends={}",
+                if recommends { "yes" } else { "no" }
+            ));
         }
         let flags = [
-            (self.autoremove && words.first() == Some(&"remove"), "--auto-remove"),
+            (
+                self.autoremove && words.first() == Some(&"remove"),
+                "--auto-remove",
+            ),
             (self.only_upgrade, "--only-upgrade"),
-            (self.allow_unauthenticated || self.force, "--allow-unauthenticated"),
+            (
+                self.allow_unauthenticated || self.force,
+                "--allow-unauthenticated",
+            ),
             (self.allow_downgrade || self.force, "--allow-downgrades"),
         ];
-        argv.extend(flags.iter().filter(|(is_on, _)| *is_on).map(|(_, flag)| (*flag).to_owned()));
+        argv.extend(
+            flags
+                .iter()
+                .filter(|(is_on, _)| *is_on)
+                .map(|(_, flag)| (*flag).to_owned()),
+        );
         if let Some(release) = &self.default_release {
             argv.extend(["-t".to_owned(), release.clone()]);
         }
@@ -429,8 +571,13 @@ impl Apt {
     }
 
     fn lists_are_new(&self, sys: &Sys) -> bool {
-        let paths = ["/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists"];
-        let stamps = paths.iter().filter_map(|path| sys.stat(Path::new(path)).ok().flatten());
+        let paths = [
+            "/var/lib/apt/periodic/update-success-stamp",
+            "/var/lib/apt/lists",
+        ];
+        let stamps = paths
+            .iter()
+            .filter_map(|path| sys.stat(Path::new(path)).ok().flatten());
         let newest = stamps.map(|stat| stat.mtime.seconds).max();
         let now = crate::sys::fs::Time::now().seconds;
         let valid = i64::try_from(self.cache_valid_time).unwrap_or(i64::MAX);
@@ -440,14 +587,20 @@ impl Apt {
 
 /// Fetches a package file into a private place.
 fn download(sys: &Sys, url: &str) -> Result<PathBuf, Error> {
-    let failed = |why: &dyn std::fmt::Display| Error::new(format!("cannot download `{url}`")).because(why);
+    let failed =
+        |why: &dyn std::fmt::Display| Error::new(format!("cannot download `{url}`")).because(why);
     let mut request = Request::get(url);
     request.timeout = Duration::from_secs(60);
     let mut response = sys.request(&request).map_err(|error| failed(&error))?;
     if response.status != 200 {
-        return Err(failed(&format!("the server says {} {}", response.status, response.reason)));
+        return Err(failed(&format!(
+            "the server says {} {}",
+            response.status, response.reason
+        )));
     }
-    let path = sys.temporary_directory()?.join(format!("krun-{}.deb", std::process::id()));
+    let path = sys
+        .temporary_directory()?
+        .join(format!("krun-{}.deb", std::process::id()));
     let durability = crate::sys::fs::Durability::Later;
     let attributes = crate::sys::fs::Attributes {
         mode: Some(0o644),

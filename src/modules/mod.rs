@@ -39,13 +39,13 @@ pub mod systemd;
 pub mod tempfile;
 pub mod template;
 pub mod tool;
+#[cfg(test)]
+pub(crate) mod trial;
 pub mod unarchive;
 pub mod user;
 pub mod wait_for;
 pub mod wait_for_isr;
 pub mod words;
-#[cfg(test)]
-pub(crate) mod trial;
 
 pub use registry::{Action, Entry, Place, entries, find};
 

@@ -66,7 +66,9 @@ impl Wanted {
     /// Returns what apt-get is told.
     pub fn for_apt(&self) -> String {
         let part = |mark: &str, part: &Option<String>| {
-            part.as_ref().map(|part| format!("{mark}{part}")).unwrap_or_default()
+            part.as_ref()
+                .map(|part| format!("{mark}{part}"))
+                .unwrap_or_default()
         };
         let suffix = part("=", &self.version) + &part("/", &self.release);
         format!("{}{}{suffix}", self.name, part(":", &self.architecture))
@@ -74,7 +76,10 @@ impl Wanted {
 
     fn fits(&self, name: &str, package: &Package) -> bool {
         words::matches(&self.name, name)
-            && self.architecture.as_ref().is_none_or(|wanted| *wanted == package.architecture)
+            && self
+                .architecture
+                .as_ref()
+                .is_none_or(|wanted| *wanted == package.architecture)
     }
 }
 
@@ -83,7 +88,9 @@ impl Installed {
     pub fn read(sys: &Sys) -> Result<Self, Error> {
         let path = Path::new("/var/lib/dpkg/status");
         if !sys.exists(path)? {
-            return Err(Error::new("this host has no dpkg: `apt` is for Debian and its kin"));
+            return Err(Error::new(
+                "this host has no dpkg: `apt` is for Debian and its kin",
+            ));
         }
         Ok(Self::parse(&String::from_utf8_lossy(&sys.read(path)?)))
     }
@@ -112,16 +119,23 @@ impl Installed {
 
     /// Returns the version that is installed, if any is.
     pub fn version(&self, wanted: &Wanted) -> Option<String> {
-        let mut fitting = self.packages.iter().filter(|(name, p)| p.is_installed && wanted.fits(name, p));
+        let mut fitting = self
+            .packages
+            .iter()
+            .filter(|(name, p)| p.is_installed && wanted.fits(name, p));
         fitting.next().map(|(_, package)| package.version.clone())
     }
 
     /// Whether what is wanted is installed, in its version, or provided by something that is.
     pub fn holds(&self, wanted: &Wanted) -> bool {
         if let Some(now) = self.version(wanted) {
-            return wanted.version.as_ref().is_none_or(|pattern| words::matches(pattern, &now));
+            return wanted
+                .version
+                .as_ref()
+                .is_none_or(|pattern| words::matches(pattern, &now));
         }
-        let provides = |package: &Package| package.is_installed && package.provides.contains(&wanted.name);
+        let provides =
+            |package: &Package| package.is_installed && package.provides.contains(&wanted.name);
         wanted.version.is_none() && self.packages.iter().any(|(_, package)| provides(package))
     }
 
@@ -130,18 +144,26 @@ impl Installed {
         let fitting = self.packages.iter().filter(|(name, package)| {
             wanted.fits(name, package) && (package.is_installed || with_rest)
         });
-        fitting.map(|(name, package)| (name.clone(), package.version.clone())).collect()
+        fitting
+            .map(|(name, package)| (name.clone(), package.version.clone()))
+            .collect()
     }
 
     /// Returns every package of which the version differs.
     pub fn diff(&self, after: &Self) -> Diff {
         let versions = |side: &Self| -> BTreeMap<String, String> {
-            let installed = side.packages.iter().filter(|(_, package)| package.is_installed);
-            installed.map(|(name, package)| (name.clone(), package.version.clone())).collect()
+            let installed = side
+                .packages
+                .iter()
+                .filter(|(_, package)| package.is_installed);
+            installed
+                .map(|(name, package)| (name.clone(), package.version.clone()))
+                .collect()
         };
         let (before, after) = (versions(self), versions(after));
         let mut diff = Diff::new("packages");
-        let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        let names: std::collections::BTreeSet<&String> =
+            before.keys().chain(after.keys()).collect();
         for name in names {
             let side = |side: &BTreeMap<String, String>| {
                 Some(Value::from(side.get(name).map_or("absent", String::as_str)))
@@ -157,7 +179,9 @@ pub fn simulated(text: &str) -> Vec<(String, Option<String>, String)> {
     let one = |line: &str| {
         let rest = line.strip_prefix("Inst ")?;
         let (name, rest) = rest.split_once(' ')?;
-        let now = rest.strip_prefix('[').and_then(|rest| rest.split(']').next());
+        let now = rest
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next());
         let then = rest.split_once('(')?.1.split(' ').next()?;
         Some((name.to_owned(), now.map(str::to_owned), then.to_owned()))
     };
@@ -178,7 +202,14 @@ mod tests {
 
     #[test]
     fn what_is_installed_or_provided_holds() {
-        for text in ["bash", "bash=5.2-1", "bash=5.*", "bash:amd64", "awk", "other"] {
+        for text in [
+            "bash",
+            "bash=5.2-1",
+            "bash=5.*",
+            "bash:amd64",
+            "awk",
+            "other",
+        ] {
             assert!(holds(text), "{text}");
         }
         for text in ["gone", "bash=5.1", "bash:i386", "awk=1", "nano"] {
@@ -212,7 +243,11 @@ mod tests {
     #[test]
     fn the_diff_shows_every_version_that_moved() {
         let before = Installed::parse(STATUS);
-        let after = Installed::parse(&STATUS.replace("5.2-1", "5.3").replace("deinstall ok config-files", "install ok installed"));
+        let after = Installed::parse(
+            &STATUS
+                .replace("5.2-1", "5.3")
+                .replace("deinstall ok config-files", "install ok installed"),
+        );
         let diff = before.diff(&after);
         let names: Vec<_> = diff.attributes.iter().map(|a| a.name.as_str()).collect();
         assert_eq!(names, ["bash", "gone"]);

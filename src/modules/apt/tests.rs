@@ -26,7 +26,10 @@ fn what_is_there_is_left_alone() {
 fn what_is_missing_is_installed_in_one_call() {
     let host = host();
     let found = looked(&host, "{name: [bash, nano, jdk=11*], cache_valid_time: 60}");
-    let lines = ["packages: nano absent -> present", "packages: jdk absent -> 11*"];
+    let lines = [
+        "packages: nano absent -> present",
+        "packages: jdk absent -> 11*",
+    ];
     assert_eq!(shown(&found.outcome), lines.join("\n"));
     let change = found.change.unwrap();
     assert!(change.update);
@@ -53,5 +56,8 @@ fn what_is_too_much_is_removed() {
 #[test]
 fn a_host_without_dpkg_says_so() {
     let error = Host::with("apt", &[]).fails("name: x");
-    assert_eq!(error, "this host has no dpkg: `apt` is for Debian and its kin");
+    assert_eq!(
+        error,
+        "this host has no dpkg: `apt` is for Debian and its kin"
+    );
 }

@@ -29,6 +29,7 @@ pub mod running;
 pub mod topics;
 
 pub mod access;
+pub mod groups;
 pub mod members;
 pub mod observe;
 pub mod pending;

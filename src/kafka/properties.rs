@@ -220,7 +220,7 @@ pub type Wishes = IndexMap<String, Option<String>>;
 /// `marker` as a comment line. A marker line under which no key is left goes away with its last key.
 pub fn edit(text: &str, wishes: &Wishes, marker: Option<&str>) -> String {
     let entries = entries(text);
-    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let newline = newline_of(text);
     let marker = marker.map(|words| format!("# {words}"));
     let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
     let mut added = String::new();
@@ -256,20 +256,84 @@ pub fn edit(text: &str, wishes: &Wishes, marker: Option<&str>) -> String {
         out = without_lone_marker(&out, marker);
     }
     if !added.is_empty() {
-        if !out.is_empty() && !out.ends_with(['\n', '\r']) {
-            out.push_str(newline);
-        }
-        while is_continued(&out) {
-            out.push_str(newline);
-        }
+        let n_opened = open_end(&mut out, newline);
         let already = marker.as_ref().is_some_and(|m| ends_in_block_of(&out, m));
         if let (Some(marker), false) = (&marker, already) {
             out.push_str(marker);
+            // Tells `without_marked` how the text ended before.
+            out.push_str(&" ".repeat(n_opened));
             out.push_str(newline);
         }
         out.push_str(&added);
     }
     out
+}
+
+/// Returns `text` without the comment lines `marker` and without all keys that stand directly under them, up to the
+/// next empty line or comment.
+///
+/// What [`edit`] added under a marker goes byte for byte: the text is again what it was.
+pub fn without_marked(text: &str, marker: &str) -> String {
+    let marker = format!("# {marker}");
+    let entries = entries(text);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for line in natural_lines(text) {
+        let is_inside = entries
+            .iter()
+            .any(|entry| entry.range.contains(&line.start));
+        let Some(n_opened) = marker_line(&text[line.clone()], &marker) else {
+            continue;
+        };
+        if is_inside || line.start < at {
+            continue;
+        }
+        let end = entries.iter().fold(line.end, |end, entry| {
+            if entry.range.start == end {
+                entry.range.end
+            } else {
+                end
+            }
+        });
+        out.push_str(&text[at..line.start]);
+        at = end;
+        if at == text.len() && n_opened > 0 {
+            out = with_former_end(&out, n_opened);
+        }
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// Ends the last line, so that what comes after it stands on lines of its own. Returns how many line endings that took.
+fn open_end(out: &mut String, newline: &str) -> usize {
+    let mut n_added = 0;
+    if !out.is_empty() && !out.ends_with(['\n', '\r']) {
+        out.push_str(newline);
+        n_added += 1;
+    }
+    while is_continued(out) {
+        out.push_str(newline);
+        n_added += 1;
+    }
+    n_added
+}
+
+/// Takes back what [`open_end`] did.
+fn with_former_end(text: &str, n_added: usize) -> String {
+    let shorter = ["\n", "\r\n"].into_iter().filter_map(|newline| {
+        let shorter = text.strip_suffix(&newline.repeat(n_added))?;
+        let is_it = newline_of(shorter) == newline && {
+            let mut opened = shorter.to_owned();
+            open_end(&mut opened, newline) == n_added && opened == text
+        };
+        is_it.then(|| shorter.to_owned())
+    });
+    shorter.last().unwrap_or_else(|| text.to_owned())
+}
+
+fn newline_of(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 fn rewritten(text: &str, entry: &Entry, value: &str) -> String {
@@ -292,7 +356,13 @@ fn is_continued(text: &str) -> bool {
 const PROBE: &str = "krun.probe";
 
 fn is_line(line: &str, words: &str) -> bool {
-    line.trim_end_matches(['\n', '\r']) == words
+    marker_line(line, words).is_some()
+}
+
+/// Returns how many spaces follow the marker on its line.
+fn marker_line(line: &str, marker: &str) -> Option<usize> {
+    let rest = line.trim_end_matches(['\n', '\r']).strip_prefix(marker)?;
+    rest.bytes().all(|byte| byte == b' ').then_some(rest.len())
 }
 
 /// Whether the last lines of `text` are keys under the marker.

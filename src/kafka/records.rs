@@ -1,20 +1,18 @@
 //! Turns a few records into offsets and offsets into records: what a check after an upgrade sends and reads.
 
+pub use super::groups::committed;
+
 use super::client::Client;
-use super::cluster::{Cluster, text, topic_name, view_of};
+use super::cluster::{Cluster, topic_name, view_of};
 use super::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{
-    BrokerId, FetchRequest, FindCoordinatorRequest, GroupId, ListOffsetsRequest,
-    OffsetFetchRequest, ProduceRequest,
-};
+use kafka_protocol::messages::{BrokerId, FetchRequest, ListOffsetsRequest, ProduceRequest};
 use kafka_protocol::records::{
     Compression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A record that was read.
@@ -202,62 +200,6 @@ pub fn offset(cluster: &mut Cluster, topic: &str, partition: i32, end: End) -> R
             ));
         }
         Ok(found.offset)
-    })
-}
-
-/// Returns a group's committed offsets by topic and partition; empty for a group that committed none.
-pub fn committed(cluster: &mut Cluster, group: &str) -> Result<BTreeMap<(String, i32), i64>> {
-    let resource = format!("group `{group}`");
-    let request = FindCoordinatorRequest::default()
-        .with_key(text(group))
-        .with_key_type(0);
-    let metadata = cluster.metadata()?;
-    let &any = metadata
-        .brokers
-        .keys()
-        .next()
-        .ok_or_else(|| Error::Host("the cluster has no live broker".into()))?;
-    let coordinator = cluster.with_broker(any, |client| {
-        let answer = client.ask(&request)?;
-        if answer.error_code != 0 {
-            let message = answer.error_message.as_deref();
-            return Err(client.refusal::<FindCoordinatorRequest>(
-                answer.error_code,
-                &resource,
-                message,
-            ));
-        }
-        Ok(answer.node_id.0)
-    })?;
-    let request = OffsetFetchRequest::default()
-        .with_group_id(GroupId(text(group)))
-        .with_topics(None);
-    cluster.with_broker(coordinator, |client| {
-        let answer = client.ask(&request)?;
-        if answer.error_code != 0 {
-            return Err(client.refusal::<OffsetFetchRequest>(answer.error_code, &resource, None));
-        }
-        let mut found = BTreeMap::new();
-        for topic in answer.topics {
-            for partition in topic.partitions {
-                let name = topic.name.0.to_string();
-                if partition.error_code != 0 {
-                    let resource = format!("topic `{name}`");
-                    return Err(client.refusal::<OffsetFetchRequest>(
-                        partition.error_code,
-                        &resource,
-                        None,
-                    ));
-                }
-                if partition.committed_offset >= 0 {
-                    found.insert(
-                        (name, partition.partition_index),
-                        partition.committed_offset,
-                    );
-                }
-            }
-        }
-        Ok(found)
     })
 }
 

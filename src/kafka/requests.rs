@@ -48,6 +48,7 @@ requests! {
     Fetch 4 to 12, FetchRequest -> FetchResponse, "Read";
     ListOffsets 1 to 7, ListOffsetsRequest -> ListOffsetsResponse, "Describe";
     FindCoordinator 0 to 3, FindCoordinatorRequest -> FindCoordinatorResponse, "Describe";
+    OffsetCommit 2 to 8, OffsetCommitRequest -> OffsetCommitResponse, "Read";
     OffsetFetch 1 to 7, OffsetFetchRequest -> OffsetFetchResponse, "Describe";
 }
 

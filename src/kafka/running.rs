@@ -227,7 +227,7 @@ pub fn bytes_read(sys: &Sys, pid: u32) -> Option<u64> {
 }
 
 /// Takes `.` and `..` out of a path by its words alone, for a link on the way may lead elsewhere by now.
-pub(super) fn cleaned(path: &Path) -> PathBuf {
+pub fn cleaned(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

@@ -71,6 +71,21 @@ impl Original {
         })
     }
 
+    /// Returns this file with the text of another: what it becomes starts from there.
+    #[must_use]
+    pub fn with_text_of(self, other: &Self) -> Self {
+        Self {
+            text: other.text.clone(),
+            is_utf8: other.is_utf8,
+            ..self
+        }
+    }
+
+    /// What was found; `None` where there is no file.
+    pub fn stat(&self) -> Option<&Stat> {
+        self.stat.as_ref()
+    }
+
     pub fn exists(&self) -> bool {
         self.stat.is_some()
     }

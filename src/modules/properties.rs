@@ -3,10 +3,12 @@
 use super::args::{Arg, ArgKind};
 use super::attributes::{Wish, with_common};
 use super::edit::{self, Asked, Edit, Original};
-use super::{Error, Found, Module, Nature, Outcome};
+use super::mode::{self, Mode};
+use super::{Error, Found, Module, Nature, Outcome, conceal};
 use crate::kafka::properties;
 use crate::sys::Sys;
 use crate::value::{Mapping, Value, display};
+use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -14,11 +16,15 @@ use std::path::PathBuf;
 pub struct Properties {
     path: PathBuf,
     #[serde(default)]
+    from: Option<PathBuf>,
+    #[serde(default)]
     set: Mapping,
     #[serde(default)]
     absent: Vec<String>,
     #[serde(default)]
     marker: Option<String>,
+    #[serde(default)]
+    absent_marked: Option<String>,
     #[serde(default)]
     create: bool,
     #[serde(default)]
@@ -37,10 +43,15 @@ impl Module for Properties {
     const NAME: &'static str = "properties";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 16>([
+    const ARGS: &'static [Arg] = &with_common::<_, 18>([
         Arg::new("path", ArgKind::Path, "the file")
             .required()
             .aliases(&["dest", "name"]),
+        Arg::new(
+            "from",
+            ArgKind::Path,
+            "another file of the host, whose text is what is edited; a new file gets its mode and owner too (default: `path` itself)",
+        ),
         Arg::new(
             "set",
             ArgKind::Dict,
@@ -54,6 +65,11 @@ impl Module for Properties {
             "a comment above keys that are added; it goes with the last of them",
         )
         .aliases(&["comment"]),
+        Arg::new(
+            "absent_marked",
+            ArgKind::Str,
+            "the comment of an earlier `marker`: it and all keys directly under it are not to be there",
+        ),
         Arg::new(
             "create",
             ArgKind::Bool,
@@ -70,11 +86,11 @@ impl Module for Properties {
             "a command that must succeed first; `%s` is the new file",
         ),
     ]);
-    const DOC: &'static str = "Sees to keys of a Java properties file, read as a JVM reads it. Comments, order and all other lines stay.\n\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        set:\n          inter.broker.protocol.version: '2.1'\n          auto.create.topics.enable: false\n        absent: [log.message.format.version]\n        marker: added for the upgrade\n";
+    const DOC: &'static str = "Sees to keys of a Java properties file, read as a JVM reads it. Comments, order and all other lines stay.\n\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        set:\n          inter.broker.protocol.version: '2.1'\n          auto.create.topics.enable: false\n        absent: [log.message.format.version]\n        marker: added for the upgrade\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        absent_marked: added for the upgrade\n";
     type Change = Edit;
 
     fn check(&self, sys: &Sys) -> Result<Found<Edit>, Error> {
-        let original = Original::read(sys, &self.path, self.create)?;
+        let original = self.original(sys)?;
         let mut wishes = properties::Wishes::new();
         for (key, value) in &self.set {
             let value = original.letters(&as_java(value));
@@ -87,31 +103,59 @@ impl Module for Properties {
             }
         }
         let marker = self.marker.as_ref().map(|text| original.letters(text));
-        let new = properties::edit(&original.text, &wishes, marker.as_deref());
-        let before = properties::parse(&original.text);
-        let keys: Vec<Value> = wishes
-            .iter()
-            .filter(|(key, value)| before.get(*key) != value.as_ref())
-            .map(|(key, _)| key.as_str().into())
+        let base = match &self.absent_marked {
+            Some(text) => properties::without_marked(&original.text, &original.letters(text)),
+            None => original.text.clone(),
+        };
+        let new = properties::edit(&base, &wishes, marker.as_deref());
+        let (before, after) = (properties::parse(&original.text), properties::parse(&new));
+        let keys = wishes.keys().chain(before.keys());
+        let keys: IndexSet<&String> = keys
+            .filter(|key| before.get(*key) != after.get(*key))
             .collect();
+        let keys: Vec<Value> = keys.into_iter().map(|key| key.as_str().into()).collect();
         let asked = Asked {
-            wish: Wish::new(
-                sys,
-                self.mode.as_deref(),
-                self.owner.as_deref(),
-                self.group.as_deref(),
-            )?,
+            wish: self.wish(sys, &original)?,
             backup: self.backup,
             validate: self.validate.as_deref(),
         };
         let found = original.becomes(sys, &new, &asked)?;
         Ok(edit::map_outcome(found, |outcome| {
-            outcome.with("keys", keys.clone())
+            conceal::outcome(outcome).with("keys", keys.clone())
         }))
     }
 
     fn apply(&self, sys: &Sys, edit: Edit) -> Result<Outcome, Error> {
         edit.make(sys)
+    }
+}
+
+impl Properties {
+    /// Reads the file, with the text that is edited.
+    fn original(&self, sys: &Sys) -> Result<Original, Error> {
+        let Some(from) = &self.from else {
+            return Original::read(sys, &self.path, self.create);
+        };
+        let source = Original::read(sys, from, false)?;
+        Ok(Original::read(sys, &self.path, true)?.with_text_of(&source))
+    }
+
+    fn wish(&self, sys: &Sys, original: &Original) -> Result<Wish, Error> {
+        let mut wish = Wish::new(
+            sys,
+            self.mode.as_deref(),
+            self.owner.as_deref(),
+            self.group.as_deref(),
+        )?;
+        if let (Some(from), false) = (&self.from, original.exists())
+            && let Some(stat) = sys.stat(from)?
+        {
+            let mode = Mode::parse(&mode::show(stat.mode)).map_err(Error::new)?;
+            wish.mode.get_or_insert(mode);
+            wish.uid.get_or_insert(stat.uid);
+            wish.gid.get_or_insert(stat.gid);
+        }
+        Ok(wish)
     }
 }
 
@@ -156,6 +200,50 @@ mod tests {
         host.converges("{path: /p, marker: upgrade, set: {a: 1, b: 2}}");
         host.converges("{path: /p, marker: upgrade, absent: [a, b]}");
         assert_eq!(host.text("/p"), before);
+    }
+
+    #[test]
+    fn what_was_added_under_a_marker_goes_without_its_keys_being_named() {
+        let host = host();
+        let before = host.text("/p");
+        host.is_content_with("{path: /p, absent_marked: held}");
+        host.converges("{path: /p, marker: held, set: {a: 1, b: 2}}");
+        let outcome = host.converges("{path: /p, absent_marked: held}");
+        assert_eq!(host.text("/p"), before);
+        let keys = serde_json::to_string(&outcome.data["keys"]).unwrap();
+        assert_eq!(keys, r#"["a","b"]"#);
+    }
+
+    #[test]
+    fn a_file_starts_from_the_text_of_another_and_keeps_its_own_mode() {
+        let host = host();
+        host.write("/new/p", b"broker.id=0\nfresh=1\n");
+        host.run("{path: /new/p, mode: '0640'}").unwrap();
+        let args = "{path: /new/p, from: /p, marker: held, set: {a: 1}}";
+        let outcome = host.converges(args);
+        let text = "# mine\nbroker.id=1\n\nlisteners = PLAINTEXT://:9092\n# held\na=1\n";
+        assert_eq!(host.text("/new/p"), text);
+        assert!(shown(&outcome).contains("fresh=1"), "{}", shown(&outcome));
+        assert_eq!(host.lstat("/new/p").mode, 0o640);
+        host.run("{path: /p, mode: '0600'}").unwrap();
+        host.converges("{path: /new/q, from: /p}");
+        assert_eq!(host.text("/new/q"), host.text("/p"));
+        assert_eq!(host.lstat("/new/q").mode, 0o600);
+        assert_eq!(
+            host.fails("{path: /new/q, from: /r}"),
+            "`/r` does not exist"
+        );
+    }
+
+    #[test]
+    fn passwords_are_not_in_the_diff() {
+        let host = host();
+        let outcome = host.converges("{path: /p, set: {ssl.key.password: hidden, a: 1}}");
+        let diff = shown(&outcome);
+        assert!(!diff.contains("hidden") && diff.contains("a=1"), "{diff}");
+        assert!(host.text("/p").contains("hidden"));
+        let outcome = host.converges("{path: /p, set: {ssl.key.password: other}}");
+        assert_eq!(shown(&outcome), "/p: only a secret differs");
     }
 
     #[test]

@@ -105,6 +105,9 @@ modules! {
     KafkaProduce(super::kafka_records::KafkaProduce),
     KafkaRead(super::kafka_records::KafkaRead),
     KafkaGroupOffsets(super::kafka_records::KafkaGroupOffsets),
+    KafkaCarryOver(super::kafka_carry_over::KafkaCarryOver),
+    KafkaUpgradeCheck(super::kafka_upgrade_check::KafkaUpgradeCheck),
+    KafkaExchange(super::kafka_exchange::KafkaExchange),
 }
 
 /// All modules, the agent's first.

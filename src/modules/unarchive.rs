@@ -1,7 +1,7 @@
 //! `unarchive`: turns an archive, on the host or sent to it, into the files that are in it.
 
 mod compare;
-mod format;
+pub(super) mod format;
 mod options;
 mod unpack;
 

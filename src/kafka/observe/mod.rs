@@ -1,5 +1,6 @@
 //! The loops that ask real brokers and feed the rules, with progress, a stall time and a prompt reaction to a cancel.
 
+pub mod exchange;
 pub mod facts;
 pub mod leaders;
 pub mod safe_to_stop;

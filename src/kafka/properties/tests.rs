@@ -127,7 +127,39 @@ fn a_text_without_a_last_line_ending_gets_one_before_new_keys() {
     assert_eq!(edit("", &wishes(&[("b", Some("2"))]), None), "b=2\n");
 }
 
+#[test]
+fn what_stands_under_a_marker_goes_with_it_and_nothing_else_does() {
+    let text = "a=1\n# pins\nb=2\nc=3,\\\n  4\n\nd=5\n# pins of mine\ne=6\nf=7,\\\n# pins\ng=8\n";
+    assert_eq!(
+        without_marked(text, "pins"),
+        "a=1\n\nd=5\n# pins of mine\ne=6\nf=7,\\\n# pins\ng=8\n"
+    );
+    assert_eq!(without_marked("a=1\nb=2", "pins"), "a=1\nb=2");
+    assert_eq!(without_marked("a=1\n# pins\n", "pins"), "a=1\n");
+}
+
+#[test]
+fn what_was_appended_behind_a_block_keeps_its_own_line() {
+    let pinned = edit("a=1", &wishes(&[("b", Some("2"))]), Some("pins"));
+    assert_eq!(without_marked(&pinned, "pins"), "a=1");
+    assert_eq!(
+        without_marked(&format!("{pinned}\nc=3\n"), "pins"),
+        "a=1\n\nc=3\n"
+    );
+}
+
 proptest! {
+    #[test]
+    fn what_was_added_under_a_marker_is_taken_back_byte_for_byte(
+        text in "[a-c=: \\\\\n\r#!x]{0,60}|([a-c=]{1,3}\r\n){0,3}[a-c\\\\]{0,3}[\\\\\r\n]{0,4}",
+        keys in proptest::collection::vec(("[d-h]{1,3}", "\\PC{0,6}|[ \\\\\n\t:=#]{0,5}"), 1..4),
+    ) {
+        let wishes: Wishes = keys.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let pinned = edit(&text, &wishes, Some("pins"));
+        prop_assert_eq!(without_marked(&pinned, "pins"), &*text, "from {:?}", pinned);
+        prop_assert_eq!(without_marked(&text, "pins"), text);
+    }
+
     #[test]
     fn what_was_wished_is_read_back(
         text in "[a-c=: \\\\\n\r#!x]{0,60}",

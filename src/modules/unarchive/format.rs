@@ -8,12 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// What archives are read from: a file of the host, or bytes that were sent.
-pub(super) trait Source: Read + Seek {}
+pub(in crate::modules) trait Source: Read + Seek {}
 
 impl<T: Read + Seek> Source for T {}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(in crate::modules) enum Format {
     Tar,
     TarGzip,
     TarBzip2,
@@ -23,7 +23,7 @@ pub(super) enum Format {
 
 /// One entry, its path as the archive has it.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(in crate::modules) struct Entry {
     pub path: PathBuf,
     pub kind: EntryKind,
     /// Permission bits; `None` where the archive has none.
@@ -37,7 +37,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum EntryKind {
+pub(in crate::modules) enum EntryKind {
     File,
     Directory,
     Link(PathBuf),
@@ -49,7 +49,7 @@ pub(super) enum EntryKind {
 
 /// Whose the entry was where the archive was made.
 #[derive(Debug, Clone)]
-pub(super) struct Owner {
+pub(in crate::modules) struct Owner {
     pub uid: u32,
     pub gid: u32,
     pub user: String,
@@ -57,11 +57,12 @@ pub(super) struct Owner {
 }
 
 /// Is given every entry with its content.
-pub(super) type Visitor<'a> = dyn FnMut(&Entry, &mut dyn Read) -> Result<(), Error> + 'a;
+pub(in crate::modules) type Visitor<'a> =
+    dyn FnMut(&Entry, &mut dyn Read) -> Result<(), Error> + 'a;
 
 impl Format {
     /// Tells the format by the first bytes.
-    pub(super) fn of(source: &mut dyn Source, name: &str) -> Result<Self, Error> {
+    pub(in crate::modules) fn of(source: &mut dyn Source, name: &str) -> Result<Self, Error> {
         let mut start = Vec::new();
         let read = source.take(512).read_to_end(&mut start);
         read.and_then(|_| source.seek(SeekFrom::Start(0)))
@@ -84,7 +85,7 @@ impl Format {
     }
 
     /// Returns the name by which Ansible registers the format.
-    pub(super) fn handler(self) -> &'static str {
+    pub(in crate::modules) fn handler(self) -> &'static str {
         match self {
             Self::Tar => "TarArchive",
             Self::TarGzip => "TgzArchive",
@@ -95,7 +96,7 @@ impl Format {
     }
 
     /// Gives all entries to the visitor, in order, and reads the archive to its very end.
-    pub(super) fn walk(
+    pub(in crate::modules) fn walk(
         self,
         source: &mut dyn Source,
         name: &str,

@@ -85,6 +85,7 @@ mod tests {
     use crate::modules::trial::Host;
     use crate::modules::{Permission, Ran};
     use crate::sys::Sys;
+    use crate::value::Value;
 
     #[test]
     fn it_does_not_run_in_check_mode() {
@@ -111,26 +112,31 @@ mod tests {
         assert!(error.causes[0].contains("127.0.0.1:1"), "{error}");
     }
 
-    /// Needs a cluster: `KRUN_TEST_BOOTSTRAP=host:port KRUN_TEST_TOPIC=…`.
+    /// Needs a cluster: `KRUN_TEST_PROPERTIES` is a server.properties of one of its brokers.
     #[test]
     #[ignore = "needs brokers"]
     fn records_go_through_real_brokers_and_the_group_stays() {
-        let variable = |name| std::env::var(name).unwrap();
-        let (bootstrap, topic) = (variable("KRUN_TEST_BOOTSTRAP"), variable("KRUN_TEST_TOPIC"));
+        let properties = std::env::var("KRUN_TEST_PROPERTIES").unwrap();
+        let access = format!("server_properties: {properties}");
+        let topic = format!("krun-test-{}", uuid::Uuid::new_v4());
+        let mut host = Host::with("kafka_topic", &[]);
+        host.sys = Sys::host();
+        host.run(&format!(
+            "{{name: {topic}, partitions: 1, replication_factor: 3, {access}}}"
+        ))
+        .unwrap();
         let mut host = Host::with("kafka_exchange", &[]);
         host.sys = Sys::host();
-        let group = uuid::Uuid::new_v4();
-        let args = format!(
-            "{{topic: {topic}, group: '{group}', bootstrap: '{bootstrap}', server_properties: {}}}",
-            variable("KRUN_TEST_PROPERTIES")
-        );
+        let args = format!("{{topic: {topic}, group: {topic}, {access}}}");
         let before = host.run(&args).unwrap();
-        println!("{before:#?}");
         let after = host.run(&args).unwrap();
         for key in ["first_offset", "first_record", "committed"] {
-            assert_eq!(before.data[key], after.data[key]);
+            assert_eq!(before.data[key], after.data[key], "{before:?} {after:?}");
         }
-        assert_ne!(before.data["sent_offset"], after.data["sent_offset"]);
+        assert_eq!(before.data["first_offset"], Value::from(0));
+        assert_eq!(before.data["sent_offset"], Value::from(1));
+        assert_eq!(after.data["sent_offset"], Value::from(2));
+        assert_eq!(after.data["committed"], Value::from(1));
         assert!(!after.changed);
     }
 }

@@ -5,18 +5,25 @@ use std::path::Path;
 
 const ARGS: &str = "{from: /old, to: /new, archive: /old.tgz, except: [config/server.properties]}";
 
+fn header(size: usize) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size as u64);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}
+
 fn tarball(files: &[(&str, &[u8])]) -> Vec<u8> {
     let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let mut archive = tar::Builder::new(packed);
     for (path, content) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(0o644);
+        let mut header = header(content.len());
         archive.append_data(&mut header, path, *content).unwrap();
     }
-    let mut header = tar::Header::new_gnu();
+    let mut header = header(0);
     header.set_entry_type(tar::EntryType::Symlink);
-    header.set_size(0);
     archive
         .append_link(&mut header, "kafka-1/bin/link", "run.sh")
         .unwrap();

@@ -1,8 +1,10 @@
 //! Finds the directory on this host that an agent may call its own, and holds the lock in it.
 
 use crate::agent::Error;
+use crate::proto::Hello;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::Uid;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -72,7 +74,8 @@ pub(super) struct Lock(Flock<File>);
 struct Holder {
     controller: String,
     run: String,
-    #[serde(default)]
+    host: String,
+    process: i32,
     ending: bool,
 }
 
@@ -88,7 +91,10 @@ pub(super) enum Locked {
 
 impl Lock {
     /// Takes the lock of `directory`, waiting a little for an agent that is about to end.
-    pub(super) fn take(directory: &Path, controller: &str, run: &str) -> Result<Locked, Error> {
+    ///
+    /// The same run under the same name has lost its connection and come back: the agent of the lost one,
+    /// which may not have noticed, is told to end.
+    pub(super) fn take(directory: &Path, hello: &Hello) -> Result<Locked, Error> {
         let path = directory.join("lock");
         let mut file = OpenOptions::new()
             .read(true)
@@ -103,23 +109,36 @@ impl Lock {
                 source,
             })?;
         let started = Instant::now();
+        let mut told = false;
         loop {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(held) => {
                     let mut lock = Self(held);
-                    lock.say(controller, run, false);
+                    lock.say(hello, false);
                     return Ok(Locked::Held(lock));
                 }
                 Err((file, _)) => file,
             };
             let holder = read(&mut file);
-            let patience = match &holder {
-                Some(holder) if holder.run == run && !holder.ending => return Ok(Locked::Shared),
-                Some(holder) if holder.ending => PATIENCE_WITH_ENDING,
-                _ => PATIENCE,
-            };
+            let mut patience = PATIENCE;
+            if let Some(holder) = &holder {
+                let is_this_run = holder.run == hello.run && !holder.ending;
+                if is_this_run && holder.host != hello.host {
+                    return Ok(Locked::Shared);
+                }
+                if is_this_run && !told {
+                    told = true;
+                    let _ = kill(Pid::from_raw(holder.process), Signal::SIGTERM);
+                }
+                if holder.ending || told {
+                    patience = PATIENCE_WITH_ENDING;
+                }
+            }
             if started.elapsed() > patience {
-                let controller = holder.map_or_else(|| "unknown".into(), |it| it.controller);
+                let controller = holder.map_or_else(
+                    || "unknown".into(),
+                    |it| format!("{} (its agent is process {})", it.controller, it.process),
+                );
                 return Ok(Locked::Busy { controller });
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -127,14 +146,16 @@ impl Lock {
     }
 
     /// Tells newcomers that this agent only finishes what it has in hand.
-    pub(super) fn ending(&mut self, controller: &str, run: &str) {
-        self.say(controller, run, true);
+    pub(super) fn ending(&mut self, hello: &Hello) {
+        self.say(hello, true);
     }
 
-    fn say(&mut self, controller: &str, run: &str, ending: bool) {
+    fn say(&mut self, hello: &Hello, ending: bool) {
         let holder = Holder {
-            controller: controller.to_owned(),
-            run: run.to_owned(),
+            controller: hello.controller.clone(),
+            run: hello.run.clone(),
+            host: hello.host.clone(),
+            process: Pid::this().as_raw(),
             ending,
         };
         let text = serde_json::to_vec(&holder).unwrap_or_default();
@@ -179,20 +200,28 @@ mod tests {
 
     #[test]
     fn a_second_controller_is_told_of_the_first() {
+        let hello = |controller: &str, run: &str, host: &str| Hello {
+            version: 1,
+            controller: controller.into(),
+            run: run.into(),
+            host: host.into(),
+        };
         let place = tempfile::tempdir().unwrap();
-        let Locked::Held(held) = Lock::take(place.path(), "ann@desk", "run1").unwrap() else {
+        let ann = hello("ann@desk", "run1", "one");
+        let Locked::Held(held) = Lock::take(place.path(), &ann).unwrap() else {
             panic!("not locked");
         };
-        assert!(matches!(
-            Lock::take(place.path(), "ann@desk", "run1").unwrap(),
-            Locked::Shared
-        ));
-        let busy = Lock::take(place.path(), "bob@lap", "run2").unwrap();
-        assert!(matches!(busy, Locked::Busy { controller } if controller == "ann@desk"));
+        // Another name of the same run for the same machine.
+        let other = hello("ann@desk", "run1", "two");
+        let shared = Lock::take(place.path(), &other).unwrap();
+        assert!(matches!(shared, Locked::Shared));
+        let bob = hello("bob@lap", "run2", "one");
+        let busy = Lock::take(place.path(), &bob).unwrap();
+        assert!(
+            matches!(busy, Locked::Busy { controller } if controller.starts_with("ann@desk (its agent"))
+        );
         drop(held);
-        assert!(matches!(
-            Lock::take(place.path(), "bob@lap", "run2").unwrap(),
-            Locked::Held(_)
-        ));
+        let free = Lock::take(place.path(), &bob).unwrap();
+        assert!(matches!(free, Locked::Held(_)));
     }
 }

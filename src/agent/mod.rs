@@ -116,7 +116,7 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
             }
         };
         if options.exclusive {
-            match Lock::take(&directory, &hello.controller, &hello.run)? {
+            match Lock::take(&directory, &hello)? {
                 Locked::Held(held) => lock = Some(held),
                 Locked::Shared => {}
                 Locked::Busy { controller } => {
@@ -142,7 +142,7 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
     agent.outbox.send(FromAgent::Ready(ready));
     let read = agent.read(&mut input);
     if let Some(lock) = &mut lock {
-        lock.ending(&hello.controller, &hello.run);
+        lock.ending(&hello);
     }
     agent.queue.close();
     agent.queue.wait_for_workers();

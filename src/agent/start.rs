@@ -2,8 +2,10 @@
 
 use crate::agent::{self, Options, candidates, faults};
 use crate::sys::Sys;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +30,7 @@ pub fn main(arguments: &[String], home: Option<&Path>, executable: PathBuf) -> E
 
 fn serve(arguments: &[&str], home: Option<&Path>, executable: PathBuf) -> Result<(), String> {
     let (input, output) = private_streams().map_err(|error| error.to_string())?;
+    let input = Input::new(input).map_err(|error| error.to_string())?;
     faults::listen();
     let options = Options {
         sys: Sys::host(),
@@ -37,6 +40,41 @@ fn serve(arguments: &[&str], home: Option<&Path>, executable: PathBuf) -> Result
         exclusive: !arguments.contains(&"--shared"),
     };
     agent::serve(input, output, options).map_err(|error| error.to_string())
+}
+
+/// The controller's bytes; SIGTERM ends them as its going away does.
+struct Input {
+    file: File,
+    told_to_end: PipeReader,
+}
+
+impl Input {
+    fn new(file: File) -> io::Result<Self> {
+        let (told_to_end, teller) = io::pipe()?;
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGTERM);
+        // Before any thread is there, as all of them must leave it alone. Commands start with a clean mask.
+        signals.thread_block()?;
+        std::thread::spawn(move || {
+            let _ = signals.wait();
+            drop(teller);
+        });
+        Ok(Self { file, told_to_end })
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut sources = [
+            PollFd::new(self.told_to_end.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.file.as_fd(), PollFlags::POLLIN),
+        ];
+        poll(&mut sources, PollTimeout::NONE)?;
+        if sources[0].any().unwrap_or(false) {
+            return Ok(0);
+        }
+        self.file.read(bytes)
+    }
 }
 
 fn private_streams() -> io::Result<(File, File)> {
@@ -62,6 +100,9 @@ fn install(executable: &Path, size: &str, hash: &str, target: &Path) -> Result<(
     if arrived != hash {
         return Err(format!("what arrived has the hash {arrived}, not {hash}"));
     }
+    // Synced, or a crash could leave an empty file under the agent's name.
+    let file = File::open(executable).map_err(at)?;
+    file.sync_all().map_err(at)?;
     std::fs::rename(executable, target).map_err(at)?;
     if let Some(directory) = target.parent() {
         sweep(directory, target);

@@ -35,6 +35,8 @@ pub struct Hello {
     pub controller: String,
     /// The run's identity, for the journal.
     pub run: String,
+    /// The host's name in the inventory: the same run under the same name has come back after a lost connection.
+    pub host: String,
 }
 
 /// One action for one host.

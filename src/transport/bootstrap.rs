@@ -16,9 +16,10 @@ const START: Duration = Duration::from_secs(90);
 const UPLOAD: Duration = Duration::from_secs(600);
 
 /// Starts the agent behind `shell`: warm in one exec, cold with an upload in between.
-pub(super) async fn start(shell: &Shell, options: &Options) -> Result<Link, Error> {
+pub(super) async fn start(host: &str, shell: &Shell, options: &Options) -> Result<Link, Error> {
+    let hello = link::hello(host, options)?;
     let binary = options.binary().await?;
-    let absent = match attempt(shell, &binary, options).await? {
+    let absent = match attempt(shell, &binary, &hello).await? {
         Attempt::Running(mut link) => {
             link.ready.warm = true;
             return Ok(*link);
@@ -29,7 +30,7 @@ pub(super) async fn start(shell: &Shell, options: &Options) -> Result<Link, Erro
         None => binary,
         Some(path) => {
             let other = Arc::new(Binary::read(&path, None)?);
-            if let Attempt::Running(mut link) = attempt(shell, &other, options).await? {
+            if let Attempt::Running(mut link) = attempt(shell, &other, &hello).await? {
                 link.ready.warm = true;
                 return Ok(*link);
             }
@@ -37,7 +38,7 @@ pub(super) async fn start(shell: &Shell, options: &Options) -> Result<Link, Erro
         }
     };
     upload(shell, &binary, absent.has_gzip).await?;
-    match attempt(shell, &binary, options).await? {
+    match attempt(shell, &binary, &hello).await? {
         Attempt::Running(mut link) => {
             link.ready.warm = false;
             Ok(*link)
@@ -59,12 +60,11 @@ struct Absent {
     has_gzip: bool,
 }
 
-async fn attempt(shell: &Shell, binary: &Binary, options: &Options) -> Result<Attempt, Error> {
+async fn attempt(shell: &Shell, binary: &Binary, hello: &[u8]) -> Result<Attempt, Error> {
     let begin = async {
         let mut stream = shell.exec(&warm(&binary.hash)).await?;
         // Sent before anything is heard: it costs no round trip, and nothing if there is no agent.
-        let hello = link::hello(options)?;
-        let _ = stream.input.write_all(&hello).await;
+        let _ = stream.input.write_all(hello).await;
         let _ = stream.input.flush().await;
         match opening(&mut stream.output).await {
             Opening::Agent => link::take_up(stream, false)

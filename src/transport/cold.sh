@@ -7,11 +7,10 @@ try() {
     if [ -L "$d" ]; then echo "is a link"; return 1; fi;
     [ -O "$d" ] || { echo "belongs to another user"; return 1; };
     chmod 700 "$d" || return 1;
+    head -c "$n" /dev/zero >"$f" || return 1;
     printf "#%s/bin/sh\nexit 0\n" "$b" >"$f" || return 1;
     chmod 700 "$f" || return 1;
-    "$f" || { echo "programs there cannot be run (noexec?)"; return 1; };
-    rm -f "$f";
-    head -c "$n" /dev/zero >"$f" || return 1;
+    "$f" 2>/dev/null || { echo "programs there cannot be run (noexec?)"; return 1; };
 };
 b=$(printf "\041");
 for d in "$HOME/.krun" "/var/tmp/krun-$u" "/tmp/krun-$u" "/dev/shm/krun-$u"; do

@@ -49,11 +49,12 @@ impl Link {
 }
 
 /// Returns the first message on every link.
-pub(super) fn hello(options: &Options) -> Result<Vec<u8>, Error> {
+pub(super) fn hello(host: &str, options: &Options) -> Result<Vec<u8>, Error> {
     frame::encode(&ToAgent::Hello(Hello {
         version: VERSION,
         controller: options.controller.clone(),
         run: options.run.clone(),
+        host: host.to_owned(),
     }))
     .map_err(|error| bootstrap(error.to_string()))
 }

@@ -9,13 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 /// Starts an agent as a child process. It takes no lock: plays of several runs may use this machine.
-pub(super) async fn start(options: &Options) -> Result<Link, Error> {
+pub(super) async fn start(host: &str, options: &Options) -> Result<Link, Error> {
     let mut command = Command::new(&options.agent_binary);
     command
         .args(["agent", "--shared"])
         .env("HOME", &options.home);
     let mut stream = spawn(command)?;
-    let hello = link::hello(options)?;
+    let hello = link::hello(host, options)?;
     let _ = stream.input.write_all(&hello).await;
     let _ = stream.input.flush().await;
     match opening(&mut stream.output).await {

@@ -96,19 +96,17 @@ pub async fn connect(
         })
     };
     let shell = match connection.kind {
-        Kind::Local => return local::start(options).await,
+        Kind::Local => return local::start(host, options).await,
         Kind::Docker => container("docker"),
         Kind::Podman => container("podman"),
         Kind::Ssh => {
             // The hash is computed while the connection is made.
-            let (session, _) = tokio::join!(
-                ssh::Session::open(host, connection, options),
-                options.binary()
-            );
+            let (session, _) =
+                tokio::join!(ssh::Session::open(connection, options), options.binary());
             Shell::Ssh(session?)
         }
     };
-    let mut link = bootstrap::start(&shell, options).await?;
+    let mut link = bootstrap::start(host, &shell, options).await?;
     if let Shell::Ssh(session) = shell {
         link.warnings = session.warnings();
     }

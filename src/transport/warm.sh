@@ -3,7 +3,7 @@
 a=agent-$1;
 run() {
     [ -L "$d" ] && return;
-    [ -d "$d" ] && [ -O "$d" ] && [ -f "$d/$a" ] && [ -O "$d/$a" ] && [ -x "$d/$a" ] && exec "$d/$a" agent;
+    [ -d "$d" ] && [ -O "$d" ] && [ -s "$d/$a" ] && [ -O "$d/$a" ] && [ -x "$d/$a" ] && exec "$d/$a" agent;
 };
 d=$HOME/.krun;
 run;

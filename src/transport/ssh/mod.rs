@@ -10,7 +10,6 @@ use crate::inventory::connection::Connection;
 use crate::transport::error::chain;
 use crate::transport::stream::{Said, Stream};
 use crate::transport::{Error, Options, resolve};
-use crate::value::HostName;
 use client::{Client, Verdicts};
 use known_hosts::Known;
 use russh::client::{Config, Handle};
@@ -44,11 +43,7 @@ struct Inner {
 
 impl Session {
     /// Logs in to a host of the inventory.
-    pub(super) async fn open(
-        _host: &HostName,
-        connection: &Connection,
-        options: &Options,
-    ) -> Result<Self, Error> {
+    pub(super) async fn open(connection: &Connection, options: &Options) -> Result<Self, Error> {
         let settings = Settings::of(connection, options)?;
         let limit = settings.limit;
         let what = format!("connecting to {}", settings.address());

@@ -142,7 +142,10 @@ impl Cluster {
                 .and_then(|mut client| view(&mut client).map(|metadata| (metadata, client)));
             match found {
                 Ok((metadata, client)) => return Ok(self.heard(metadata, client)),
-                Err(error) if error.is_permanent() => return Err(error),
+                // A certificate may be made for one name of the broker and not for another.
+                Err(error) if error.is_permanent() && !error.is_bad_certificate() => {
+                    return Err(error);
+                }
                 Err(error) => fault = error,
             }
             tried.push(address);

@@ -118,18 +118,30 @@ impl Error {
         text
     }
 
+    /// Returns `true` where a broker's certificate was refused.
+    pub fn is_bad_certificate(&self) -> bool {
+        let Self::Tls { source, .. } = self else {
+            return false;
+        };
+        let fault = source
+            .get_ref()
+            .and_then(|e| e.downcast_ref::<rustls::Error>());
+        matches!(fault, Some(rustls::Error::InvalidCertificate(_)))
+    }
+
     /// Returns `true` for an error that asking again cannot mend: a login, a right, a setting.
     pub fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::Login { .. }
-                | Self::Mechanism(_)
-                | Self::Settings(_)
-                | Self::File { .. }
-                | Self::Version { .. }
-                | Self::MissingAcl { .. }
-                | Self::Cancelled
-        )
+        self.is_bad_certificate()
+            || matches!(
+                self,
+                Self::Login { .. }
+                    | Self::Mechanism(_)
+                    | Self::Settings(_)
+                    | Self::File { .. }
+                    | Self::Version { .. }
+                    | Self::MissingAcl { .. }
+                    | Self::Cancelled
+            )
     }
 }
 

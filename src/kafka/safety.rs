@@ -127,6 +127,10 @@ pub fn decide(situation: &Situation) -> Verdict {
                 .into(),
         );
     }
+    // While somebody does not answer, more could not be asked, and is not what one waits for.
+    if reasons.iter().any(Reason::is_absence) {
+        reasons.retain(|reason| !matches!(reason, Reason::MinIsrUnknown { .. }));
+    }
     reasons.sort_by_key(Reason::rank);
     Verdict {
         safe: reasons.is_empty(),

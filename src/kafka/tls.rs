@@ -93,7 +93,7 @@ impl ServerCertVerifier for JavaLike {
         match checked {
             Err(rustls::Error::InvalidCertificate(fault)) => {
                 let mut fault = fault;
-                if self.trusted.iter().any(|known| known == end_entity) && is_unknown(&fault) {
+                if self.trusted.iter().any(|known| known == end_entity) && !is_of_its_own(&fault) {
                     // Found itself in the trust store: what is left to check is its name.
                     let parsed = rustls::server::ParsedCertificate::try_from(end_entity)?;
                     match rustls::client::verify_server_name(&parsed, server_name) {
@@ -137,12 +137,16 @@ impl ServerCertVerifier for JavaLike {
     }
 }
 
-/// Faults of the path to a trusted root, which a certificate that is itself trusted does not need.
-fn is_unknown(fault: &CertificateError) -> bool {
-    // A self-signed certificate that is marked as an authority comes as `Other(CaUsedAsEndEntity)`.
+/// Faults that a certificate has even where it stands in the trust store itself; what is wrong with its
+/// path to a root, with its signature or its marks does not matter then.
+fn is_of_its_own(fault: &CertificateError) -> bool {
     matches!(
         fault,
-        CertificateError::UnknownIssuer | CertificateError::Other(_)
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+            | CertificateError::Revoked
     )
 }
 

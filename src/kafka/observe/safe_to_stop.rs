@@ -214,7 +214,12 @@ impl<'a> Gate<'a> {
             mode: self.args.mode,
             allow_unavailable: self.args.allow_unavailable.clone(),
         };
-        if target_is == Target::Running {
+        let everyone_answers = situation
+            .answers
+            .values()
+            .all(|answer| matches!(answer, Answer::View(_)));
+        // The controller or a leader may be the one that is silent, and then the verdict is clear already.
+        if target_is == Target::Running && everyone_answers {
             if !self.is_seen_whole {
                 hidden::check(&mut self.cluster, &metadata)?;
                 self.is_seen_whole = true;

@@ -82,6 +82,14 @@ impl Reason {
         )
     }
 
+    /// Whether a broker cannot be asked.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAnswering { .. } | Self::NotRegistered { .. } | Self::Starting(_)
+        )
+    }
+
     /// How much it counts when one asks whether things get better.
     pub(super) fn weight(&self) -> usize {
         match self {

@@ -3,6 +3,7 @@
 //! The modules stand in reading order: text becomes a model, the model a graph, the graph events,
 //! the events text again. `ARCHITECTURE.md` draws the path and says who may use whom.
 
+// What was written: text becomes a model. No network, no clock.
 pub mod diag;
 pub mod inventory;
 pub mod playbook;
@@ -11,18 +12,24 @@ pub mod value;
 pub mod vault;
 pub mod yaml;
 
-pub mod sys;
+// The model becomes a graph. Pure.
+pub mod plan;
 
-pub mod facts;
-
-pub mod kafka;
-
+// On the host. Synchronous.
 pub mod agent;
+pub mod facts;
+pub mod kafka;
 pub mod modules;
 pub mod proto;
+pub mod sys;
 
+// The wire, and the graph becoming events.
+pub mod event;
+pub mod run;
 pub mod transport;
 
-pub mod event;
+// Events become text.
+pub mod report;
 
+pub mod cli;
 pub mod lab;

@@ -100,6 +100,11 @@ impl Masks {
         }
     }
 
+    /// Adds all secrets of another list.
+    pub fn merge(&mut self, other: &Masks) {
+        other.secrets.iter().for_each(|secret| self.add(secret));
+    }
+
     /// Returns `text` with every secret in it replaced by `***`.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);

@@ -244,6 +244,12 @@ impl Test {
     }
 }
 
+/// Returns whether a name fits a pattern of the shell: `*`, `?`, `[abc]` and `[!abc]`, as Python's fnmatch.
+pub fn fits_glob(glob: &str, name: &str) -> bool {
+    fancy_regex::Regex::new(&format!("(?s)^(?:{})$", glob_to_regex(glob)))
+        .is_ok_and(|regex| regex.is_match(name).unwrap_or(false))
+}
+
 /// `*`, `?`, `[abc]` and `[!abc]`, as Python's fnmatch.
 fn glob_to_regex(glob: &str) -> String {
     let mut regex = String::new();

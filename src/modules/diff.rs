@@ -1,6 +1,6 @@
 //! What a change does to one thing on a host, as data: rendered by the report, on the controller.
 
-use crate::value::Value;
+use crate::value::{Masks, Value};
 use serde::{Deserialize, Serialize};
 
 /// Content above this many bytes a side is not carried in a diff (Ansible's `max_diff_size`).
@@ -94,6 +94,23 @@ impl Diff {
             });
         }
         self
+    }
+
+    /// Takes secrets out of everything that would be shown.
+    pub fn mask(&mut self, masks: &Masks) {
+        self.subject = masks.mask(&self.subject).into_owned();
+        if let Some(Content::Text { before, after }) = &mut self.content {
+            *before = masks.mask(before).into_owned();
+            *after = masks.mask(after).into_owned();
+        }
+        for attribute in &mut self.attributes {
+            for side in [&mut attribute.before, &mut attribute.after]
+                .into_iter()
+                .flatten()
+            {
+                masks.mask_value(side);
+            }
+        }
     }
 
     /// Returns `true` if nothing differs.

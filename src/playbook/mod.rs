@@ -22,7 +22,7 @@ pub use search::search_paths;
 use crate::diag::Span;
 use crate::value::Value;
 use crate::yaml::{Map, Node, Vars};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -215,6 +215,44 @@ pub struct Keywords {
 }
 
 impl Task {
+    /// A task that no file holds: krun's own, standing where the play does.
+    pub fn bare(name: &str, module: &str, keywords: Keywords, dir: &Path, span: &Span) -> Self {
+        Self {
+            name: Some(name.into()),
+            span: span.clone(),
+            id: None,
+            needs: Vec::new(),
+            barrier: false,
+            module: module.into(),
+            module_span: span.clone(),
+            args: Map::default(),
+            args_template: None,
+            when: Vec::new(),
+            loop_: None,
+            register: None,
+            until: None,
+            retries: None,
+            delay: None,
+            changed_when: None,
+            failed_when: None,
+            notify: Vec::new(),
+            listen: Vec::new(),
+            async_: None,
+            poll: None,
+            keywords,
+            tags: Vec::new(),
+            apply: None,
+            block_vars: Vec::new(),
+            vars: Arc::default(),
+            params: Vec::new(),
+            role: None,
+            dir: dir.to_owned(),
+            playbook_dir: dir.to_owned(),
+            is_handler: false,
+            inherited: None,
+        }
+    }
+
     /// Returns the name to show: as written, or the module's.
     pub fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.module)

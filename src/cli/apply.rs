@@ -1,0 +1,310 @@
+//! `krun -i HOSTS PLAYBOOK`: load, compile, run, report, in that order.
+
+use super::exit;
+use super::options::{FileOptions, Output, RunOptions};
+use super::settings::{self, Machine};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::event::{Event, EventKind};
+use crate::inventory::{self, Inventory};
+use crate::plan::{self, Plan, Selection};
+use crate::playbook::{self, LoadOptions, Playbook};
+use crate::report::{Human, Json, Paint, Report, diagnostics as draw};
+use crate::run::{self, Context, Interrupt, TaskScope, World};
+use crate::template::Templar;
+use crate::value::{Dict, HostName};
+use crate::vault::Vault;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How often the live lines are drawn anew.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What was read from the user's files.
+pub(super) struct Loaded {
+    pub inventory: Inventory,
+    pub playbooks: Vec<Playbook>,
+    pub extra: Dict,
+    pub vault: Vault,
+    pub templar: Arc<Templar>,
+}
+
+pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
+    let machine = Machine::read();
+    let mut diagnostics = Diagnostics::new();
+    let loaded = load(
+        &options.files,
+        &options.playbooks,
+        &machine,
+        &mut diagnostics,
+    );
+    let plan = compile(&loaded, &options.files, &mut diagnostics);
+    show_diagnostics(
+        &diagnostics,
+        paint(std::io::stderr().is_terminal(), &machine),
+    );
+    if diagnostics.has_errors() {
+        return exit::usage();
+    }
+    if options.syntax_check || options.list_hosts || options.list_tasks {
+        return super::show::listing(&plan, options);
+    }
+    match run_plan(plan, loaded, options, &machine, args) {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "cli speaks to the user")]
+            {
+                eprintln!("error: {error}");
+            }
+            exit::internal()
+        }
+    }
+}
+
+/// Reads inventory, playbooks and extra variables; every fault becomes a diagnostic.
+pub(super) fn load(
+    options: &FileOptions,
+    playbooks: &[PathBuf],
+    machine: &Machine,
+    diagnostics: &mut Diagnostics,
+) -> Loaded {
+    let vault = settings::vault(options, machine, diagnostics);
+    let extra = settings::extra_vars(options, &vault, diagnostics);
+    let templar = Arc::new(Templar::new());
+    let inventory_options = inventory::LoadOptions {
+        cwd: &machine.cwd,
+        vault: &vault,
+    };
+    let sources = inventory_sources(options, machine);
+    let mut inventory = inventory::load(&sources, &inventory_options, diagnostics);
+    for playbook in playbooks {
+        let dir = playbook
+            .parent()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        inventory.add_playbook_vars(dir, &inventory_options, diagnostics);
+    }
+    let loaded = {
+        let names = Names::new(&extra);
+        let render = |text: &str, known: &Dict| names.render(&templar, text, known);
+        let decrypt = |text: &str| {
+            vault
+                .decrypt(text)
+                .map(|secret| secret.reveal().to_owned())
+                .map_err(|error| error.to_string())
+        };
+        let load_options = LoadOptions {
+            roles_path: machine.roles_path(),
+            render: &render,
+            decrypt: Some(&decrypt),
+        };
+        playbooks
+            .iter()
+            .filter_map(|path| playbook::load(path, &load_options, diagnostics))
+            .collect()
+    };
+    Loaded {
+        inventory,
+        playbooks: loaded,
+        extra,
+        vault,
+        templar,
+    }
+}
+
+/// `-i`, else what the environment names, else `/etc/ansible/hosts`.
+fn inventory_sources(options: &FileOptions, machine: &Machine) -> Vec<String> {
+    if !options.inventory.is_empty() {
+        return options.inventory.clone();
+    }
+    let named = machine
+        .variable("ANSIBLE_INVENTORY")
+        .map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>());
+    named.unwrap_or_else(|| {
+        if Path::new("/etc/ansible/hosts").exists() {
+            vec!["/etc/ansible/hosts".into()]
+        } else {
+            Vec::new()
+        }
+    })
+}
+
+/// Templates in the names of imported files see extra variables and what is known without a host.
+struct Names {
+    world: Arc<World>,
+}
+
+impl Names {
+    fn new(extra: &Dict) -> Self {
+        Self {
+            world: World::without_hosts(extra.clone()),
+        }
+    }
+
+    fn render(
+        &self,
+        templar: &Templar,
+        text: &str,
+        known: &Dict,
+    ) -> Result<crate::value::Value, String> {
+        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+            .with(known.clone());
+        templar
+            .render_str(text, &scope.shared())
+            .map_err(|error| error.to_string())
+    }
+}
+
+pub(super) fn compile(
+    loaded: &Loaded,
+    options: &FileOptions,
+    diagnostics: &mut Diagnostics,
+) -> Plan {
+    let selection = selection(options);
+    let input = plan::Input {
+        limit: options.limit.as_deref(),
+        selection,
+        extra: &loaded.extra,
+        templar: &loaded.templar,
+    };
+    let plan = plan::compile(&loaded.playbooks, &loaded.inventory, &input, diagnostics);
+    if loaded.playbooks.is_empty() && !diagnostics.has_errors() {
+        diagnostics.push(Diagnostic::global("no playbook was given"));
+    }
+    plan
+}
+
+pub(super) fn selection(options: &FileOptions) -> Selection {
+    Selection {
+        tags: options.tags.clone(),
+        skip_tags: options.skip_tags.clone(),
+        start_at_task: options.start_at_task.clone(),
+    }
+}
+
+/// Colour on a terminal only, unless the user says otherwise.
+pub(super) fn paint(is_terminal: bool, machine: &Machine) -> Paint {
+    let forced = machine
+        .variable("FORCE_COLOR")
+        .or_else(|| machine.variable("ANSIBLE_FORCE_COLOR"))
+        .is_some_and(|text| !matches!(text, "" | "0"));
+    Paint {
+        colour: forced || (is_terminal && machine.variable("NO_COLOR").is_none_or(str::is_empty)),
+    }
+}
+
+pub(super) fn show_diagnostics(diagnostics: &Diagnostics, paint: Paint) {
+    if !diagnostics.is_empty() {
+        #[expect(clippy::print_stderr, reason = "cli speaks to the user")]
+        {
+            eprint!("{}", draw::draw(diagnostics, paint));
+        }
+    }
+}
+
+fn run_plan(
+    plan: Plan,
+    loaded: Loaded,
+    options: &RunOptions,
+    machine: &Machine,
+    args: &[OsString],
+) -> std::io::Result<ExitCode> {
+    let id = settings::run_id();
+    let run_settings = settings::settings(options, machine, args)?;
+    let transport = Arc::new(settings::transport_options(options, machine, &id)?);
+    let world = World::new(loaded.inventory, loaded.extra, run_settings);
+    world
+        .masks
+        .write()
+        .expect("masks lock")
+        .merge(&loaded.vault.masks());
+    let (presses, interrupt) = Interrupt::channel();
+    let context = Context {
+        world,
+        templar: loaded.templar,
+        transport,
+        interrupt,
+        vault: loaded.vault,
+        roles_path: machine.roles_path(),
+        selection: selection(&options.files),
+        id,
+    };
+    let names = options
+        .playbooks
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let conclusion = runtime.block_on(async {
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() && presses.send(()).is_ok() {}
+        });
+        let (sink, ticker) = sink(options, machine);
+        let pending = Arc::new(Mutex::new(false));
+        let seen = Arc::clone(&pending);
+        let mut sink = sink;
+        let conclusion = run::run(
+            plan,
+            context,
+            names,
+            Box::new(move |event: &Event| {
+                if let EventKind::RunEnded { stats, .. } = &event.kind {
+                    *seen.lock().expect("a flag") = stats.values().any(|stats| stats.changed > 0);
+                }
+                sink(event);
+            }),
+        )
+        .await;
+        if let Some(ticker) = ticker {
+            ticker.abort();
+        }
+        let pending = *pending.lock().expect("a flag");
+        (conclusion, pending)
+    });
+    Ok(match conclusion {
+        (run::Conclusion::Ok, true) if options.check && options.exit_code => exit::pending(),
+        (conclusion, _) => exit::of(conclusion),
+    })
+}
+
+type Sink = Box<dyn FnMut(&Event)>;
+
+/// Where events go; on a terminal, with a ticker that keeps the live lines moving.
+fn sink(options: &RunOptions, machine: &Machine) -> (Sink, Option<tokio::task::JoinHandle<()>>) {
+    let is_terminal = std::io::stdout().is_terminal();
+    if options.output == Output::Json {
+        let mut json = Json::new(std::io::stdout());
+        return (Box::new(move |event| json.hear(event)), None);
+    }
+    let human = Arc::new(Mutex::new(Human::new(
+        std::io::stdout(),
+        paint(is_terminal, machine),
+        options.verbose,
+        is_terminal,
+    )));
+    let ticker = is_terminal.then(|| {
+        let human = Arc::clone(&human);
+        tokio::spawn(async move {
+            let mut interval = tokio::time::interval(TICK);
+            loop {
+                interval.tick().await;
+                human.lock().expect("the reporter does not panic").tick();
+            }
+        })
+    });
+    (
+        Box::new(move |event| {
+            human
+                .lock()
+                .expect("the reporter does not panic")
+                .hear(event)
+        }),
+        ticker,
+    )
+}

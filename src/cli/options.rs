@@ -1,0 +1,100 @@
+//! The options of a run, with Ansible's names.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// What all commands that read playbooks take.
+#[derive(Debug, Args)]
+pub(super) struct FileOptions {
+    /// Inventory: a file, a directory, or `host,host,`; may be given several times.
+    #[arg(short = 'i', long = "inventory", value_name = "HOSTS")]
+    pub inventory: Vec<String>,
+    /// Only these hosts: a pattern, or @FILE.
+    #[arg(short, long, value_name = "PATTERN")]
+    pub limit: Option<String>,
+    /// Only tasks with these tags.
+    #[arg(short, long, value_delimiter = ',')]
+    pub tags: Vec<String>,
+    /// No tasks with these tags.
+    #[arg(long, value_delimiter = ',')]
+    pub skip_tags: Vec<String>,
+    /// Variables that beat all others: key=value, YAML or JSON, or @FILE.
+    #[arg(short, long = "extra-vars", value_name = "VARS")]
+    pub extra_vars: Vec<String>,
+    /// A file with the vault password, or a program that prints it.
+    #[arg(long, value_name = "FILE", alias = "vault-pass-file")]
+    pub vault_password_file: Vec<PathBuf>,
+    /// ID@FILE of a vault password.
+    #[arg(long, value_name = "ID@FILE")]
+    pub vault_id: Vec<String>,
+    /// Begin at the task of this name.
+    #[arg(long, value_name = "NAME")]
+    pub start_at_task: Option<String>,
+}
+
+/// What a run takes.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+#[derive(Debug, Args)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    pub files: FileOptions,
+    /// Show what would change, change nothing.
+    #[arg(short = 'C', long)]
+    pub check: bool,
+    /// Show differences (always on; taken for Ansible's sake).
+    #[arg(short = 'D', long)]
+    pub diff: bool,
+    /// With --check: exit with 3 if something would change.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Hosts to connect to at once.
+    #[arg(short, long, default_value_t = 50)]
+    pub forks: usize,
+    /// Run tasks as another user.
+    #[arg(short = 'b', long)]
+    pub r#become: bool,
+    #[arg(long, value_name = "USER")]
+    pub become_user: Option<String>,
+    /// Ask for the become password.
+    #[arg(short = 'K', long)]
+    pub ask_become_pass: bool,
+    /// Ask for the connection password.
+    #[arg(short = 'k', long)]
+    pub ask_pass: bool,
+    /// Log in as this user.
+    #[arg(short = 'u', long = "user", value_name = "USER")]
+    pub remote_user: Option<String>,
+    #[arg(long = "private-key", alias = "key-file", value_name = "FILE")]
+    pub private_key: Option<String>,
+    /// Seconds for connecting to a host (default 10).
+    #[arg(short = 'T', long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+    /// Further arguments of ssh: -F, -J, -i, -p, -o.
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub ssh_common_args: Option<String>,
+    /// How events are written.
+    #[arg(long, value_enum, default_value_t = Output::Human)]
+    pub output: Output,
+    /// More detail; up to -vvvv.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Only check the files.
+    #[arg(long)]
+    pub syntax_check: bool,
+    #[arg(long)]
+    pub list_hosts: bool,
+    #[arg(long)]
+    pub list_tasks: bool,
+    pub playbooks: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Human,
+    /// One event a line.
+    Json,
+}

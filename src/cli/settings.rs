@@ -1,0 +1,293 @@
+//! Reads environment, home and password files into what the rest of krun is handed.
+
+use super::options::{FileOptions, RunOptions};
+use crate::agent;
+use crate::diag::{Diagnostic, Diagnostics, Source};
+use crate::run::Settings;
+use crate::transport;
+use crate::value::{Dict, Secret, Value};
+use crate::vault::Vault;
+use crate::yaml::{self, Vars};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// What the machine that krun runs on says.
+pub(super) struct Machine {
+    pub cwd: PathBuf,
+    pub home: PathBuf,
+    pub environment: Vec<(String, String)>,
+}
+
+impl Machine {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cli is where the environment is read"
+    )]
+    pub(super) fn read() -> Self {
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        Self {
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            home,
+            environment,
+        }
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Where krun keeps what it can make again.
+    pub(super) fn cache(&self) -> PathBuf {
+        self.variable("XDG_CACHE_HOME")
+            .map_or_else(|| self.home.join(".cache"), PathBuf::from)
+            .join("krun")
+    }
+
+    /// Directories of roles beyond those beside a playbook.
+    pub(super) fn roles_path(&self) -> Vec<PathBuf> {
+        let named = self
+            .variable("ANSIBLE_ROLES_PATH")
+            .map(|text| text.split(':').map(PathBuf::from).collect::<Vec<_>>());
+        named.unwrap_or_else(|| {
+            vec![
+                self.home.join(".ansible/roles"),
+                "/usr/share/ansible/roles".into(),
+                "/etc/ansible/roles".into(),
+            ]
+        })
+    }
+}
+
+/// `-e` in all its forms; a fault is a diagnostic.
+pub(super) fn extra_vars(
+    options: &FileOptions,
+    vault: &Vault,
+    diagnostics: &mut Diagnostics,
+) -> Dict {
+    let mut all = Dict::new();
+    for text in &options.extra_vars {
+        let read = match text.strip_prefix('@') {
+            Some(path) => match std::fs::read_to_string(path) {
+                Ok(content) => mapping(path, &content, vault, diagnostics),
+                Err(error) => {
+                    diagnostics.push(Diagnostic::global(format!(
+                        "the variables in `{path}` cannot be read: {error}"
+                    )));
+                    None
+                }
+            },
+            None if text.trim_start().starts_with(['{', '[']) => {
+                mapping("-e", text, vault, diagnostics)
+            }
+            None => Some(pairs(text, diagnostics)),
+        };
+        all.extend(read.unwrap_or_default());
+    }
+    all
+}
+
+fn mapping(path: &str, text: &str, vault: &Vault, diagnostics: &mut Diagnostics) -> Option<Dict> {
+    let node = vault.parse(&Source::new(path, text), diagnostics)?;
+    match node.as_map() {
+        Some(map) => Some(Vars::from_map(map).values),
+        None if matches!(node.kind, yaml::Kind::Null) => None,
+        None => {
+            diagnostics.push(node.span.error(format!(
+                "extra variables must be a mapping, not {}",
+                node.kind_name()
+            )));
+            None
+        }
+    }
+}
+
+/// `a=1 b="x y"`: values are texts, as in Ansible.
+fn pairs(text: &str, diagnostics: &mut Diagnostics) -> Dict {
+    let words =
+        shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect());
+    let mut vars = Dict::new();
+    for word in words {
+        match word.split_once('=') {
+            Some((name, value)) => {
+                drop(vars.insert(name.to_owned(), Value::String(value.to_owned())))
+            }
+            None => diagnostics.push(Diagnostic::global(format!(
+                "`-e {word}` is not `name=value`"
+            ))),
+        }
+    }
+    vars
+}
+
+/// Reads the vault passwords that the options name.
+pub(super) fn vault(
+    options: &FileOptions,
+    machine: &Machine,
+    diagnostics: &mut Diagnostics,
+) -> Vault {
+    let mut passwords = Vec::new();
+    let mut named: Vec<(String, PathBuf)> = options
+        .vault_password_file
+        .iter()
+        .map(|path| ("default".to_owned(), path.clone()))
+        .collect();
+    for id in &options.vault_id {
+        let (id, path) = id.split_once('@').unwrap_or(("default", id));
+        named.push((id.to_owned(), PathBuf::from(path)));
+    }
+    if named.is_empty()
+        && let Some(path) = machine.variable("ANSIBLE_VAULT_PASSWORD_FILE")
+    {
+        named.push(("default".to_owned(), PathBuf::from(path)));
+    }
+    for (id, path) in named {
+        match password(&path) {
+            Ok(password) => passwords.push((id, password)),
+            Err(error) => diagnostics.push(Diagnostic::global(format!(
+                "the vault password in `{}` cannot be read: {error}",
+                path.display()
+            ))),
+        }
+    }
+    Vault::new(passwords)
+}
+
+fn password(path: &Path) -> std::io::Result<Secret> {
+    use std::os::unix::fs::PermissionsExt;
+    let executable = std::fs::metadata(path)?.permissions().mode() & 0o111 != 0;
+    let text = if executable {
+        String::from_utf8_lossy(&Command::new(path).output()?.stdout).into_owned()
+    } else {
+        std::fs::read_to_string(path)?
+    };
+    Ok(Secret::new(text.trim_end_matches(['\n', '\r'])))
+}
+
+/// The settings of a run.
+pub(super) fn settings(
+    options: &RunOptions,
+    machine: &Machine,
+    args: &[OsString],
+) -> std::io::Result<Settings> {
+    let become_password = if options.ask_become_pass {
+        Some(ask("BECOME password")?)
+    } else {
+        None
+    };
+    let command = args
+        .iter()
+        .map(|arg| {
+            shlex::try_quote(&arg.to_string_lossy()).map_or_else(
+                |_| arg.to_string_lossy().into_owned(),
+                std::borrow::Cow::into_owned,
+            )
+        })
+        .collect::<Vec<_>>()
+        .join(" ");
+    Ok(Settings {
+        check_mode: options.check,
+        diff: true,
+        forks: options.forks,
+        verbosity: options.verbose,
+        limit: options.files.limit.clone(),
+        tags: options.files.tags.clone(),
+        skip_tags: options.files.skip_tags.clone(),
+        r#become: options.r#become,
+        become_user: options.become_user.clone(),
+        become_password,
+        remote_user: options.remote_user.clone(),
+        private_key_file: options.private_key.clone(),
+        inventory_sources: options.files.inventory.clone(),
+        environment: machine.environment.clone(),
+        state_dir: machine.cwd.join(".krun"),
+        command,
+        strict: false,
+    })
+}
+
+/// Identifies a run: the time and the process.
+pub(super) fn run_id() -> String {
+    format!(
+        "{}-{}",
+        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+        std::process::id()
+    )
+}
+
+/// What transport needs to know of this machine.
+pub(super) fn transport_options(
+    options: &RunOptions,
+    machine: &Machine,
+    run: &str,
+) -> std::io::Result<transport::Options> {
+    let user = machine
+        .variable("USER")
+        .or_else(|| machine.variable("LOGNAME"))
+        .unwrap_or("root");
+    let node = nix::unistd::gethostname()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let since = jiff::Zoned::now().strftime("%H:%M").to_string();
+    let mut transport = transport::Options::new(std::env::current_exe()?, machine.home.clone());
+    transport.controller = format!(
+        "{user}@{node}, process {}, since {since}",
+        std::process::id()
+    );
+    transport.run = run.to_owned();
+    transport.user = user.to_owned();
+    transport.ssh_auth_sock = machine.variable("SSH_AUTH_SOCK").map(PathBuf::from);
+    transport.cache = Some(machine.cache());
+    if let Some(seconds) = options.timeout {
+        transport.connect_timeout = Duration::from_secs(seconds);
+    }
+    if machine
+        .variable("ANSIBLE_HOST_KEY_CHECKING")
+        .is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "no" | "0"))
+    {
+        transport.host_key_checking = false;
+    }
+    Ok(transport)
+}
+
+/// Asks for a password on the terminal, without showing it.
+fn ask(prompt: &str) -> std::io::Result<Secret> {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    use std::io::{BufRead, BufReader, Write};
+    let mut terminal = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")?;
+    write!(terminal, "{prompt}: ")?;
+    let before = tcgetattr(&terminal)?;
+    let mut silent = before.clone();
+    silent.local_flags.remove(LocalFlags::ECHO);
+    tcsetattr(&terminal, SetArg::TCSANOW, &silent)?;
+    let mut line = String::new();
+    let read = BufReader::new(&terminal).read_line(&mut line);
+    tcsetattr(&terminal, SetArg::TCSANOW, &before)?;
+    writeln!(terminal)?;
+    read.map(|_| Secret::new(line.trim_end_matches(['\n', '\r'])))
+}
+
+/// Serves as the agent of a host.
+pub(super) fn serve_agent(args: &[OsString]) -> ExitCode {
+    let machine = Machine::read();
+    let words: Vec<String> = args
+        .iter()
+        .skip(2)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    agent::main(
+        &words,
+        Some(&machine.home),
+        std::env::current_exe().unwrap_or_default(),
+    )
+}

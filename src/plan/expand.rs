@@ -1,0 +1,102 @@
+//! Turns the items of a play, or of a file included while running, into steps in linear order.
+
+use super::{Part, Step, StepKind};
+use crate::playbook::{Item, Play};
+use crate::value::HostName;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Numbers steps and blocks, uniquely within a run.
+#[derive(Debug, Default)]
+pub struct Ids {
+    next: usize,
+}
+
+impl Ids {
+    /// Continues after everything that a plan has numbered.
+    pub fn after(plan: &super::Plan) -> Self {
+        let steps = plan.plays.iter().flat_map(|play| {
+            play.steps
+                .iter()
+                .chain(play.handlers.list.iter().flat_map(|handler| &handler.steps))
+        });
+        let blocks =
+            |step: &Arc<Step>| step.path.iter().map(|(block, _)| *block).max().unwrap_or(0);
+        Self {
+            next: steps
+                .map(|step| step.id.max(blocks(step)))
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
+    pub fn next(&mut self) -> usize {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// A play: facts, then each section with its flush of handlers.
+pub(super) fn play(play: &Play, ids: &mut Ids) -> Vec<Arc<Step>> {
+    let mut steps = Vec::new();
+    let bare = |kind, ids: &mut Ids| {
+        Arc::new(Step {
+            id: ids.next(),
+            kind,
+            path: Vec::new(),
+            only: None,
+        })
+    };
+    steps.push(bare(StepKind::Gather, ids));
+    steps.extend(items(&play.pre_tasks, &[], None, ids));
+    steps.push(bare(StepKind::Flush, ids));
+    steps.extend(items(&play.roles, &[], None, ids));
+    steps.extend(items(&play.tasks, &[], None, ids));
+    steps.push(bare(StepKind::Flush, ids));
+    steps.extend(items(&play.post_tasks, &[], None, ids));
+    steps.push(bare(StepKind::Flush, ids));
+    steps
+}
+
+/// A list of tasks and blocks that stands inside `path`, for all hosts of the batch or `only` some.
+pub fn items(
+    list: &[Item],
+    path: &[(usize, Part)],
+    only: Option<&Arc<HashSet<HostName>>>,
+    ids: &mut Ids,
+) -> Vec<Arc<Step>> {
+    let mut steps = Vec::new();
+    for item in list {
+        match item {
+            Item::Task(task) => steps.push(Arc::new(Step {
+                id: ids.next(),
+                kind: StepKind::Task(Arc::clone(task)),
+                path: path.to_vec(),
+                only: only.cloned(),
+            })),
+            Item::Block(block) if block.rescue.is_empty() && block.always.is_empty() => {
+                steps.extend(items(&block.block, path, only, ids));
+            }
+            Item::Block(block) => {
+                let id = ids.next();
+                let has_rescue = !block.rescue.is_empty();
+                for (part, list) in [
+                    (Part::Body { has_rescue }, &block.block),
+                    (Part::Rescue, &block.rescue),
+                    (Part::Always, &block.always),
+                ] {
+                    let inside: Vec<_> = path.iter().copied().chain([(id, part)]).collect();
+                    steps.extend(items(list, &inside, only, ids));
+                }
+                let kind = StepKind::BlockEnd(id, block.span.clone());
+                steps.push(Arc::new(Step {
+                    id: ids.next(),
+                    kind,
+                    path: path.to_vec(),
+                    only: only.cloned(),
+                }));
+            }
+        }
+    }
+    steps
+}

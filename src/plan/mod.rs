@@ -1,0 +1,170 @@
+//! Turns a playbook and an inventory into a plan: for each play the steps in their order, the batches as slots, and the graph that joins them.
+
+pub mod expand;
+pub mod graph;
+mod handlers;
+mod lint;
+mod order;
+mod prune;
+pub mod serial;
+pub mod show;
+
+pub use expand::Ids;
+pub use handlers::Handlers;
+pub use prune::Selection;
+
+use crate::diag::{Diagnostics, Span};
+use crate::inventory::Inventory;
+use crate::playbook::{Play, Playbook, Task};
+use crate::template::Templar;
+use crate::value::{Dict, HostName};
+use graph::Graph;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// All plays, ready to run, and the graph for those who want to see it.
+#[derive(Debug)]
+pub struct Plan {
+    pub plays: Vec<PlayPlan>,
+    pub graph: Graph,
+}
+
+/// One play: what a batch of it runs, and how the batches are cut.
+#[derive(Debug, Clone)]
+pub struct PlayPlan {
+    pub play: Arc<Play>,
+    /// In linear order. Run-time includes and handlers are expanded by the same steps while running.
+    pub steps: Vec<Arc<Step>>,
+    pub handlers: Arc<Handlers>,
+    /// Hosts of the pattern that `--limit` leaves, in the play's order; `None` where the pattern is a template.
+    pub hosts: Option<Vec<HostName>>,
+    /// Sizes of the batches; `None` where `serial` or the hosts are known only while running.
+    pub slots: Option<Vec<usize>>,
+    /// A Kafka gate, `any_errors_fatal` or `max_fail_percentage: 0`: any failed or unreachable host ends the play.
+    pub guarded: bool,
+    /// Changes that no other host could see need not wait for the other hosts (design.md §3).
+    pub grants_ahead: bool,
+}
+
+/// One node of a host's way through a play.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub id: usize,
+    pub kind: StepKind,
+    /// The blocks with `rescue` or `always` around it, outermost first, and in which part of each it stands.
+    pub path: Vec<(BlockId, Part)>,
+    /// Only these hosts take it (what an include or a flush added); `None`: all of the batch.
+    pub only: Option<Arc<HashSet<HostName>>>,
+}
+
+#[derive(Debug, Clone)]
+pub enum StepKind {
+    Gather,
+    Task(Arc<Task>),
+    /// Where a block's unhandled failure goes on to the block around it.
+    BlockEnd(BlockId, Span),
+    /// Notified handlers run here.
+    Flush,
+}
+
+pub type BlockId = usize;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// `has_rescue`: a failure ends here.
+    Body {
+        has_rescue: bool,
+    },
+    Rescue,
+    Always,
+}
+
+impl Step {
+    pub fn task(&self) -> Option<&Arc<Task>> {
+        match &self.kind {
+            StepKind::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    /// Whether everything before it must be over on all hosts of the batch, and the runner itself takes it.
+    pub fn is_barrier(&self) -> bool {
+        match &self.kind {
+            StepKind::Flush => true,
+            StepKind::Gather | StepKind::BlockEnd(..) => false,
+            StepKind::Task(task) => {
+                is_barrier_module(&task.module) || task.barrier || !task.needs.is_empty()
+            }
+        }
+    }
+
+    /// Whether it can be judged only when everything before it on its host is over.
+    pub fn needs_quiet_host(&self) -> bool {
+        matches!(self.kind, StepKind::BlockEnd(..))
+            || self
+                .path
+                .iter()
+                .any(|(_, part)| matches!(part, Part::Rescue | Part::Always))
+    }
+}
+
+/// Includes and `meta` change what follows, for all hosts of the batch.
+fn is_barrier_module(module: &str) -> bool {
+    matches!(
+        short_name(module),
+        "include_tasks" | "include_role" | "include" | "meta" | "add_host" | "group_by"
+    )
+}
+
+/// Returns a module's name without its collection.
+pub fn short_name(module: &str) -> &str {
+    module.rsplit('.').next().unwrap_or(module)
+}
+
+/// What the command line and the inventory say about the run as a whole.
+pub struct Input<'a> {
+    pub limit: Option<&'a str>,
+    pub selection: Selection,
+    pub extra: &'a Dict,
+    pub templar: &'a Templar,
+}
+
+/// Compiles every play, in order, by the same steps; pure in its arguments.
+pub fn compile(
+    playbooks: &[Playbook],
+    inventory: &Inventory,
+    input: &Input<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Plan {
+    let mut ids = Ids::default();
+    let mut plays = Vec::new();
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        // Steps come first: everything later needs them.
+        let steps = expand::play(play, &mut ids);
+        // Handlers are looked up by name from here on.
+        let handlers = Handlers::new(&play.handlers, &mut ids);
+        handlers.lint(&steps, play, diagnostics);
+        // What tags leave out is cut before anything is counted.
+        let steps = prune::by_selection(steps, &input.selection);
+        let hosts = serial::hosts(play, inventory, input.limit, diagnostics);
+        let slots = hosts
+            .as_ref()
+            .and_then(|hosts| serial::slots(play, hosts.len(), diagnostics));
+        let guarded = serial::is_guarded(play, &steps);
+        let grants_ahead = !guarded && order::grants_ahead(play, &steps);
+        plays.push(PlayPlan {
+            play: Arc::new(play.clone()),
+            steps,
+            handlers: Arc::new(handlers),
+            hosts,
+            slots,
+            guarded,
+            grants_ahead,
+        });
+    }
+    // Only what will run is judged.
+    lint::check(&plays, inventory, input.extra, input.templar, diagnostics);
+    prune::start_at(&mut plays, &input.selection, diagnostics);
+    let graph = graph::build(&plays, diagnostics);
+    Plan { plays, graph }
+}

@@ -1,0 +1,130 @@
+//! What is under way now, as lines at the bottom of a terminal; elsewhere as a plain line now and then.
+
+use super::Paint;
+use super::human::duration;
+use crate::event::{Event, EventKind};
+use crate::value::HostName;
+use indexmap::IndexMap;
+use std::time::{Duration, Instant};
+
+/// Hosts shown at once.
+const ROWS: usize = 6;
+/// Without a terminal, a waiting host speaks at most so often.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// The hosts that are at work.
+pub(super) struct Live {
+    is_terminal: bool,
+    busy: IndexMap<HostName, Busy>,
+    /// Lines drawn below the last output.
+    drawn: usize,
+}
+
+struct Busy {
+    title: String,
+    text: String,
+    since: Instant,
+    /// When a plain line was last written for it.
+    said: Instant,
+}
+
+impl Live {
+    pub(super) fn new(is_terminal: bool) -> Self {
+        Self {
+            is_terminal,
+            busy: IndexMap::new(),
+            drawn: 0,
+        }
+    }
+
+    /// Follows who begins and ends.
+    pub(super) fn hear(&mut self, event: &Event) {
+        let now = Instant::now();
+        match &event.kind {
+            EventKind::HostConnecting { host } => {
+                self.busy.insert(
+                    host.clone(),
+                    Busy {
+                        title: "connecting".into(),
+                        text: String::new(),
+                        since: now,
+                        said: now,
+                    },
+                );
+            }
+            EventKind::HostConnected { host, .. }
+            | EventKind::HostUnreachable { host, .. }
+            | EventKind::TaskEnded { host, .. } => {
+                self.busy.shift_remove(host);
+            }
+            EventKind::TaskProgress { host, task, text } => match self.busy.get_mut(host) {
+                Some(busy) if busy.title == task.title => busy.text.clone_from(text),
+                _ => {
+                    self.busy.insert(
+                        host.clone(),
+                        Busy {
+                            title: task.title.clone(),
+                            text: text.clone(),
+                            since: now,
+                            said: now,
+                        },
+                    );
+                }
+            },
+            EventKind::RunEnded { .. } | EventKind::RollStopped(_) => self.busy.clear(),
+            _ => {}
+        }
+    }
+
+    /// Takes the drawn lines away, so that ordinary output can follow.
+    pub(super) fn clear(&mut self) -> String {
+        let drawn = std::mem::take(&mut self.drawn);
+        if drawn == 0 {
+            String::new()
+        } else {
+            format!("\x1b[{drawn}F\x1b[J")
+        }
+    }
+
+    /// Draws the lines anew.
+    pub(super) fn redraw(&mut self, paint: Paint) -> String {
+        if !self.is_terminal {
+            return String::new();
+        }
+        let mut out = self.clear();
+        for (host, busy) in self.busy.iter().take(ROWS) {
+            let elapsed = u64::try_from(busy.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let text = if busy.text.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", busy.text)
+            };
+            let line: String = format!("  {host}  {}  {}{text}", duration(elapsed), busy.title)
+                .chars()
+                .take(150)
+                .collect();
+            out.push_str(&paint.dim(line));
+            out.push('\n');
+            self.drawn += 1;
+        }
+        if self.busy.len() > ROWS {
+            out.push_str(&paint.dim(format!("  … and {} more hosts\n", self.busy.len() - ROWS)));
+            self.drawn += 1;
+        }
+        out
+    }
+
+    /// Without a terminal: a line for a host that waits and says why.
+    pub(super) fn plain_line(&mut self, event: &Event) -> Option<String> {
+        let EventKind::TaskProgress { host, text, .. } = &event.kind else {
+            return None;
+        };
+        let busy = self.busy.get_mut(host)?;
+        if self.is_terminal || text.is_empty() || busy.said.elapsed() < PLAIN_EVERY {
+            return None;
+        }
+        busy.said = Instant::now();
+        let elapsed = u64::try_from(busy.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(format!("waiting: [{host}] {}: {text}", duration(elapsed)))
+    }
+}

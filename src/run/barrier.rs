@@ -1,0 +1,496 @@
+//! Takes the steps at which all hosts of a batch meet: `meta`, includes, inventory changes, flushes of handlers.
+
+use super::batch::{Batch, Ending, task_name};
+use super::control::{self, Answer};
+use super::host::HostState;
+use super::prepare::{arguments, conditions};
+use super::scope::TaskScope;
+use super::verdict;
+use crate::event::EventKind;
+use crate::modules::Error;
+use crate::plan::{Part, Step, StepKind, expand, short_name};
+use crate::playbook::{Item, Task};
+use crate::template::Scope;
+use crate::value::{Dict, HostName, Mapping, Value, display};
+use indexmap::IndexMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+impl Batch<'_> {
+    /// If all living hosts have come to a barrier and nothing is under way: takes it.
+    pub(super) fn take_barrier(&mut self) {
+        if self.ending != Ending::No {
+            return;
+        }
+        let at = self.frontier();
+        let Some(step) = self.steps.get(at).cloned() else {
+            return;
+        };
+        let alive = || self.hosts.iter().filter(|host| host.is_alive());
+        let all_here =
+            alive().all(|host| host.done == at && host.next == at && host.flights.is_empty());
+        if !step.is_barrier() || !all_here || alive().next().is_none() {
+            return;
+        }
+        // What stands before it is said first.
+        let takers: Vec<usize> = (0..self.hosts.len())
+            .filter(|&host| self.hosts[host].is_alive() && self.hosts[host].takes(&step))
+            .collect();
+        for host in self.hosts.iter_mut().filter(|host| host.is_alive()) {
+            (host.next, host.done) = (at + 1, at + 1);
+        }
+        match &step.kind {
+            StepKind::Flush => self.flush(at, &takers),
+            StepKind::Task(task) => match short_name(&task.module) {
+                "meta" => self.meta(at, &step, task, &takers),
+                "include_tasks" | "include_role" | "include" => {
+                    self.include(at, &step, task, &takers)
+                }
+                "add_host" | "group_by" => self.change_inventory(at, &step, task, &takers),
+                // A task with `barrier: true` or `needs:` runs as any other, once everyone is here.
+                _ => self.run_at_barrier(at, &step),
+            },
+            StepKind::Gather | StepKind::BlockEnd(..) => {}
+        }
+    }
+
+    /// Puts the task, as an ordinary step, behind its barrier.
+    fn run_at_barrier(&mut self, at: usize, step: &Arc<Step>) {
+        let Some(task) = step.task() else { return };
+        let plain = Task {
+            barrier: false,
+            needs: Vec::new(),
+            ..(**task).clone()
+        };
+        let step = Step {
+            kind: StepKind::Task(Arc::new(plain)),
+            ..(**step).clone()
+        };
+        self.steps.insert(at + 1, Arc::new(step));
+    }
+
+    fn scope(&self, host: usize, task: &Arc<Task>) -> TaskScope {
+        TaskScope::new(
+            &self.run.world,
+            Some(&self.play),
+            &self.hosts[host].name,
+            Some(task),
+        )
+    }
+
+    fn meta(&mut self, at: usize, step: &Arc<Step>, task: &Arc<Task>, takers: &[usize]) {
+        let word = task
+            .arg("_raw_params")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        let mut held = Vec::new();
+        for &host in takers {
+            let scope: Arc<dyn Scope> = self.scope(host, task).shared();
+            match conditions(&self.run.templar, &task.when, &scope) {
+                Ok(None) => held.push(host),
+                Ok(Some(_)) => {}
+                Err(error) => self.fail_at_barrier(
+                    host,
+                    at,
+                    step,
+                    task,
+                    Error::new(format!("the condition cannot be judged: {error}")),
+                ),
+            }
+        }
+        if held.is_empty() {
+            return;
+        }
+        match word.as_str() {
+            "flush_handlers" => self.flush(at, &held),
+            "end_play" => self.ending = Ending::Play,
+            "end_batch" => self.ending = Ending::Batch,
+            "end_host" => held
+                .into_iter()
+                .for_each(|host| self.hosts[host].state = HostState::Ended),
+            "end_role" => self.end_role(at, task, &held),
+            "clear_facts" => {
+                for host in held {
+                    super::world::write(&self.run.world.host(&self.hosts[host].name), |vars| {
+                        vars.facts.clear()
+                    });
+                }
+            }
+            "clear_host_errors" => self.run.clear_host_errors(),
+            _ => {}
+        }
+    }
+
+    /// The rest of the role is passed by these hosts.
+    fn end_role(&mut self, at: usize, task: &Arc<Task>, held: &[usize]) {
+        let Some(role) = &task.role else { return };
+        let stay: HashSet<HostName> = self
+            .hosts
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !held.contains(index))
+            .map(|(_, host)| Arc::clone(&host.name))
+            .collect();
+        for step in &mut self.steps[at + 1..] {
+            let same = step
+                .task()
+                .and_then(|task| task.role.as_ref())
+                .is_some_and(|other| Arc::ptr_eq(other, role));
+            if !same {
+                break;
+            }
+            let only = match &step.only {
+                Some(only) => only.intersection(&stay).cloned().collect(),
+                None => stay.clone(),
+            };
+            *step = Arc::new(Step {
+                only: Some(Arc::new(only)),
+                ..(**step).clone()
+            });
+        }
+    }
+
+    fn change_inventory(
+        &mut self,
+        at: usize,
+        step: &Arc<Step>,
+        task: &Arc<Task>,
+        takers: &[usize],
+    ) {
+        // `add_host` runs once for the batch, `group_by` for each host.
+        let once = short_name(&task.module) == "add_host";
+        let takers = if once {
+            &takers[..takers.len().min(1)]
+        } else {
+            takers
+        };
+        for &host in takers {
+            let scope = self.scope(host, task);
+            let items = match &task.loop_ {
+                None => vec![Dict::new()],
+                Some(loop_) => {
+                    match super::loops::items(&self.run.templar, loop_, &scope.clone().shared()) {
+                        Ok(values) => values
+                            .into_iter()
+                            .map(|value| std::iter::once((loop_.loop_var.clone(), value)).collect())
+                            .collect(),
+                        Err(error) => {
+                            self.fail_at_barrier(
+                                host,
+                                at,
+                                step,
+                                task,
+                                Error::new(format!("`loop` cannot be read: {error}")),
+                            );
+                            continue;
+                        }
+                    }
+                }
+            };
+            for locals in items {
+                match control::answer(self.run, &scope.with(locals), task) {
+                    Answer::Done(Ok(outcome)) => {
+                        self.report(host, at, task, verdict::success(outcome))
+                    }
+                    Answer::Done(Err(error)) => self.fail_at_barrier(host, at, step, task, error),
+                    Answer::Skip(condition) => self.report(
+                        host,
+                        at,
+                        task,
+                        verdict::skip(super::prepare::skipped(&condition)),
+                    ),
+                    Answer::Rest(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Says and counts a result that no flight brought.
+    fn report(&mut self, host: usize, at: usize, task: &Arc<Task>, judged: super::prepare::Judged) {
+        let name = Arc::clone(&self.hosts[host].name);
+        if let Some((register, _)) = &task.register {
+            let value = Value::Mapping(judged.data.clone());
+            super::world::write(&self.run.world.host(&name), |vars| {
+                drop(vars.set.insert(register.clone(), value))
+            });
+        }
+        let stats = self.run.stats(&name);
+        match (judged.skipped, judged.changed) {
+            (true, _) => stats.skipped += 1,
+            (false, changed) => {
+                stats.ok += 1;
+                stats.changed += u32::from(changed);
+            }
+        }
+        let result = self.run.show(judged.result, false);
+        self.hosts[host].unsaid.push_back((
+            at,
+            EventKind::TaskEnded {
+                host: name,
+                task: task_name(task),
+                result,
+            },
+        ));
+    }
+
+    fn fail_at_barrier(
+        &mut self,
+        host: usize,
+        at: usize,
+        step: &Arc<Step>,
+        task: &Arc<Task>,
+        error: Error,
+    ) {
+        let judged = verdict::failure(error);
+        let name = Arc::clone(&self.hosts[host].name);
+        let result = self.run.show(judged.result.clone(), false);
+        self.hosts[host].unsaid.push_back((
+            at,
+            EventKind::TaskEnded {
+                host: name,
+                task: task_name(task),
+                result,
+            },
+        ));
+        self.fail_host(host, step, Some((task, &judged)));
+    }
+
+    /// `include_tasks` and `include_role`: hosts that ask for the same file with the same variables share its tasks.
+    fn include(&mut self, at: usize, step: &Arc<Step>, task: &Arc<Task>, takers: &[usize]) {
+        let mut wanted: IndexMap<String, Wanted> = IndexMap::new();
+        for &host in takers {
+            match self.wanted_includes(host, task) {
+                Ok(includes) => {
+                    for include in includes {
+                        let key = format!("{:?}|{:?}", include.arguments, include.locals);
+                        wanted.entry(key).or_insert(include).hosts.push(host);
+                    }
+                }
+                Err(error) => self.fail_at_barrier(host, at, step, task, error),
+            }
+        }
+        let mut position = at + 1;
+        for include in wanted.into_values() {
+            let names: Vec<HostName> = include
+                .hosts
+                .iter()
+                .map(|&host| Arc::clone(&self.hosts[host].name))
+                .collect();
+            match self.run.load_include(
+                &self.play,
+                task,
+                &include.arguments,
+                &include.locals,
+                &names,
+            ) {
+                Ok(loaded) => {
+                    let only = Arc::new(names.iter().cloned().collect::<HashSet<_>>());
+                    self.handlers.extend(&loaded.handlers, &mut self.run.ids);
+                    let steps = self.run.expand(&loaded.items, &step.path, &only);
+                    let event = EventKind::Included {
+                        file: loaded.title,
+                        hosts: names,
+                    };
+                    if let Some(&host) = include.hosts.first() {
+                        self.hosts[host].unsaid.push_back((at, event));
+                    }
+                    for (offset, step) in steps.iter().enumerate() {
+                        self.steps.insert(position + offset, Arc::clone(step));
+                    }
+                    position += steps.len();
+                    for &host in &include.hosts {
+                        self.run.stats(&self.hosts[host].name).ok += 1;
+                    }
+                }
+                Err(error) => {
+                    for &host in &include.hosts {
+                        self.fail_at_barrier(host, at, step, task, error.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What one host includes here: nothing, one file, or one for each item of a loop.
+    fn wanted_includes(&mut self, host: usize, task: &Arc<Task>) -> Result<Vec<Wanted>, Error> {
+        let scope = self.scope(host, task);
+        let templar = Arc::clone(&self.run.templar);
+        let items: Vec<Dict> = match &task.loop_ {
+            None => vec![Dict::new()],
+            Some(loop_) => super::loops::items(&templar, loop_, &scope.clone().shared())
+                .map_err(|error| Error::new(format!("`loop` cannot be read: {error}")))?
+                .into_iter()
+                .map(|value| std::iter::once((loop_.loop_var.clone(), value)).collect())
+                .collect(),
+        };
+        let mut wanted = Vec::new();
+        for locals in items {
+            let scope: Arc<dyn Scope> = scope.with(locals.clone()).shared();
+            let skip = conditions(&templar, &task.when, &scope)
+                .map_err(|error| Error::new(format!("the condition cannot be judged: {error}")))?;
+            if skip.is_some() {
+                self.run.stats(&self.hosts[host].name).skipped += 1;
+                continue;
+            }
+            // `apply:` and the like hold templates for the included tasks, not for here.
+            let arguments =
+                arguments(&templar, task, &scope).map_err(|error| Error::new(error.to_string()))?;
+            wanted.push(Wanted {
+                arguments,
+                locals,
+                hosts: Vec::new(),
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// Runs the notified handlers of these hosts, in definition order; handlers notified by handlers follow.
+    fn flush(&mut self, at: usize, takers: &[usize]) {
+        let mut due: IndexMap<usize, Vec<usize>> = IndexMap::new();
+        for &host in takers {
+            for (handler, _) in std::mem::take(&mut self.hosts[host].notified) {
+                due.entry(handler).or_default().push(host);
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        due.sort_unstable_keys();
+        let mut position = at + 1;
+        for (handler, hosts) in due {
+            let only: Arc<HashSet<HostName>> = Arc::new(
+                hosts
+                    .iter()
+                    .map(|&host| Arc::clone(&self.hosts[host].name))
+                    .collect(),
+            );
+            for host in &hosts {
+                let (name, title) = (
+                    Arc::clone(&self.hosts[*host].name),
+                    self.handlers.list[handler].name.clone(),
+                );
+                self.run.handler_ran(&self.plan.play, &name, &title);
+            }
+            for step in self.handlers.list[handler].steps.clone() {
+                let id = self.run.ids.next();
+                self.steps.insert(
+                    position,
+                    Arc::new(Step {
+                        id,
+                        only: Some(Arc::clone(&only)),
+                        ..(*step).clone()
+                    }),
+                );
+                position += 1;
+            }
+        }
+        // Once more, for what the handlers themselves notified.
+        let id = self.run.ids.next();
+        self.steps.insert(
+            position,
+            Arc::new(Step {
+                id,
+                kind: StepKind::Flush,
+                path: Vec::new(),
+                only: None,
+            }),
+        );
+    }
+
+    /// A change: its handlers are due at the next flush.
+    pub(super) fn notify(&mut self, host: usize, task: &Arc<Task>, flight: &super::host::Flight) {
+        for node in &task.notify {
+            let locals = flight
+                .items
+                .first()
+                .map(|item| item.locals.clone())
+                .unwrap_or_default();
+            let scope: Arc<dyn Scope> = self.scope(host, task).with(locals).shared();
+            let names = match self.run.templar.render_value(&node.to_value(), &scope) {
+                Ok(Value::Sequence(names)) => names.iter().map(display).collect(),
+                Ok(name) => vec![display(&name)],
+                Err(_) => Vec::new(),
+            };
+            for name in names {
+                self.notify_one(host, &name, task);
+            }
+        }
+    }
+
+    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>) {
+        let role = task.role.as_ref().map(|role| role.name.clone());
+        let found = self.handlers.find(notified, role.as_deref());
+        let name = Arc::clone(&self.hosts[host].name);
+        if found.is_empty() {
+            let text = format!("no handler `{notified}`, which `{}` notifies", task.title());
+            self.run.emit(EventKind::Warning {
+                text,
+                at: Some((&task.span).into()),
+            });
+        }
+        for handler in found {
+            let title = self.handlers.list[handler].name.clone();
+            if self.hosts[host]
+                .notified
+                .insert(handler, task.title().to_owned())
+                .is_none()
+            {
+                self.run
+                    .handler_notified(&self.plan.play, &name, &title, task.title());
+                self.run.emit(EventKind::HandlerNotified {
+                    host: Arc::clone(&name),
+                    handler: title,
+                });
+            }
+        }
+    }
+
+    /// Handlers that an earlier run notified and did not run are due in this one, too.
+    pub(super) fn take_over_kept_handlers(&mut self) {
+        for host in 0..self.hosts.len() {
+            let name = Arc::clone(&self.hosts[host].name);
+            for (title, reason) in self.run.kept_handlers(&self.plan.play, &name) {
+                for handler in self.handlers.find(&title, None) {
+                    self.hosts[host].notified.insert(handler, reason.clone());
+                }
+                self.run.emit(EventKind::HandlerKept {
+                    host: Arc::clone(&name),
+                    handler: title,
+                    reason,
+                });
+            }
+        }
+    }
+}
+
+/// An include as one or more hosts want it.
+struct Wanted {
+    arguments: Mapping,
+    locals: Dict,
+    hosts: Vec<usize>,
+}
+
+/// Tasks and handlers that an include brought.
+pub(super) struct Loaded {
+    pub title: String,
+    pub items: Vec<Item>,
+    pub handlers: Vec<Item>,
+}
+
+impl super::Run {
+    /// Expands included items by the compiler's own step.
+    pub(super) fn expand(
+        &mut self,
+        items: &[Item],
+        path: &[(usize, Part)],
+        only: &Arc<HashSet<HostName>>,
+    ) -> Vec<Arc<Step>> {
+        let steps = expand::items(items, path, Some(only), &mut self.ids);
+        let selection = &self.selection;
+        steps
+            .into_iter()
+            .filter(|step| step.task().is_none_or(|task| selection.wants(&task.tags)))
+            .collect()
+    }
+}

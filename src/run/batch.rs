@@ -1,0 +1,439 @@
+//! Runs one batch of a play: sends ahead, grants in linear order, publishes in linear order, stops at the first doubt.
+//!
+//! How it goes:
+//! 1. Each host has its own place in the list of steps. [`pump`](super::pump) prepares the next step of a host as soon
+//!    as nothing that it reads is pending, and sends it; the agent looks, and waits where something would change.
+//! 2. The *frontier* is the first step that some living host has not finished. A step's turn has come when the
+//!    frontier has reached it: only then is it granted, and only then are its results said.
+//! 3. [`settle`](super::settle) takes results in the order of the host's steps, judges them, registers, notifies.
+//! 4. Steps that change what follows for all hosts (`meta`, includes, flushes) are barriers: when the frontier stands
+//!    at one and nothing is under way, [`barrier`](super::barrier) takes it for all hosts at once.
+
+use super::Run;
+use super::host::{HostRun, HostState};
+use super::links::Incoming;
+use super::prepare::ItemState;
+use super::world::PlayContext;
+use crate::event::{EventKind, TaskName};
+use crate::plan::{Handlers, PlayPlan, Step};
+use crate::playbook::Task;
+use crate::proto::{FromAgent, Seq, ToAgent};
+use crate::value::HostName;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A batch under way.
+pub(super) struct Batch<'r> {
+    pub run: &'r mut Run,
+    pub plan: Arc<PlayPlan>,
+    pub play: Arc<PlayContext>,
+    /// The play's steps; includes and flushes add to them.
+    pub steps: Vec<Arc<Step>>,
+    pub handlers: Handlers,
+    pub hosts: Vec<HostRun>,
+    /// Which host, step and item a message of an agent means.
+    pub sent: HashMap<(HostName, Seq), (usize, usize, usize)>,
+    /// Everything before this step is said.
+    pub said: usize,
+    /// The step whose title was said last.
+    pub titled: Option<usize>,
+    pub ending: Ending,
+    /// Results of `run_once` steps, for the hosts that share them.
+    pub shared: HashMap<usize, super::settle::Shared>,
+    pub stop_reason: Option<String>,
+}
+
+/// Whether and how the batch ends early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    No,
+    /// `meta: end_batch`.
+    Batch,
+    /// `meta: end_play`: no failure.
+    Play,
+    /// A guarded play met a failure, or too many hosts failed: nothing new begins anywhere.
+    Stop,
+    /// The user pressed Ctrl-C.
+    Interrupt,
+}
+
+/// How a batch went.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub hosts: Vec<HostRun>,
+    pub ending: Ending,
+    pub reason: Option<String>,
+}
+
+impl<'r> Batch<'r> {
+    pub(super) fn new(
+        run: &'r mut Run,
+        plan: Arc<PlayPlan>,
+        play: Arc<PlayContext>,
+        hosts: &[HostName],
+    ) -> Self {
+        let steps = plan.steps.clone();
+        let handlers = (*plan.handlers).clone();
+        let hosts = hosts
+            .iter()
+            .map(|host| HostRun::new(Arc::clone(host)))
+            .collect();
+        Self {
+            run,
+            plan,
+            play,
+            steps,
+            handlers,
+            hosts,
+            sent: HashMap::new(),
+            said: 0,
+            titled: None,
+            ending: Ending::No,
+            shared: HashMap::new(),
+            stop_reason: None,
+        }
+    }
+
+    /// Runs the batch to its end.
+    pub(super) async fn finish(mut self) -> Finished {
+        loop {
+            self.advance();
+            if self.is_over() {
+                break;
+            }
+            self.wait().await;
+        }
+        self.say_rest();
+        if self.ending == Ending::Interrupt {
+            self.start_what_was_stopped().await;
+        }
+        Finished {
+            hosts: self.hosts,
+            ending: self.ending,
+            reason: self.stop_reason,
+        }
+    }
+
+    /// Does everything that can be done without hearing from anyone.
+    fn advance(&mut self) {
+        loop {
+            let before = self.position();
+            for host in 0..self.hosts.len() {
+                self.settle(host);
+                self.pump(host);
+            }
+            self.take_barrier();
+            self.grant();
+            self.say();
+            if self.position() == before {
+                return;
+            }
+        }
+    }
+
+    /// What changes whenever something was done; compared to see that nothing was.
+    fn position(&self) -> (usize, usize, usize, usize, Ending) {
+        let sum = |count: fn(&HostRun) -> usize| self.hosts.iter().map(count).sum();
+        (
+            sum(|host| host.next),
+            sum(|host| host.done),
+            sum(|host| host.flights.len()),
+            self.steps.len(),
+            self.ending,
+        )
+    }
+
+    fn is_over(&self) -> bool {
+        self.hosts.iter().all(|host| {
+            host.flights.is_empty()
+                && (!host.is_alive() || host.done >= self.steps.len() || self.ending != Ending::No)
+        })
+    }
+
+    /// The first step that some living host has not finished.
+    pub(super) fn frontier(&self) -> usize {
+        self.hosts
+            .iter()
+            .filter(|host| host.is_alive())
+            .map(|host| host.done)
+            .min()
+            .unwrap_or(self.steps.len())
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.plan
+            .play
+            .strategy
+            .as_ref()
+            .and_then(|node| node.as_str())
+            .is_some_and(|strategy| {
+                matches!(crate::plan::short_name(strategy), "free" | "host_pinned")
+            })
+    }
+
+    async fn wait(&mut self) {
+        let rest = self.next_timer();
+        tokio::select! {
+            incoming = self.run.links.next() => self.hear(incoming),
+            () = async { tokio::time::sleep(rest.unwrap_or(Duration::from_secs(3600))).await }, if rest.is_some() => {}
+            () = self.run.interrupt.pressed() => self.interrupted(),
+        }
+    }
+
+    /// How long until an item is to be sent again.
+    fn next_timer(&self) -> Option<Duration> {
+        let items = self
+            .hosts
+            .iter()
+            .flat_map(|host| &host.flights)
+            .flat_map(|flight| &flight.items);
+        let times = items.filter_map(|item| match item.state {
+            ItemState::Resting { until } => Some(until.saturating_duration_since(Instant::now())),
+            _ => None,
+        });
+        times.min()
+    }
+
+    /// Takes what a link says.
+    fn hear(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Connected {
+                host,
+                ready,
+                warnings,
+                elapsed_ms,
+            } => {
+                self.run.connected(host, &ready, warnings, elapsed_ms);
+            }
+            Incoming::Lost { host, error } => {
+                self.run.links.forget(&host);
+                self.lost(&host, &error);
+            }
+            Incoming::Message { host, message } => self.hear_message(&host, message),
+        }
+    }
+
+    fn hear_message(&mut self, from: &HostName, message: FromAgent) {
+        let seq = match &message {
+            FromAgent::Waiting { seq, .. }
+            | FromAgent::Began { seq }
+            | FromAgent::Progress { seq, .. }
+            | FromAgent::Ended { seq, .. }
+            | FromAgent::Dropped { seq } => *seq,
+            FromAgent::Ready(_)
+            | FromAgent::Busy { .. }
+            | FromAgent::Refused { .. }
+            | FromAgent::Journal(_) => return,
+        };
+        let Some(&(host, step, index)) = self.sent.get(&(Arc::clone(from), seq)) else {
+            return;
+        };
+        let name = Arc::clone(&self.hosts[host].name);
+        let Some(flight) = self.hosts[host]
+            .flights
+            .iter_mut()
+            .find(|flight| flight.step == step)
+        else {
+            return;
+        };
+        let task = flight.task.clone();
+        let item = &mut flight.items[index];
+        match message {
+            FromAgent::Waiting { .. } => {
+                if let ItemState::Sent { waiting, .. } = &mut item.state {
+                    *waiting = true;
+                }
+            }
+            FromAgent::Began { .. } => {
+                if let ItemState::Sent { began, since, .. } = &mut item.state {
+                    (*began, *since) = (true, Instant::now());
+                }
+                self.progress(name, task, String::new());
+            }
+            FromAgent::Progress { text, .. } => self.progress(name, task, text),
+            FromAgent::Ended { result, .. } => {
+                let since = match &item.state {
+                    ItemState::Sent { since, .. } => *since,
+                    _ => Instant::now(),
+                };
+                let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                item.state = ItemState::Arrived { result, elapsed_ms };
+                self.sent.remove(&(Arc::clone(from), seq));
+            }
+            FromAgent::Dropped { .. } => {
+                item.state = ItemState::Dropped;
+                self.sent.remove(&(Arc::clone(from), seq));
+            }
+            FromAgent::Ready(_)
+            | FromAgent::Busy { .. }
+            | FromAgent::Refused { .. }
+            | FromAgent::Journal(_) => {}
+        }
+    }
+
+    fn progress(&mut self, host: HostName, task: Option<Arc<Task>>, text: String) {
+        if let Some(task) = task {
+            let text = self.run.mask(&text);
+            self.run.emit(EventKind::TaskProgress {
+                host,
+                task: task_name(&task),
+                text,
+            });
+        }
+    }
+
+    /// Grants whatever stands at the frontier, and what was sent to a host whose turn it is.
+    fn grant(&mut self) {
+        if self.ending != Ending::No && self.ending != Ending::Play {
+            return;
+        }
+        let (frontier, free) = (self.frontier(), self.is_free());
+        let mut grants = Vec::new();
+        for host in &mut self.hosts {
+            for flight in host
+                .flights
+                .iter_mut()
+                .filter(|flight| free || flight.step <= frontier)
+            {
+                for item in &mut flight.items {
+                    if let ItemState::Sent {
+                        seq, to, granted, ..
+                    } = &mut item.state
+                        && !*granted
+                    {
+                        *granted = true;
+                        grants.push((Arc::clone(to), *seq));
+                    }
+                }
+            }
+        }
+        for (to, seq) in grants {
+            self.run.links.send(&to, ToAgent::Grant(seq));
+        }
+    }
+
+    /// Says what the linear order has come to.
+    fn say(&mut self) {
+        if self.is_free() {
+            return self.say_until(usize::MAX);
+        }
+        let frontier = self.frontier();
+        while self.said < frontier.min(self.steps.len()) {
+            self.say_until(self.said);
+            self.said += 1;
+        }
+        self.say_until(self.said);
+    }
+
+    /// Says everything left: the batch is over.
+    fn say_rest(&mut self) {
+        let last = self.steps.len();
+        for step in self.said..=last {
+            self.say_until(step);
+        }
+    }
+
+    fn say_until(&mut self, step: usize) {
+        for host in 0..self.hosts.len() {
+            while self.hosts[host]
+                .unsaid
+                .front()
+                .is_some_and(|(at, _)| *at <= step)
+            {
+                let Some((at, event)) = self.hosts[host].unsaid.pop_front() else {
+                    break;
+                };
+                self.say_title(at);
+                self.run.emit(event);
+            }
+        }
+    }
+
+    fn say_title(&mut self, step: usize) {
+        if self.titled == Some(step) {
+            return;
+        }
+        self.titled = Some(step);
+        let Some(step) = self.steps.get(step) else {
+            return;
+        };
+        if let Some(task) = self.shown_task(step) {
+            self.run.emit(EventKind::TaskStarted { task });
+        }
+    }
+
+    /// The name under which a step is shown, its templates rendered where that is possible.
+    pub(super) fn shown_task(&self, step: &Step) -> Option<TaskName> {
+        match &step.kind {
+            crate::plan::StepKind::Gather => Some(super::gather_name(&self.plan.play)),
+            crate::plan::StepKind::Task(task) => {
+                let mut name = task_name(task);
+                if let (true, Some(host)) = (name.title.contains("{{"), self.hosts.first()) {
+                    name.title = self
+                        .run
+                        .render_title(&self.play, &host.name, task, &name.title);
+                }
+                Some(name)
+            }
+            crate::plan::StepKind::BlockEnd(..) | crate::plan::StepKind::Flush => None,
+        }
+    }
+
+    /// Ends the batch as a guarded play does: what is in hand finishes, what has not begun is taken back.
+    pub(super) fn stop(&mut self, ending: Ending, reason: String) {
+        if self.ending != Ending::No {
+            return;
+        }
+        self.ending = ending;
+        self.stop_reason = Some(reason);
+        self.take_back_what_waits();
+    }
+
+    /// Takes back everything that has not begun; the first task of each host's queue may have begun unheard, and goes on.
+    pub(super) fn take_back_what_waits(&mut self) {
+        let mut cancels = Vec::new();
+        for host in &self.hosts {
+            let sent = host
+                .flights
+                .iter()
+                .flat_map(|flight| &flight.items)
+                .filter_map(|item| match &item.state {
+                    ItemState::Sent {
+                        seq,
+                        to,
+                        granted,
+                        began,
+                        waiting,
+                        ..
+                    } => Some((*seq, to, *granted && !*waiting, *began)),
+                    _ => None,
+                });
+            for (position, (seq, to, may_have_begun, began)) in sent.enumerate() {
+                if !began && !(position == 0 && may_have_begun) {
+                    cancels.push((Arc::clone(to), seq));
+                }
+            }
+        }
+        for (to, seq) in cancels {
+            self.run.links.send(&to, ToAgent::Cancel(seq));
+        }
+    }
+
+    /// A host is gone: what was under way there is unknown.
+    pub(super) fn mark_unreachable(&mut self, host: usize) {
+        self.hosts[host].state = HostState::Unreachable;
+        self.hosts[host].flights.clear();
+        self.run.forget_pending(&self.hosts[host].name);
+    }
+}
+
+/// The name of a task as events carry it.
+pub(super) fn task_name(task: &Task) -> TaskName {
+    TaskName {
+        title: task.full_title(),
+        at: (&task.span).into(),
+        module: task.module.clone(),
+        is_handler: task.is_handler,
+    }
+}

@@ -1,0 +1,328 @@
+//! The modules that the controller answers itself: they speak, judge, and set variables.
+
+use super::Run;
+use super::prepare::{arguments, conditions};
+use super::scope::TaskScope;
+use super::world;
+use crate::modules::args;
+use crate::modules::{self, Error, Outcome};
+use crate::plan::short_name;
+use crate::playbook::Task;
+use crate::template::{Scope, Templar};
+use crate::value::{Dict, Mapping, Value, as_bool, display};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a controller's module comes to.
+pub(super) enum Answer {
+    /// A condition is false: which.
+    Skip(String),
+    Done(Result<Outcome, Error>),
+    /// Ask again at this time (`pause`).
+    Rest(Instant),
+}
+
+/// Answers a task of the controller's for one host and item.
+pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answer {
+    let shared: Arc<dyn Scope> = scope.clone().shared();
+    let templar = Arc::clone(&run.templar);
+    match conditions(&templar, &task.when, &shared) {
+        Ok(Some(condition)) => return Answer::Skip(condition),
+        Ok(None) => {}
+        Err(error) => {
+            return Answer::Done(Err(Error::new(format!(
+                "the condition cannot be judged: {error}"
+            ))));
+        }
+    }
+    let module = short_name(&task.module);
+    if module == "assert" {
+        return Answer::Done(assert(&templar, task, &shared));
+    }
+    if module == "debug"
+        && let Some(name) = task.arg("var")
+    {
+        return Answer::Done(Ok(debug_variable(&templar, name, &shared)));
+    }
+    let given = match arguments(&templar, task, &shared) {
+        Ok(given) => given,
+        Err(error) => return Answer::Done(Err(Error::new(error.to_string()))),
+    };
+    let result = match module {
+        "debug" => debug(run, given),
+        "fail" => Err(Error::new(
+            given
+                .get("msg")
+                .map_or_else(|| "Failed as requested from task".into(), display),
+        )),
+        "set_fact" => set_fact(scope, given),
+        "include_vars" => include_vars(run, scope, task, given),
+        "add_host" => add_host(run, given),
+        "group_by" => group_by(run, scope, given),
+        "pause" => return pause(scope, given),
+        other => Err(Error::new(format!(
+            "`{other}` is no module that the controller answers"
+        ))),
+    };
+    Answer::Done(result)
+}
+
+fn debug(run: &Run, given: Mapping) -> Result<Outcome, Error> {
+    let given = typed("debug", given)?;
+    let verbosity = given.get("verbosity").and_then(Value::as_u64).unwrap_or(0);
+    if u64::from(run.world.settings.verbosity) < verbosity {
+        return Ok(Outcome {
+            skipped: true,
+            ..Outcome::new()
+        });
+    }
+    let msg = given
+        .get("msg")
+        .cloned()
+        .unwrap_or_else(|| "Hello world!".into());
+    Ok(Outcome::new().with("_show", msg.clone()).with("msg", msg))
+}
+
+fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Outcome {
+    let expression = name
+        .trim()
+        .trim_start_matches("{{")
+        .trim_end_matches("}}")
+        .trim();
+    let value = match templar.render_str(&format!("{{{{ {expression} }}}}"), scope) {
+        Ok(value) => value,
+        Err(error) if error.is_undefined() => "VARIABLE IS NOT DEFINED!".into(),
+        Err(error) => format!("{error}").into(),
+    };
+    let mut show = Mapping::new();
+    show.insert(expression.into(), value.clone());
+    Outcome::new()
+        .with("_show", Value::Mapping(show))
+        .with(expression, value)
+}
+
+fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Result<Outcome, Error> {
+    let argument = |name: &str| {
+        task.args
+            .entries
+            .get(name)
+            .map(|entry| entry.value.to_value())
+    };
+    let said = |name: &str| {
+        argument(name)
+            .and_then(|value| templar.render_value(&value, scope).ok())
+            .map(|value| display(&value))
+    };
+    let conditions = match argument("that") {
+        Some(Value::Sequence(list)) => list,
+        Some(single) => vec![single],
+        None => return Err(Error::new("missing argument `that` of `assert`")),
+    };
+    for condition in &conditions {
+        let holds = templar
+            .condition(condition, scope)
+            .map_err(|error| Error::new(format!("the condition cannot be judged: {error}")))?;
+        if !holds {
+            let message = said("fail_msg")
+                .or_else(|| said("msg"))
+                .unwrap_or_else(|| "Assertion failed".into());
+            return Err(Error::new(message)
+                .because(format!("`{}` is false", display(condition)))
+                .with("assertion", display(condition))
+                .with("evaluated_to", false));
+        }
+    }
+    let message = said("success_msg").unwrap_or_else(|| "All assertions passed".into());
+    let quiet = argument("quiet")
+        .and_then(|value| as_bool(&value))
+        .unwrap_or(false);
+    let outcome = Outcome::new().msg(message.clone());
+    Ok(if quiet {
+        outcome
+    } else {
+        outcome.with("_show", message)
+    })
+}
+
+fn set_fact(scope: &TaskScope, mut given: Mapping) -> Result<Outcome, Error> {
+    let cacheable = given
+        .remove("cacheable")
+        .and_then(|value| as_bool(&value))
+        .unwrap_or(false);
+    if given.is_empty() {
+        return Err(Error::new("`set_fact` sets nothing")
+            .help("write `set_fact:` with `name: value` under it"));
+    }
+    let mut facts = Mapping::new();
+    for (name, value) in given {
+        facts.insert(name, crate::value::untagged(&value));
+    }
+    let target = scope
+        .task
+        .as_ref()
+        .filter(|task| task.keywords.delegate_facts.is_some())
+        .and(None)
+        .unwrap_or_else(|| Arc::clone(&scope.host));
+    world::write(&scope.world.host(&target), |vars| {
+        for (name, value) in &facts {
+            vars.set.insert(display(name), value.clone());
+            if cacheable {
+                vars.facts.insert(display(name), value.clone());
+            }
+        }
+    });
+    Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
+}
+
+fn include_vars(
+    run: &Run,
+    scope: &TaskScope,
+    task: &Task,
+    given: Mapping,
+) -> Result<Outcome, Error> {
+    let text = |name: &str| given.get(name).map(display);
+    let files = scope.files();
+    let found = match (text("_raw_params").or_else(|| text("file")), text("dir")) {
+        (Some(file), _) => {
+            let path = files.find("vars", &file).map_err(|searched| {
+                Error::new(format!("no file `{file}`")).because(format!("searched:\n{searched}"))
+            })?;
+            run.read_vars(&path).map_err(|fault| {
+                Error::new(format!("`{}` cannot be read", path.display())).because(fault)
+            })?
+        }
+        (None, Some(dir)) => {
+            let path = files.find("vars", &dir).map_err(|searched| {
+                Error::new(format!("no directory `{dir}`"))
+                    .because(format!("searched:\n{searched}"))
+            })?;
+            run.read_vars_dir(&path).map_err(|fault| {
+                Error::new(format!("`{}` cannot be read", path.display())).because(fault)
+            })?
+        }
+        (None, None) => return Err(Error::new("`include_vars` needs a file or `dir`")),
+    };
+    let named: Dict = match text("name") {
+        Some(name) => std::iter::once((
+            name,
+            Value::Mapping(
+                found
+                    .into_iter()
+                    .map(|(k, v)| (Value::String(k), v))
+                    .collect(),
+            ),
+        ))
+        .collect(),
+        None => found,
+    };
+    let _ = task;
+    let facts: Mapping = named
+        .iter()
+        .map(|(name, value)| (Value::String(name.clone()), value.clone()))
+        .collect();
+    world::write(&scope.world.host(&scope.host), |vars| {
+        vars.included.extend(named)
+    });
+    Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
+}
+
+fn add_host(run: &Run, mut given: Mapping) -> Result<Outcome, Error> {
+    let name = ["name", "hostname", "host"]
+        .iter()
+        .find_map(|key| given.remove(*key))
+        .map(|value| display(&value));
+    let name = name.ok_or_else(|| Error::new("missing argument `name` of `add_host`"))?;
+    let groups = ["groups", "group", "groupname"]
+        .iter()
+        .find_map(|key| given.remove(*key));
+    let groups: Vec<String> = match groups {
+        Some(Value::Sequence(list)) => list.iter().map(display).collect(),
+        Some(text) => display(&text)
+            .split(',')
+            .map(|group| group.trim().to_owned())
+            .filter(|group| !group.is_empty())
+            .collect(),
+        None => Vec::new(),
+    };
+    let vars: Dict = given
+        .into_iter()
+        .map(|(key, value)| (display(&key), value))
+        .collect();
+    let changed = run
+        .world
+        .inventory_mut()
+        .add_host(&name, &groups, vars)
+        .changed;
+    run.world.refresh(&name);
+    Ok(Outcome {
+        changed,
+        ..Outcome::new()
+    })
+}
+
+fn group_by(run: &Run, scope: &TaskScope, given: Mapping) -> Result<Outcome, Error> {
+    let given = typed("group_by", given)?;
+    let key = given
+        .get("key")
+        .map(display)
+        .unwrap_or_default()
+        .replace(' ', "-");
+    let parents: Vec<String> = given
+        .get("parents")
+        .and_then(Value::as_sequence)
+        .map(|list| list.iter().map(display).collect())
+        .unwrap_or_default();
+    let mut changed = run
+        .world
+        .inventory_mut()
+        .add_to_group(&scope.host, &key)
+        .changed;
+    for parent in &parents {
+        let added = run.world.inventory_mut().add_child_group(parent, &key);
+        changed |= added
+            .map_err(|circle| Error::new(circle.to_string()))?
+            .changed;
+    }
+    run.world.refresh(&scope.host);
+    Ok(Outcome {
+        changed,
+        ..Outcome::new()
+    })
+}
+
+/// `pause` waits without holding up other hosts; a prompt needs a person and is refused where there is none.
+fn pause(scope: &TaskScope, given: Mapping) -> Answer {
+    let given = match typed("pause", given) {
+        Ok(given) => given,
+        Err(error) => return Answer::Done(Err(error)),
+    };
+    let number = |name: &str| given.get(name).and_then(Value::as_f64);
+    let seconds = number("seconds").unwrap_or(0.0) + number("minutes").unwrap_or(0.0) * 60.0;
+    let key = "_pause_until";
+    let begun = world::read(&scope.world.host(&scope.host), |vars| {
+        vars.set.contains_key(key)
+    });
+    if begun || scope.world.settings.check_mode {
+        world::write(&scope.world.host(&scope.host), |vars| {
+            drop(vars.set.shift_remove(key))
+        });
+        return Answer::Done(Ok(Outcome::new()
+            .with("delta", seconds)
+            .with("stdout", format!("Paused for {seconds} seconds"))));
+    }
+    if seconds <= 0.0 {
+        return Answer::Done(Err(Error::new(
+            "a `pause` that waits for a key needs a terminal",
+        )
+        .help("give it `seconds:`")));
+    }
+    world::write(&scope.world.host(&scope.host), |vars| {
+        drop(vars.set.insert(key.into(), seconds.into()))
+    });
+    Answer::Rest(Instant::now() + Duration::from_secs_f64(seconds))
+}
+
+fn typed(module: &str, given: Mapping) -> Result<Mapping, Error> {
+    let entry = modules::find(module).map_or(&[][..], |entry| entry.args);
+    args::coerce(entry, given).map_err(|faults| Error::new(faults.join("; ")))
+}

@@ -1,0 +1,135 @@
+//! What templates and tasks read on the controller: files in Ansible's search order, environment, commands.
+
+use super::world::World;
+use crate::playbook::{Task, search_paths};
+use crate::template::Files;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+/// The controller's files as one task sees them.
+pub(super) struct TaskFiles {
+    pub world: Arc<World>,
+    pub task: Option<Arc<Task>>,
+    pub play_dir: Option<PathBuf>,
+}
+
+impl TaskFiles {
+    fn candidates(&self, kind: &str, name: &str) -> Vec<PathBuf> {
+        let path = Path::new(name);
+        if path.is_absolute() {
+            return vec![path.to_path_buf()];
+        }
+        match &self.task {
+            Some(task) => search_paths(task, kind, name),
+            None => {
+                let dir = self.play_dir.clone().unwrap_or_else(|| PathBuf::from("."));
+                [dir.join(kind).join(name), dir.join(name)].into()
+            }
+        }
+    }
+}
+
+impl Files for TaskFiles {
+    fn find(&self, kind: &str, name: &str) -> Result<PathBuf, String> {
+        let candidates = self.candidates(kind, name);
+        candidates
+            .iter()
+            .find(|path| path.exists())
+            .cloned()
+            .ok_or_else(|| {
+                candidates
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })
+    }
+
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.world
+            .settings
+            .environment
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
+    }
+
+    fn pipe(&self, command: &str) -> Result<String, String> {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(command);
+        if let Some(dir) = &self.play_dir {
+            shell.current_dir(dir);
+        }
+        let output = shell.output().map_err(|error| error.to_string())?;
+        if output.status.success() {
+            Ok(String::from_utf8_lossy(&output.stdout)
+                .trim_end()
+                .to_owned())
+        } else {
+            Err(format!(
+                "`{command}` ended with {}: {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            ))
+        }
+    }
+
+    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
+        let path = Path::new(pattern);
+        let (dir, file) = (
+            path.parent().unwrap_or(Path::new("")),
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        );
+        let dirs = self.candidates("files", &dir.to_string_lossy());
+        let Some(dir) = dirs.into_iter().find(|dir| dir.is_dir()) else {
+            return Vec::new();
+        };
+        let Ok(entries) = std::fs::read_dir(&dir) else {
+            return Vec::new();
+        };
+        let mut found: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| {
+                entry.path().is_file()
+                    && crate::inventory::pattern::fits_glob(
+                        &file,
+                        &entry.file_name().to_string_lossy(),
+                    )
+            })
+            .map(|entry| entry.path())
+            .collect();
+        found.sort();
+        found
+    }
+
+    fn write_private(&self, path: &Path, content: &str) -> std::io::Result<()> {
+        use std::io::Write;
+        use std::os::unix::fs::OpenOptionsExt;
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?
+            .write_all(content.as_bytes())
+    }
+
+    fn hosts_matching(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let hosts = self
+            .world
+            .inventory()
+            .select(pattern)
+            .map_err(|error| error.to_string())?;
+        Ok(hosts.iter().map(ToString::to_string).collect())
+    }
+}

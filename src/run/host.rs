@@ -1,0 +1,225 @@
+//! One host on its way through a batch: where it stands, what is under way, which block has failed.
+
+use super::prepare::{Item, Prepared};
+use crate::event::EventKind;
+use crate::plan::{BlockId, Part, Step};
+use crate::playbook::Task;
+use crate::value::{HostName, Mapping};
+use indexmap::IndexMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A host of the batch.
+#[derive(Debug)]
+pub(super) struct HostRun {
+    pub name: HostName,
+    pub state: HostState,
+    /// The next step to prepare.
+    pub next: usize,
+    /// Every step before this one is over here.
+    pub done: usize,
+    /// What is under way, in order: prepared, not yet over.
+    pub flights: VecDeque<Flight>,
+    pub blocks: HashMap<BlockId, BlockState>,
+    /// What is to be said when the linear order has come to it, by step.
+    pub unsaid: VecDeque<(usize, EventKind)>,
+    /// Positions of notified handlers, with who notified them.
+    pub notified: IndexMap<usize, String>,
+    /// Raised with each failure, so that the agent drops what was sent before it was heard of.
+    pub epoch: u32,
+    /// Units that the run stopped on this host and has not started again, with how to start them.
+    pub stopped_units: IndexMap<String, StoppedUnit>,
+}
+
+/// A unit that is down because the roll stopped it.
+#[derive(Debug, Clone)]
+pub(super) struct StoppedUnit {
+    pub identity: Option<crate::proto::Identity>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostState {
+    Alive,
+    Failed,
+    Unreachable,
+    /// `meta: end_host` and its kind, or a play that ended.
+    Ended,
+}
+
+/// How far a block with `rescue` or `always` has come on this host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct BlockState {
+    pub failed: bool,
+    pub rescue_failed: bool,
+    pub always_failed: bool,
+    pub has_rescue: bool,
+}
+
+impl BlockState {
+    fn is_unhandled(&self) -> bool {
+        self.always_failed || self.rescue_failed || (self.failed && !self.has_rescue)
+    }
+}
+
+/// A step under way on a host.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub step: usize,
+    /// `None`: nothing to do or to say here.
+    pub task: Option<Arc<Task>>,
+    pub items: Vec<Item>,
+    pub is_loop: bool,
+    /// Nothing after it may be sent before it is over.
+    pub fence: bool,
+    /// The next item is sent only when the one before is over.
+    pub sequential: bool,
+    /// `run_once`: the host whose result this host shares.
+    pub follows: Option<usize>,
+    /// Names that are pending because of it.
+    pub expects: Vec<String>,
+    pub expects_facts: bool,
+    pub no_log: bool,
+    /// For a loop whose items cannot be known: what is wrong.
+    pub fault: Option<crate::modules::Error>,
+    /// A loop over nothing, or a condition that is false for the task as a whole.
+    pub skipped: Option<Mapping>,
+}
+
+impl Flight {
+    /// A step that this host passes without a word.
+    pub(super) fn silent(step: usize) -> Self {
+        Self::of(step, None, Prepared::default())
+    }
+
+    pub(super) fn of(step: usize, task: Option<Arc<Task>>, prepared: Prepared) -> Self {
+        Self {
+            step,
+            task,
+            items: prepared.items,
+            is_loop: prepared.is_loop,
+            fence: prepared.fence,
+            sequential: prepared.sequential,
+            follows: None,
+            expects: Vec::new(),
+            expects_facts: prepared.brings_facts,
+            no_log: prepared.no_log,
+            fault: prepared.fault,
+            skipped: prepared.skipped,
+        }
+    }
+}
+
+impl HostRun {
+    pub(super) fn new(name: HostName) -> Self {
+        Self {
+            name,
+            state: HostState::Alive,
+            next: 0,
+            done: 0,
+            flights: VecDeque::new(),
+            blocks: HashMap::new(),
+            unsaid: VecDeque::new(),
+            notified: IndexMap::new(),
+            epoch: 0,
+            stopped_units: IndexMap::new(),
+        }
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.state == HostState::Alive
+    }
+
+    /// Whether the step is on this host's way, as its blocks stand now.
+    pub(super) fn takes(&self, step: &Step) -> bool {
+        if step
+            .only
+            .as_ref()
+            .is_some_and(|only| !only.contains(&self.name))
+        {
+            return false;
+        }
+        step.path.iter().all(|(block, part)| {
+            let state = self.blocks.get(block).cloned().unwrap_or_default();
+            match part {
+                Part::Body { .. } => !state.failed,
+                Part::Rescue => state.failed && !state.rescue_failed,
+                Part::Always => !state.always_failed,
+            }
+        })
+    }
+
+    /// Marks a failure at a step: the innermost block takes it. Returns `true` if a `rescue` will run,
+    /// `false` if the failure goes on (at the block's end, or at once where there is no block).
+    pub(super) fn fail_at(&mut self, path: &[(BlockId, Part)]) -> bool {
+        let Some((block, part)) = path.last() else {
+            self.state = HostState::Failed;
+            return false;
+        };
+        let state = self.blocks.entry(*block).or_default();
+        match part {
+            Part::Body { has_rescue } => {
+                state.failed = true;
+                state.has_rescue = *has_rescue;
+                *has_rescue
+            }
+            Part::Rescue => {
+                state.rescue_failed = true;
+                false
+            }
+            Part::Always => {
+                state.always_failed = true;
+                false
+            }
+        }
+    }
+
+    /// Whether the block ends with a failure that nothing handled.
+    pub(super) fn block_ends_failed(&self, block: BlockId) -> bool {
+        self.blocks
+            .get(&block)
+            .is_some_and(BlockState::is_unhandled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::StepKind;
+
+    fn step(path: Vec<(BlockId, Part)>) -> Step {
+        Step {
+            id: 1,
+            kind: StepKind::Flush,
+            path,
+            only: None,
+        }
+    }
+
+    #[test]
+    fn a_failure_in_a_body_leads_to_rescue_and_always_and_not_to_the_rest_of_the_body() {
+        let mut host = HostRun::new("h".into());
+        let body = vec![(7, Part::Body { has_rescue: true })];
+        assert!(!host.takes(&step(vec![(7, Part::Rescue)])));
+        assert!(host.fail_at(&body));
+        assert!(!host.takes(&step(body)));
+        assert!(host.takes(&step(vec![(7, Part::Rescue)])));
+        assert!(host.takes(&step(vec![(7, Part::Always)])));
+        assert!(!host.block_ends_failed(7));
+    }
+
+    #[test]
+    fn a_failure_without_rescue_runs_always_and_goes_on_at_the_end_of_the_block() {
+        let mut host = HostRun::new("h".into());
+        assert!(!host.fail_at(&[(7, Part::Body { has_rescue: false })]));
+        assert!(host.is_alive());
+        assert!(host.takes(&step(vec![(7, Part::Always)])));
+        assert!(host.block_ends_failed(7));
+    }
+
+    #[test]
+    fn a_failure_outside_of_blocks_ends_the_host() {
+        let mut host = HostRun::new("h".into());
+        host.fail_at(&[]);
+        assert_eq!(host.state, HostState::Failed);
+    }
+}

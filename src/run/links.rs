@@ -1,0 +1,184 @@
+//! The links to the hosts' agents: opened once, kept for the whole run, their messages merged into one stream.
+
+use crate::inventory::connection::{Connection, Kind};
+use crate::proto::{FromAgent, Ready, Seq, ToAgent};
+use crate::transport::{self, Link};
+use crate::value::HostName;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// What comes in from the links.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    Connected {
+        host: HostName,
+        ready: Ready,
+        warnings: Vec<String>,
+        elapsed_ms: u64,
+    },
+    /// Could not be reached, or was lost.
+    Lost {
+        host: HostName,
+        error: transport::Error,
+    },
+    Message {
+        host: HostName,
+        message: FromAgent,
+    },
+}
+
+/// All links of a run.
+pub(super) struct Links {
+    options: Arc<transport::Options>,
+    links: HashMap<HostName, LinkState>,
+    incoming: mpsc::UnboundedSender<Incoming>,
+    from_links: mpsc::UnboundedReceiver<Incoming>,
+    next_seq: Seq,
+}
+
+struct LinkState {
+    /// Messages wait here until the link stands.
+    to_agent: mpsc::UnboundedSender<ToAgent>,
+    machine: Option<String>,
+    is_local: bool,
+}
+
+impl Links {
+    pub(super) fn new(options: Arc<transport::Options>) -> Self {
+        let (incoming, from_links) = mpsc::unbounded_channel();
+        Self {
+            options,
+            links: HashMap::new(),
+            incoming,
+            from_links,
+            next_seq: 0,
+        }
+    }
+
+    /// Returns whether a link to the host stands or is being made.
+    pub(super) fn has(&self, host: &str) -> bool {
+        self.links.contains_key(host)
+    }
+
+    /// Starts to connect; what is sent meanwhile waits for the link.
+    pub(super) fn open(&mut self, host: &HostName, connection: Connection) {
+        if self.has(host) {
+            return;
+        }
+        let (to_agent, mut waiting) = mpsc::unbounded_channel::<ToAgent>();
+        self.links.insert(
+            Arc::clone(host),
+            LinkState {
+                to_agent,
+                machine: None,
+                is_local: connection.kind == Kind::Local,
+            },
+        );
+        let (host, options, incoming) = (
+            Arc::clone(host),
+            Arc::clone(&self.options),
+            self.incoming.clone(),
+        );
+        tokio::spawn(async move {
+            let since = Instant::now();
+            let mut link = match transport::connect(&host, &connection, &options).await {
+                Ok(link) => link,
+                Err(error) => return drop(incoming.send(Incoming::Lost { host, error })),
+            };
+            let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let (ready, warnings) = (link.ready.clone(), std::mem::take(&mut link.warnings));
+            let _ = incoming.send(Incoming::Connected {
+                host: Arc::clone(&host),
+                ready,
+                warnings,
+                elapsed_ms,
+            });
+            if let Err(error) = carry(&host, &mut link, &mut waiting, &incoming).await {
+                let _ = incoming.send(Incoming::Lost { host, error });
+            }
+            link.close().await;
+        });
+    }
+
+    /// Sends to a host's agent. Nothing happens where the link is gone: its loss has been said already.
+    pub(super) fn send(&self, host: &str, message: ToAgent) {
+        if let Some(link) = self.links.get(host) {
+            let _ = link.to_agent.send(message);
+        }
+    }
+
+    pub(super) fn next_seq(&mut self) -> Seq {
+        self.next_seq += 1;
+        self.next_seq
+    }
+
+    /// Waits for the next thing that any link says.
+    pub(super) async fn next(&mut self) -> Incoming {
+        self.from_links
+            .recv()
+            .await
+            .expect("`Links` holds a sender itself")
+    }
+
+    /// Remembers what the agent said of its machine.
+    pub(super) fn connected(&mut self, host: &str, ready: &Ready) {
+        if let Some(link) = self.links.get_mut(host) {
+            link.machine = Some(ready.machine.clone()).filter(|machine| !machine.is_empty());
+        }
+    }
+
+    /// Forgets a link that was lost; the next use connects again.
+    pub(super) fn forget(&mut self, host: &str) {
+        self.links.remove(host);
+    }
+
+    /// Whether the host is known to be a machine of its own, reached over a network: then nobody else sees its files change.
+    pub(super) fn is_alone(&self, host: &str) -> bool {
+        let Some(link) = self.links.get(host) else {
+            return false;
+        };
+        let Some(machine) = &link.machine else {
+            return false;
+        };
+        let same = |other: &LinkState| other.machine.as_ref() == Some(machine);
+        !link.is_local && self.links.values().filter(|other| same(other)).count() == 1
+    }
+
+    /// Whether every one of `hosts` has answered, so that machines can be compared.
+    pub(super) fn all_known(&self, hosts: &HashSet<HostName>) -> bool {
+        hosts.iter().all(|host| {
+            self.links
+                .get(host)
+                .is_some_and(|link| link.machine.is_some())
+        })
+    }
+
+    /// Ends all links; agents finish on the end of their input.
+    pub(super) fn close(&mut self) {
+        self.links.clear();
+    }
+}
+
+/// Carries messages both ways until the run closes the link (`Ok`) or it is lost.
+async fn carry(
+    host: &HostName,
+    link: &mut Link,
+    waiting: &mut mpsc::UnboundedReceiver<ToAgent>,
+    incoming: &mpsc::UnboundedSender<Incoming>,
+) -> Result<(), transport::Error> {
+    loop {
+        tokio::select! {
+            message = waiting.recv() => match message {
+                Some(message) => drop(link.to_agent.send(message)),
+                None => return Ok(()),
+            },
+            message = link.from_agent.recv() => match message {
+                Some(Ok(message)) => drop(incoming.send(Incoming::Message { host: Arc::clone(host), message })),
+                Some(Err(error)) => return Err(error),
+                None => return Err(transport::Error::Lost { causes: vec!["the agent ended".into()] }),
+            },
+        }
+    }
+}

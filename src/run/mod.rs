@@ -1,0 +1,628 @@
+//! Turns a plan into events: connects, schedules, renders, judges; knows nothing of output.
+
+mod barrier;
+mod batch;
+mod control;
+mod files;
+mod host;
+mod includes;
+mod interrupt;
+mod kept;
+mod keywords;
+mod links;
+mod loops;
+mod prepare;
+mod pump;
+mod rolling;
+mod scope;
+mod settle;
+mod sources;
+mod unreachable;
+mod verdict;
+pub mod world;
+
+pub use interrupt::Interrupt;
+pub use scope::TaskScope;
+pub use world::{Settings, World};
+
+use crate::diag::Span;
+use crate::event::{At, Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};
+use crate::inventory::Connection;
+use crate::modules::Error;
+use crate::plan::{Ids, Plan, PlayPlan, Selection};
+use crate::playbook::{Keywords, Play, Task};
+use crate::template::{Scope, Templar};
+use crate::transport;
+use crate::value::{Dict, HostName, Mapping, Value, display};
+use crate::vault::Vault;
+use batch::{Batch, Ending};
+use host::HostState;
+use indexmap::IndexMap;
+use links::Links;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use world::{PlayContext, PlayHosts};
+
+/// What a run needs beyond its plan.
+pub struct Context {
+    pub world: Arc<World>,
+    pub templar: Arc<Templar>,
+    pub transport: Arc<transport::Options>,
+    pub interrupt: Interrupt,
+    pub vault: Vault,
+    pub roles_path: Vec<PathBuf>,
+    pub selection: Selection,
+    /// Identifies the run, in records and on hosts.
+    pub id: String,
+}
+
+/// How a run ended; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    Ok,
+    /// A task failed, or a gate did not open.
+    Failed,
+    Unreachable,
+    Interrupted,
+}
+
+/// A run under way.
+pub struct Run {
+    pub(self) world: Arc<World>,
+    pub(self) templar: Arc<Templar>,
+    pub(self) links: Links,
+    pub(self) interrupt: Interrupt,
+    pub(self) vault: Vault,
+    pub(self) roles_path: Vec<PathBuf>,
+    pub(self) selection: Selection,
+    pub(self) ids: Ids,
+    sink: Box<dyn FnMut(&Event)>,
+    stats: IndexMap<HostName, Stats>,
+    /// Hosts that failed or were lost: out of this play and of later ones.
+    gone: HashSet<HostName>,
+    kept: kept::Kept,
+}
+
+/// Runs a whole plan, telling `sink` what happens.
+pub async fn run(
+    plan: Plan,
+    context: Context,
+    playbooks: Vec<String>,
+    sink: Box<dyn FnMut(&Event)>,
+) -> Conclusion {
+    let since = Instant::now();
+    let kept = kept::Kept::new(&context.world.settings.state_dir, &playbooks);
+    let mut run = Run {
+        links: Links::new(context.transport),
+        world: context.world,
+        templar: context.templar,
+        interrupt: context.interrupt,
+        vault: context.vault,
+        roles_path: context.roles_path,
+        selection: context.selection,
+        ids: Ids::after(&plan),
+        sink,
+        stats: IndexMap::new(),
+        gone: HashSet::new(),
+        kept,
+    };
+    let check_mode = run.world.settings.check_mode;
+    run.emit(EventKind::RunStarted {
+        run: context.id,
+        playbooks,
+        check_mode,
+    });
+    let mut interrupted = false;
+    for play in plan.plays {
+        match run.play(Arc::new(play)).await {
+            Ending::No | Ending::Play | Ending::Batch => {}
+            Ending::Stop => break,
+            Ending::Interrupt => {
+                interrupted = true;
+                break;
+            }
+        }
+    }
+    run.links.close();
+    let stats = std::mem::take(&mut run.stats);
+    let conclusion = if interrupted {
+        Conclusion::Interrupted
+    } else if stats.values().any(|stats| stats.failed > 0) {
+        Conclusion::Failed
+    } else if stats.values().any(|stats| stats.unreachable > 0) {
+        Conclusion::Unreachable
+    } else {
+        Conclusion::Ok
+    };
+    run.emit(EventKind::RunEnded {
+        stats,
+        elapsed_ms: millis(since.elapsed()),
+    });
+    conclusion
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Run {
+    /// Runs one play, batch after batch.
+    async fn play(&mut self, plan: Arc<PlayPlan>) -> Ending {
+        let play = Arc::clone(&plan.play);
+        let name = self.render_play_name(&play);
+        let all = match self.play_hosts(&plan) {
+            Ok(hosts) => hosts,
+            Err(reason) => {
+                self.emit(EventKind::PlaySkipped { name, reason });
+                return Ending::No;
+            }
+        };
+        let here: Vec<HostName> = all
+            .iter()
+            .filter(|host| !self.gone.contains(*host))
+            .cloned()
+            .collect();
+        if here.is_empty() {
+            let reason = if all.is_empty() {
+                "no hosts matched"
+            } else {
+                "no hosts remaining"
+            };
+            self.emit(EventKind::PlaySkipped {
+                name,
+                reason: reason.into(),
+            });
+            return Ending::No;
+        }
+        self.emit(EventKind::PlayStarted {
+            name: name.clone(),
+            at: (&play.span).into(),
+            hosts: here.len(),
+        });
+        let context = Arc::new(PlayContext {
+            play: Arc::clone(&play),
+            file_vars: std::sync::RwLock::default(),
+            prompted: Dict::new(),
+            hosts: std::sync::RwLock::new(PlayHosts {
+                all: all.clone(),
+                active: here.clone(),
+                batch: Vec::new(),
+            }),
+        });
+        self.read_vars_files(&context, &here);
+        let widths = match self.widths(&context, &here) {
+            Ok(widths) => widths,
+            Err(reason) => {
+                self.stop_before_anything(&name, &here, reason);
+                return Ending::Stop;
+            }
+        };
+        let slots = crate::plan::serial::cut(&widths, here.len());
+        let (mut waiting, mut done, mut ending) = (here, Vec::new(), Ending::No);
+        for (number, size) in slots.iter().enumerate() {
+            if let Err(reason) = self.decide_order(&context, &mut waiting).await {
+                self.stopped(&name, reason, &done, &[], &waiting, Vec::new());
+                return Ending::Stop;
+            }
+            let batch: Vec<HostName> = waiting.drain(..(*size).min(waiting.len())).collect();
+            context
+                .hosts
+                .write()
+                .expect("play hosts lock")
+                .batch
+                .clone_from(&batch);
+            if slots.len() > 1 {
+                self.emit(EventKind::BatchStarted {
+                    number: number + 1,
+                    of: slots.len(),
+                    hosts: batch.clone(),
+                });
+            }
+            self.connect_batch(&context, &batch);
+            let mut batch_run = Batch::new(self, Arc::clone(&plan), Arc::clone(&context), &batch);
+            batch_run.take_over_kept_handlers();
+            let finished = batch_run.finish().await;
+            let last = number + 1 == slots.len();
+            ending = self.conclude_batch(&name, &context, finished, &mut done, &waiting, last);
+            if ending != Ending::No {
+                break;
+            }
+        }
+        match ending {
+            Ending::Play | Ending::Batch => Ending::No,
+            other => other,
+        }
+    }
+
+    /// Counts the hosts that left, and decides whether the roll goes on.
+    fn conclude_batch(
+        &mut self,
+        name: &str,
+        context: &PlayContext,
+        finished: batch::Finished,
+        done: &mut Vec<HostName>,
+        waiting: &[HostName],
+        last: bool,
+    ) -> Ending {
+        let (mut between, mut down) = (Vec::new(), Vec::new());
+        let n_hosts = finished.hosts.len();
+        let n_gone = finished
+            .hosts
+            .iter()
+            .filter(|host| matches!(host.state, HostState::Failed | HostState::Unreachable))
+            .count();
+        for host in finished.hosts {
+            let is_gone = matches!(host.state, HostState::Failed | HostState::Unreachable);
+            if is_gone {
+                self.gone.insert(Arc::clone(&host.name));
+            } else {
+                self.stats(&host.name);
+            }
+            let unfinished = matches!(finished.ending, Ending::Stop | Ending::Interrupt);
+            if is_gone || unfinished {
+                down.extend(host.stopped_units.keys().map(|unit| {
+                    format!(
+                        "{unit} on {} is down; start it with: ssh {} sudo systemctl start {unit}",
+                        host.name, host.name
+                    )
+                }));
+                between.push(host.name);
+            } else {
+                done.push(host.name);
+            }
+        }
+        let _ = context;
+        let ending = match finished.ending {
+            // A whole batch gone ends the run, as in Ansible.
+            Ending::No | Ending::Batch if n_gone == n_hosts && n_hosts > 0 => Ending::Stop,
+            Ending::Batch => Ending::No,
+            other => other,
+        };
+        if matches!(ending, Ending::Stop | Ending::Interrupt)
+            && (!waiting.is_empty() || finished.reason.is_some() || !last || !down.is_empty())
+        {
+            let reason = finished
+                .reason
+                .unwrap_or_else(|| "every host of the batch has failed".into());
+            self.stopped(name, reason, done, &between, waiting, down);
+        }
+        ending
+    }
+
+    fn stopped(
+        &mut self,
+        play: &str,
+        reason: String,
+        done: &[HostName],
+        between: &[HostName],
+        untouched: &[HostName],
+        down: Vec<String>,
+    ) {
+        for host in untouched {
+            self.stats(host).not_run = true;
+        }
+        let stop = Stop {
+            play: play.to_owned(),
+            reason,
+            done: done.to_vec(),
+            between: between.to_vec(),
+            untouched: untouched.to_vec(),
+            command: self.world.settings.command.clone(),
+            down,
+        };
+        self.emit(EventKind::RollStopped(stop));
+    }
+
+    fn stop_before_anything(&mut self, play: &str, hosts: &[HostName], reason: String) {
+        for host in hosts {
+            self.stats(host).failed += 1;
+        }
+        self.stopped(play, reason, &[], &[], hosts, Vec::new());
+    }
+
+    /// The hosts of a play whose pattern may be a template.
+    fn play_hosts(&mut self, plan: &PlayPlan) -> Result<Vec<HostName>, String> {
+        let limit = self.world.settings.limit.clone();
+        let order = plan
+            .play
+            .order
+            .as_ref()
+            .and_then(|node| node.as_str())
+            .unwrap_or_default()
+            .to_owned();
+        let pattern = match crate::plan::serial::pattern_text(&plan.play.hosts) {
+            // Groups may have grown while running, so the pattern is read anew.
+            Some(pattern) => pattern,
+            None => {
+                let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+                    .with(plan.play.vars.values.clone());
+                let value = self
+                    .templar
+                    .render_value(&plan.play.hosts.to_value(), &scope.shared())
+                    .map_err(|error| error.to_string())?;
+                match value {
+                    Value::Sequence(list) => list.iter().map(display).collect::<Vec<_>>().join(","),
+                    value => display(&value),
+                }
+            }
+        };
+        let hosts =
+            crate::plan::serial::select(&pattern, &self.world.inventory(), limit.as_deref())?;
+        Ok(crate::plan::serial::ordered(hosts, &order))
+    }
+
+    fn widths(&self, context: &Arc<PlayContext>, hosts: &[HostName]) -> Result<Vec<usize>, String> {
+        let scope = TaskScope::new(&self.world, Some(context), &hosts[0], None).shared();
+        let mut widths = Vec::new();
+        for node in &context.play.serial {
+            let value = self
+                .templar
+                .render_value(&node.to_value(), &scope)
+                .map_err(|error| format!("`serial` cannot be read: {error}"))?;
+            let entries = match value {
+                Value::Sequence(entries) => entries,
+                single => vec![single],
+            };
+            for entry in entries {
+                let text = display(&entry);
+                widths.push(
+                    crate::plan::serial::width(&text, hosts.len()).ok_or_else(|| {
+                        format!("`serial` must be a number or a percentage, not `{text}`")
+                    })?,
+                );
+            }
+        }
+        Ok(widths)
+    }
+
+    /// Connects to all hosts of a batch at once, so that rendering and handshakes overlap.
+    fn connect_batch(&mut self, context: &Arc<PlayContext>, hosts: &[HostName]) {
+        for host in hosts {
+            if let Err(error) = self.open(host, context, None, host) {
+                self.emit(EventKind::Warning {
+                    text: format!("{host}: {error}"),
+                    at: None,
+                });
+            }
+        }
+    }
+
+    /// Opens a link to `to`, on behalf of `owner`, if there is none.
+    pub(self) fn open(
+        &mut self,
+        to: &HostName,
+        context: &Arc<PlayContext>,
+        task: Option<&Arc<Task>>,
+        owner: &HostName,
+    ) -> Result<(), Error> {
+        if self.links.has(to) {
+            return Ok(());
+        }
+        let connection = self.connection(to, context, task, owner)?;
+        for warning in &connection.warnings {
+            self.emit(EventKind::Warning {
+                text: format!("{to}: {warning}"),
+                at: None,
+            });
+        }
+        self.emit(EventKind::HostConnecting {
+            host: Arc::clone(to),
+        });
+        self.links.open(to, connection);
+        Ok(())
+    }
+
+    /// A link stands.
+    pub(self) fn connected(
+        &mut self,
+        host: HostName,
+        ready: &crate::proto::Ready,
+        warnings: Vec<String>,
+        elapsed_ms: u64,
+    ) {
+        self.links.connected(&host, ready);
+        for warning in warnings {
+            self.emit(EventKind::Warning {
+                text: format!("{host}: {warning}"),
+                at: None,
+            });
+        }
+        self.emit(EventKind::HostConnected {
+            host,
+            warm: ready.warm,
+            elapsed_ms,
+        });
+    }
+
+    /// How to reach a host: its variables beat keywords, keywords beat the command line.
+    fn connection(
+        &self,
+        to: &HostName,
+        context: &Arc<PlayContext>,
+        task: Option<&Arc<Task>>,
+        owner: &HostName,
+    ) -> Result<Connection, Error> {
+        let play_scope = TaskScope::new(&self.world, Some(context), to, task);
+        let known = self.world.inventory().hosts.contains_key(&**to);
+        let scope: Arc<dyn Scope> = play_scope.shared();
+        let settings = &self.world.settings;
+        let keywords = task.map_or(&context.play.keywords, |task| &task.keywords);
+        let local_name = matches!(&**to, "localhost" | "127.0.0.1" | "::1");
+        let fallback = |name: &str| -> Option<Value> {
+            let keyword = |node: &Option<crate::yaml::Node>| {
+                keywords::text(&self.templar, node.as_ref(), &scope)
+                    .ok()
+                    .flatten()
+                    .map(Value::String)
+            };
+            match name {
+                "ansible_connection" if local_name && !known => Some("local".into()),
+                "ansible_connection" if to == owner => keyword(&keywords.connection),
+                "ansible_user" if to == owner => keyword(&keywords.remote_user)
+                    .or_else(|| settings.remote_user.clone().map(Value::String)),
+                "ansible_user" => settings.remote_user.clone().map(Value::String),
+                "ansible_port" if to == owner => keyword(&keywords.port),
+                "ansible_private_key_file" => settings.private_key_file.clone().map(Value::String),
+                _ => None,
+            }
+        };
+        let lookup = |name: &str| {
+            keywords::variable(&self.templar, name, &scope)
+                .ok()
+                .flatten()
+                .filter(|value| !value.is_null())
+                .or_else(|| fallback(name))
+        };
+        Connection::resolve(to, &lookup).map_err(|error| {
+            Error::new(format!("the connection variables of `{to}` are wrong")).because(error)
+        })
+    }
+
+    pub(self) fn emit(&mut self, kind: EventKind) {
+        let at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, millis);
+        (self.sink)(&Event { at, kind });
+    }
+
+    pub(self) fn stats(&mut self, host: &HostName) -> &mut Stats {
+        self.stats.entry(Arc::clone(host)).or_default()
+    }
+
+    /// Takes secrets out of a text.
+    pub(self) fn mask(&self, text: &str) -> String {
+        self.world
+            .masks
+            .read()
+            .expect("masks lock")
+            .mask(text)
+            .into_owned()
+    }
+
+    /// Takes secrets out of a result; with `no_log`, everything but how it ended.
+    pub(self) fn show(&self, mut result: TaskResult, no_log: bool) -> TaskResult {
+        if no_log {
+            let hidden = "hidden by `no_log`";
+            return TaskResult {
+                msg: (result.status == Status::Failed)
+                    .then(|| format!("the task failed; its output is {hidden}")),
+                delegated_to: result.delegated_to,
+                elapsed_ms: result.elapsed_ms,
+                is_loop: result.is_loop,
+                ..TaskResult::new(result.status)
+            };
+        }
+        let masks = self.world.masks.read().expect("masks lock");
+        let text = |text: &mut String| *text = masks.mask(text).into_owned();
+        result.msg.iter_mut().for_each(text);
+        result.causes.iter_mut().for_each(text);
+        result.warnings.iter_mut().for_each(text);
+        result.help.iter_mut().for_each(text);
+        let mut data = Value::Mapping(std::mem::take(&mut result.data));
+        masks.mask_value(&mut data);
+        if let Value::Mapping(data) = data {
+            result.data = data;
+        }
+        result
+            .show
+            .iter_mut()
+            .for_each(|value| masks.mask_value(value));
+        for diff in &mut result.diffs {
+            diff.mask(&masks);
+        }
+        result
+    }
+
+    pub(self) fn add_facts(&self, host: &HostName, facts: &Mapping) {
+        if facts.is_empty() {
+            return;
+        }
+        world::write(&self.world.host(host), |vars| {
+            for (name, value) in facts {
+                let name = display(name);
+                vars.facts.insert(
+                    name.strip_prefix("ansible_").unwrap_or(&name).to_owned(),
+                    value.clone(),
+                );
+            }
+        });
+    }
+
+    pub(self) fn forget_pending(&self, host: &HostName) {
+        world::write(&self.world.host(host), world::HostVars::nothing_pending);
+    }
+
+    pub(self) fn clear_host_errors(&mut self) {
+        self.gone.clear();
+    }
+
+    /// Renders a title where that is possible; else as it was written.
+    pub(self) fn render_title(
+        &self,
+        context: &Arc<PlayContext>,
+        host: &HostName,
+        task: &Arc<Task>,
+        title: &str,
+    ) -> String {
+        let scope = TaskScope::new(&self.world, Some(context), host, Some(task)).shared();
+        self.templar
+            .render_text(title, &scope)
+            .unwrap_or_else(|_| title.to_owned())
+    }
+
+    fn render_play_name(&self, play: &Play) -> String {
+        if !play.name.contains("{{") {
+            return play.name.clone();
+        }
+        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+            .with(play.vars.values.clone())
+            .shared();
+        self.templar
+            .render_text(&play.name, &scope)
+            .unwrap_or_else(|_| play.name.clone())
+    }
+
+    /// `max_fail_percentage` of the play, if it says one.
+    pub(self) fn max_fail_percentage(
+        &self,
+        context: &Arc<PlayContext>,
+        host: &HostName,
+    ) -> Option<f64> {
+        let scope = TaskScope::new(&self.world, Some(context), host, None).shared();
+        let text = keywords::text(
+            &self.templar,
+            context.play.max_fail_percentage.as_ref(),
+            &scope,
+        )
+        .ok()
+        .flatten()?;
+        text.trim().trim_end_matches('%').parse().ok()
+    }
+}
+
+/// Facts are gathered under Ansible's name for it.
+pub(self) fn gather_name(play: &Play) -> TaskName {
+    TaskName {
+        title: "Gathering Facts".into(),
+        at: At::from(&play.span),
+        module: "setup".into(),
+        is_handler: false,
+    }
+}
+
+/// The task that gathers facts, with the play's own keywords.
+pub(self) fn gather_task(play: &Play) -> Task {
+    let keywords = Keywords {
+        check_mode: None,
+        ..play.keywords.clone()
+    };
+    Task::bare(
+        "Gathering Facts",
+        "setup",
+        keywords,
+        &play.dir,
+        &Span::clone(&play.span),
+    )
+}

@@ -1,0 +1,361 @@
+//! Turns a task and a host into rendered work: conditions judged, loops expanded, arguments typed.
+
+use super::keywords::{self, Envelope};
+use super::scope::TaskScope;
+use super::sources;
+use crate::modules::{self, Action, Error, Place};
+use crate::plan::short_name;
+use crate::playbook::{Loop, Task};
+use crate::proto::Seq;
+use crate::template::{Scope, Templar};
+use crate::value::{Dict, HostName, Mapping, Value, display};
+use crate::yaml::Node;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Rendered work of one task for one host.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    pub items: Vec<Item>,
+    pub is_loop: bool,
+    pub fence: bool,
+    pub sequential: bool,
+    pub no_log: bool,
+    pub brings_facts: bool,
+    pub fault: Option<Error>,
+    pub skipped: Option<Mapping>,
+}
+
+/// One item of a loop, or the task itself.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// The loop's variables.
+    pub locals: Dict,
+    /// What is shown for it.
+    pub label: String,
+    pub work: Work,
+    pub state: ItemState,
+    /// Counted from 1.
+    pub attempt: u32,
+    pub envelope: Arc<Envelope>,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    Agent(Box<Action>),
+    /// Answered here; its arguments are rendered when its turn comes.
+    Controller,
+    /// A false condition: which.
+    Skip(String),
+    /// Arguments that could not be rendered or typed.
+    Fault(Error),
+}
+
+#[derive(Debug)]
+pub(super) enum ItemState {
+    Ready,
+    Sent {
+        seq: Seq,
+        to: HostName,
+        granted: bool,
+        waiting: bool,
+        began: bool,
+        since: Instant,
+    },
+    /// To be sent again at this time (`until`).
+    Resting {
+        until: Instant,
+    },
+    Arrived {
+        result: Result<modules::Outcome, Error>,
+        elapsed_ms: u64,
+    },
+    /// Taken back before it began.
+    Dropped,
+    Judged(Judged),
+}
+
+/// An item with its verdict.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub changed: bool,
+    pub failed: bool,
+    pub skipped: bool,
+    /// What `register` stores.
+    pub data: Mapping,
+    pub facts: Mapping,
+    pub result: crate::event::TaskResult,
+}
+
+/// Why a task cannot be prepared now.
+#[derive(Debug)]
+pub(super) enum NotNow {
+    /// It reads what a task under way will define.
+    Pending,
+    /// It must be alone on its host.
+    NotQuiet,
+}
+
+/// Prepares `task` for a host. `quiet` says that nothing is under way there.
+pub(super) fn prepare(
+    templar: &Templar,
+    scope: &TaskScope,
+    task: &Arc<Task>,
+    quiet: bool,
+) -> Result<Prepared, NotNow> {
+    let module = short_name(&task.module);
+    let entry = modules::find(module);
+    let on_controller = entry.is_none_or(|entry| entry.place == Place::Controller);
+    // What changes variables waits for everything before it; what only speaks or judges may be answered early.
+    if on_controller && !quiet && !matches!(module, "debug" | "assert" | "fail") {
+        return Err(NotNow::NotQuiet);
+    }
+    if task.keywords.delegate_to.is_some() && !quiet {
+        return Err(NotNow::NotQuiet);
+    }
+    let mut prepared = Prepared {
+        fence: on_controller
+            || task.until.is_some()
+            || task.failed_when.is_some()
+            || task.keywords.delegate_to.is_some()
+            || task.retries.is_some(),
+        brings_facts: matches!(
+            module,
+            "setup" | "service_facts" | "package_facts" | "kafka_facts"
+        ) || entry.is_some_and(|entry| entry.name == "getent"),
+        ..Prepared::default()
+    };
+    let shared: Arc<dyn Scope> = scope.clone().shared();
+    prepared.no_log = match keywords::flag(templar, task.keywords.no_log.as_ref(), &shared) {
+        Ok(flag) => flag.unwrap_or(false),
+        Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) => return Ok(fault(prepared, &error, "no_log")),
+    };
+    let Some(loop_) = &task.loop_ else {
+        prepared.items.push(item(
+            templar,
+            scope,
+            task,
+            on_controller,
+            Dict::new(),
+            String::new(),
+        )?);
+        return Ok(prepared);
+    };
+    prepared.is_loop = true;
+    prepared.sequential = task.until.is_some()
+        || task.retries.is_some()
+        || loop_.pause.is_some()
+        || loop_.break_when.is_some()
+        || on_controller;
+    let values = match super::loops::items(templar, loop_, &shared) {
+        Ok(values) => values,
+        Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        // A loop over something undefined is no fault where the condition says that the task does not run.
+        Err(error) => {
+            return match conditions(templar, &task.when, &shared) {
+                Ok(Some(false_condition)) => Ok(Prepared {
+                    skipped: Some(skipped(&false_condition)),
+                    ..prepared
+                }),
+                Err(error) if error.is_pending() => Err(NotNow::Pending),
+                _ => Ok(fault(prepared, &error, "loop")),
+            };
+        }
+    };
+    if values.is_empty() {
+        let mut skipped = Mapping::new();
+        skipped.insert("changed".into(), false.into());
+        skipped.insert("results".into(), Value::Sequence(Vec::new()));
+        skipped.insert("skipped".into(), true.into());
+        skipped.insert("skipped_reason".into(), "No items in the list".into());
+        return Ok(Prepared {
+            skipped: Some(skipped),
+            ..prepared
+        });
+    }
+    for (index, value) in values.iter().enumerate() {
+        let locals = loop_locals(loop_, &values, index, value);
+        let with_locals = scope.with(locals.clone());
+        let label = match &loop_.label {
+            Some(label) => {
+                match templar.render_value(&label.to_value(), &with_locals.clone().shared()) {
+                    Ok(label) => display(&label),
+                    Err(error) if error.is_pending() => return Err(NotNow::Pending),
+                    Err(_) => display(value),
+                }
+            }
+            None => display(value),
+        };
+        prepared.items.push(item(
+            templar,
+            &with_locals,
+            task,
+            on_controller,
+            locals,
+            label,
+        )?);
+    }
+    Ok(prepared)
+}
+
+fn fault(prepared: Prepared, error: &crate::template::Error, what: &str) -> Prepared {
+    Prepared {
+        fault: Some(Error::new(format!("`{what}` cannot be read: {error}"))),
+        fence: true,
+        ..prepared
+    }
+}
+
+/// The names that a loop defines for one of its items.
+fn loop_locals(loop_: &Loop, values: &[Value], index: usize, value: &Value) -> Dict {
+    let mut locals = Dict::new();
+    locals.insert(loop_.loop_var.clone(), value.clone());
+    locals.insert("ansible_loop_var".into(), loop_.loop_var.as_str().into());
+    if let Some(name) = &loop_.index_var {
+        locals.insert(name.clone(), (index as u64).into());
+        locals.insert("ansible_index_var".into(), name.as_str().into());
+    }
+    if loop_.extended {
+        let count = values.len();
+        let number = |n: usize| Value::from(n as u64);
+        let mut extended = Mapping::new();
+        extended.insert("allitems".into(), Value::Sequence(values.to_vec()));
+        extended.insert("index".into(), number(index + 1));
+        extended.insert("index0".into(), number(index));
+        extended.insert("first".into(), (index == 0).into());
+        extended.insert("last".into(), (index + 1 == count).into());
+        extended.insert("length".into(), number(count));
+        extended.insert("revindex".into(), number(count - index));
+        extended.insert("revindex0".into(), number(count - index - 1));
+        if let Some(previous) = index
+            .checked_sub(1)
+            .and_then(|previous| values.get(previous))
+        {
+            extended.insert("previtem".into(), previous.clone());
+        }
+        if let Some(next) = values.get(index + 1) {
+            extended.insert("nextitem".into(), next.clone());
+        }
+        locals.insert("ansible_loop".into(), Value::Mapping(extended));
+    }
+    locals
+}
+
+/// Returns the first condition that is false, as it was written.
+pub(super) fn conditions(
+    templar: &Templar,
+    when: &[Node],
+    scope: &Arc<dyn Scope>,
+) -> Result<Option<String>, crate::template::Error> {
+    for condition in when {
+        if !templar.condition(&condition.to_value(), scope)? {
+            return Ok(Some(display(&condition.to_value())));
+        }
+    }
+    Ok(None)
+}
+
+/// The registered result of a skipped task.
+pub(super) fn skipped(condition: &str) -> Mapping {
+    let mut data = Mapping::new();
+    data.insert("changed".into(), false.into());
+    data.insert("skipped".into(), true.into());
+    data.insert("skip_reason".into(), "Conditional result was False".into());
+    data.insert("false_condition".into(), condition.into());
+    data
+}
+
+fn item(
+    templar: &Templar,
+    scope: &TaskScope,
+    task: &Arc<Task>,
+    on_controller: bool,
+    locals: Dict,
+    label: String,
+) -> Result<Item, NotNow> {
+    let shared: Arc<dyn Scope> = scope.clone().shared();
+    let made = |work, envelope| Item {
+        locals: locals.clone(),
+        label: label.clone(),
+        work,
+        state: ItemState::Ready,
+        attempt: 1,
+        envelope,
+    };
+    // A controller's task with a loop is judged item by item when its turn comes: one item may set what the next one reads.
+    let later = on_controller && task.loop_.is_some();
+    if !later {
+        match conditions(templar, &task.when, &shared) {
+            Ok(Some(condition)) => return Ok(made(Work::Skip(condition), Arc::default())),
+            Ok(None) => {}
+            Err(error) if error.is_pending() => return Err(NotNow::Pending),
+            Err(error) => {
+                return Ok(made(
+                    Work::Fault(Error::new(format!(
+                        "the condition cannot be judged: {error}"
+                    ))),
+                    Arc::default(),
+                ));
+            }
+        }
+    }
+    let envelope = match keywords::envelope(templar, scope, task) {
+        Ok(envelope) => Arc::new(envelope),
+        Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) => {
+            return Ok(made(
+                Work::Fault(Error::new(error.to_string())),
+                Arc::default(),
+            ));
+        }
+    };
+    if on_controller {
+        return Ok(made(Work::Controller, envelope));
+    }
+    let work = match arguments(templar, task, &shared) {
+        Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) => Work::Fault(Error::new(error.to_string())),
+        Ok(given) => match sources::action(templar, scope, task, given) {
+            Ok(action) => Work::Agent(Box::new(action)),
+            Err(sources::Fault::Pending) => return Err(NotNow::Pending),
+            Err(sources::Fault::Error(error)) => Work::Fault(error),
+        },
+    };
+    Ok(made(work, envelope))
+}
+
+/// Renders a task's arguments over the play's `module_defaults`.
+pub(super) fn arguments(
+    templar: &Templar,
+    task: &Task,
+    scope: &Arc<dyn Scope>,
+) -> Result<Mapping, crate::template::Error> {
+    let mut given = Mapping::new();
+    for defaults in &task.keywords.module_defaults {
+        if let Value::Mapping(defaults) = templar.render_value(&defaults.to_value(), scope)? {
+            let own = defaults.iter().filter(|(name, _)| {
+                name.as_str()
+                    .is_some_and(|name| short_name(name) == short_name(&task.module))
+            });
+            for (_, arguments) in own {
+                if let Value::Mapping(arguments) = arguments {
+                    given.extend(arguments.clone());
+                }
+            }
+        }
+    }
+    let written = match task.args_value() {
+        // The text of a template is rendered where the file is read, not here.
+        Value::Mapping(written) => written,
+        other => match templar.render_value(&other, scope)? {
+            Value::Mapping(written) => written,
+            _ => Mapping::new(),
+        },
+    };
+    if let Value::Mapping(rendered) = templar.render_value(&Value::Mapping(written), scope)? {
+        given.extend(rendered);
+    }
+    Ok(given)
+}

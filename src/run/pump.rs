@@ -1,0 +1,328 @@
+//! Prepares a host's next steps and sends them, as far ahead as nothing pending is read.
+
+use super::batch::{Batch, Ending};
+use super::host::Flight;
+use super::keywords::Envelope;
+use super::prepare::{self, Item, ItemState, NotNow, Prepared, Work};
+use super::scope::TaskScope;
+use crate::modules::{Action, Nature};
+use crate::plan::{Step, StepKind};
+use crate::playbook::Task;
+use crate::proto::{self, ToAgent};
+use crate::value::{HostName, Mapping};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// So many tasks a host is sent ahead at most: what is rendered early is rendered in vain if a change comes between.
+const AHEAD: usize = 64;
+
+impl Batch<'_> {
+    /// Prepares and sends what can be sent to one host.
+    pub(super) fn pump(&mut self, host: usize) {
+        while self.ending == Ending::No
+            && self.hosts[host].is_alive()
+            && self.hosts[host].flights.len() < AHEAD
+        {
+            let index = self.hosts[host].next;
+            let Some(step) = self.steps.get(index).cloned() else {
+                return;
+            };
+            let quiet = self.hosts[host].flights.is_empty();
+            if step.needs_quiet_host() && !quiet {
+                return;
+            }
+            if !self.hosts[host].takes(&step) {
+                self.push(host, Flight::silent(index));
+                continue;
+            }
+            if step.is_barrier()
+                || self.hosts[host]
+                    .flights
+                    .back()
+                    .is_some_and(|flight| flight.fence)
+            {
+                return;
+            }
+            match &step.kind {
+                StepKind::Flush => return,
+                StepKind::BlockEnd(block, _) => {
+                    if self.hosts[host].block_ends_failed(*block) {
+                        self.hosts[host].next = index + 1;
+                        self.fail_host(host, &step, None);
+                        self.hosts[host].done = index + 1;
+                    } else {
+                        self.push(host, Flight::silent(index));
+                    }
+                }
+                StepKind::Gather => self.gather(host, index),
+                StepKind::Task(task) => {
+                    if !self.prepare_task(host, index, &step, task, quiet) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns `false` if the task must wait.
+    fn prepare_task(
+        &mut self,
+        host: usize,
+        index: usize,
+        _step: &Step,
+        task: &Arc<Task>,
+        quiet: bool,
+    ) -> bool {
+        let scope = TaskScope::new(
+            &self.run.world,
+            Some(&self.play),
+            &self.hosts[host].name,
+            Some(task),
+        );
+        if task.keywords.run_once.is_some() && self.hosts.len() > 1 {
+            let shared = scope.clone().shared();
+            let once =
+                super::keywords::flag(&self.run.templar, task.keywords.run_once.as_ref(), &shared);
+            if matches!(once, Ok(Some(true))) {
+                let leader = self
+                    .hosts
+                    .iter()
+                    .position(super::host::HostRun::is_alive)
+                    .unwrap_or(host);
+                if leader != host {
+                    let mut flight = Flight::of(
+                        index,
+                        Some(Arc::clone(task)),
+                        Prepared {
+                            fence: true,
+                            ..Prepared::default()
+                        },
+                    );
+                    flight.follows = Some(leader);
+                    self.push(host, flight);
+                    return true;
+                }
+            }
+        }
+        if self.is_throttled(host, index, task, &scope) {
+            return false;
+        }
+        let prepared = match prepare::prepare(&self.run.templar, &scope, task, quiet) {
+            Ok(prepared) => prepared,
+            Err(NotNow::Pending) if !quiet => return false,
+            Err(NotNow::NotQuiet) => return false,
+            // Nothing is under way here, so what is pending is another host's; its end wakes this one.
+            Err(NotNow::Pending) if self.hosts.iter().any(|other| !other.flights.is_empty()) => {
+                return false;
+            }
+            Err(NotNow::Pending) => Prepared {
+                fault: Some(crate::modules::Error::new(
+                    "it waits for a result that no task under way will bring",
+                )),
+                ..Prepared::default()
+            },
+        };
+        let mut flight = Flight::of(index, Some(Arc::clone(task)), prepared);
+        if let Some((name, _)) = &task.register {
+            flight.expects.push(name.clone());
+        }
+        self.push(host, flight);
+        self.send_ready(host, index);
+        self.settle(host);
+        true
+    }
+
+    /// `throttle`: no more than so many hosts at the task at once.
+    fn is_throttled(&self, host: usize, index: usize, task: &Task, scope: &TaskScope) -> bool {
+        if task.keywords.throttle.is_none() {
+            return false;
+        }
+        let shared = scope.clone().shared();
+        let limit =
+            super::keywords::text(&self.run.templar, task.keywords.throttle.as_ref(), &shared)
+                .ok()
+                .flatten();
+        let Some(limit) = limit
+            .and_then(|text| text.trim().parse::<usize>().ok())
+            .filter(|&limit| limit > 0)
+        else {
+            return false;
+        };
+        let others = self
+            .hosts
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != host);
+        others
+            .filter(|(_, other)| other.flights.iter().any(|flight| flight.step == index))
+            .count()
+            >= limit
+    }
+
+    fn push(&mut self, host: usize, flight: Flight) {
+        let vars = self.run.world.host(&self.hosts[host].name);
+        super::world::write(&vars, |vars| {
+            flight.expects.iter().for_each(|name| vars.expect(name));
+            if flight.expects_facts {
+                vars.expect_facts();
+            }
+        });
+        self.hosts[host].next = flight.step + 1;
+        self.hosts[host].flights.push_back(flight);
+    }
+
+    /// `gather_facts`, unless the play says no.
+    fn gather(&mut self, host: usize, index: usize) {
+        let scope = TaskScope::new(
+            &self.run.world,
+            Some(&self.play),
+            &self.hosts[host].name,
+            None,
+        );
+        let shared = scope.clone().shared();
+        let play = &self.plan.play;
+        let wanted = super::keywords::flag(&self.run.templar, play.gather_facts.as_ref(), &shared)
+            .ok()
+            .flatten()
+            .unwrap_or(true);
+        if !wanted {
+            return self.push(host, Flight::silent(index));
+        }
+        let mut given = Mapping::new();
+        if let Some(subset) = &play.gather_subset {
+            given.insert("gather_subset".into(), subset.to_value());
+        }
+        let task = Arc::new(super::gather_task(play));
+        let work = match Action::new("setup", given) {
+            Ok(action) => Work::Agent(Box::new(action)),
+            Err(faults) => Work::Fault(crate::modules::Error::new(faults.join("; "))),
+        };
+        let envelope =
+            super::keywords::envelope(&self.run.templar, &scope, &task).unwrap_or_default();
+        let item = Item {
+            locals: crate::value::Dict::new(),
+            label: String::new(),
+            work,
+            state: ItemState::Ready,
+            attempt: 1,
+            envelope: Arc::new(envelope),
+        };
+        let prepared = Prepared {
+            items: vec![item],
+            brings_facts: true,
+            ..Prepared::default()
+        };
+        self.push(host, Flight::of(index, Some(task), prepared));
+        self.send_ready(host, index);
+    }
+
+    /// Sends the items of a step that are ready: all of them, or the first of a loop that goes one by one.
+    pub(super) fn send_ready(&mut self, host: usize, step: usize) {
+        let Some(position) = self.hosts[host]
+            .flights
+            .iter()
+            .position(|flight| flight.step == step)
+        else {
+            return;
+        };
+        let count = self.hosts[host].flights[position].items.len();
+        for index in 0..count {
+            let flight = &self.hosts[host].flights[position];
+            let item = &flight.items[index];
+            match (&item.state, &item.work) {
+                (ItemState::Ready, Work::Agent(_)) => {}
+                (ItemState::Resting { until }, Work::Agent(_)) if *until <= Instant::now() => {}
+                (ItemState::Judged(_) | ItemState::Dropped, _) => continue,
+                // Skips and faults need no sending; what is under way blocks only a sequential loop.
+                _ if flight.sequential => return,
+                _ => continue,
+            }
+            if !self.send(host, position, index) {
+                return;
+            }
+            if self.hosts[host].flights[position].sequential {
+                return;
+            }
+        }
+    }
+
+    /// Sends one item. Returns `false` if its host cannot be reached at all.
+    fn send(&mut self, host: usize, position: usize, index: usize) -> bool {
+        let name = Arc::clone(&self.hosts[host].name);
+        let (frontier, free) = (self.frontier(), self.is_free());
+        let flight = &self.hosts[host].flights[position];
+        let item = &flight.items[index];
+        let Work::Agent(action) = &item.work else {
+            return true;
+        };
+        let (action, envelope, step, no_log) = (
+            action.clone(),
+            Arc::clone(&item.envelope),
+            flight.step,
+            flight.no_log,
+        );
+        let title = flight
+            .task
+            .as_ref()
+            .map_or_else(String::new, |task| task.full_title());
+        let to = envelope
+            .delegate_to
+            .clone()
+            .unwrap_or_else(|| Arc::clone(&name));
+        if let Err(error) = self.run.open(&to, &self.play, flight.task.as_ref(), &name) {
+            self.hosts[host].flights[position].items[index].state = ItemState::Arrived {
+                result: Err(error),
+                elapsed_ms: 0,
+            };
+            return true;
+        }
+        let granted = free
+            || step <= frontier
+            || self.hosts.len() == 1
+            || self.may_run_ahead(&to, &action, &envelope);
+        let seq = self.run.links.next_seq();
+        self.sent
+            .insert((Arc::clone(&to), seq), (host, step, index));
+        let task = proto::Task {
+            seq,
+            lane: u32::try_from(host).unwrap_or(u32::MAX),
+            group: step as u64,
+            epoch: self.hosts[host].epoch,
+            name: if no_log { self.run.mask(&title) } else { title },
+            action: *action,
+            identity: envelope.identity.clone(),
+            environment: envelope.environment.clone(),
+            granted,
+            check_mode: envelope.check_mode,
+            deadline: envelope.deadline,
+            ignore_errors: envelope.ignore_errors,
+        };
+        self.run.links.send(&to, ToAgent::Task(Box::new(task)));
+        let state = ItemState::Sent {
+            seq,
+            to,
+            granted,
+            waiting: false,
+            began: false,
+            since: Instant::now(),
+        };
+        self.hosts[host].flights[position].items[index].state = state;
+        true
+    }
+
+    /// Whether a change may be made ahead of the other hosts because none of them could tell (design.md §3).
+    fn may_run_ahead(&self, to: &HostName, action: &Action, envelope: &Envelope) -> bool {
+        let entry = crate::modules::find(action.name());
+        self.plan.grants_ahead
+            && entry.is_some_and(|entry| entry.host_only && entry.nature == Nature::State)
+            && envelope.delegate_to.is_none()
+            && self.run.links.is_alone(to)
+            && self.run.links.all_known(
+                &self
+                    .hosts
+                    .iter()
+                    .map(|host| Arc::clone(&host.name))
+                    .collect(),
+            )
+    }
+}

@@ -1,0 +1,172 @@
+//! Decides before each batch who goes next: with `order: kafka`, a broker that is down or half done first, the active controller last.
+
+use super::Run;
+use super::links::Incoming;
+use super::scope::TaskScope;
+use super::world::PlayContext;
+use crate::event::EventKind;
+use crate::modules::Action;
+use crate::proto::{self, FromAgent, ToAgent};
+use crate::value::{Dict, HostName, Mapping, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a broker stands before the next batch; the smaller goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Does not run, or runs something else than what it is linked to.
+    InBetween,
+    Ordinary,
+    Controller,
+}
+
+impl Run {
+    /// Puts the hosts that are still to be done into order; asks each broker where the play says `order: kafka`.
+    pub(super) async fn decide_order(
+        &mut self,
+        context: &Arc<PlayContext>,
+        waiting: &mut [HostName],
+    ) -> Result<(), String> {
+        let order = context.play.order.as_ref().and_then(|node| node.as_str());
+        if order != Some("kafka") || waiting.is_empty() {
+            return Ok(());
+        }
+        let facts = self.ask_brokers(context, waiting).await?;
+        let mut reasons: HashMap<HostName, (Rank, String)> = HashMap::new();
+        for host in waiting.iter() {
+            let known = facts.get(host).cloned().unwrap_or_default();
+            reasons.insert(Arc::clone(host), rank(&known));
+        }
+        // Stable: within a rank the inventory's order stays.
+        waiting.sort_by_key(|host| reasons.get(host).map(|(rank, _)| *rank));
+        if let Some((host, (rank, reason))) =
+            waiting.first().and_then(|host| reasons.remove_entry(host))
+            && rank != Rank::Ordinary
+        {
+            self.emit(EventKind::OrderDecided { host, reason });
+        }
+        Ok(())
+    }
+
+    /// Asks all hosts for `kafka_facts`, at once.
+    async fn ask_brokers(
+        &mut self,
+        context: &Arc<PlayContext>,
+        hosts: &[HostName],
+    ) -> Result<HashMap<HostName, Mapping>, String> {
+        let mut asked: HashMap<proto::Seq, HostName> = HashMap::new();
+        for host in hosts {
+            let task = Arc::new(super::gather_task(&context.play));
+            let scope = TaskScope::new(&self.world, Some(context), host, Some(&task));
+            let given = self.facts_arguments(&scope);
+            let action = Action::new("kafka_facts", given).map_err(|faults| faults.join("; "))?;
+            let envelope = super::keywords::envelope(&self.templar, &scope, &task)
+                .map_err(|error| error.to_string())?;
+            self.open(host, context, None, host)
+                .map_err(|error| error.to_string())?;
+            let seq = self.links.next_seq();
+            let task = proto::Task {
+                seq,
+                lane: u32::MAX,
+                group: seq,
+                epoch: u32::MAX,
+                name: "who goes next".into(),
+                action,
+                identity: envelope.identity,
+                environment: envelope.environment,
+                granted: true,
+                check_mode: false,
+                deadline: Some(60),
+                ignore_errors: true,
+            };
+            self.links.send(host, ToAgent::Task(Box::new(task)));
+            asked.insert(seq, Arc::clone(host));
+        }
+        let mut facts = HashMap::new();
+        while !asked.is_empty() {
+            tokio::select! {
+                incoming = self.links.next() => match incoming {
+                    Incoming::Connected { host, ready, warnings, elapsed_ms } => {
+                        self.connected(host, &ready, warnings, elapsed_ms);
+                    }
+                    Incoming::Lost { host, error } => {
+                        self.links.forget(&host);
+                        return Err(format!("{host} cannot be asked how it stands: {error}"));
+                    }
+                    Incoming::Message { message: FromAgent::Ended { seq, result }, .. } => {
+                        let Some(host) = asked.remove(&seq) else { continue };
+                        let outcome = result.map_err(|error| format!("{host} cannot be asked how it stands: {error}"))?;
+                        facts.insert(host, outcome.facts);
+                    }
+                    Incoming::Message { .. } => {}
+                },
+                () = self.interrupt.pressed() => return Err("stopped by Ctrl-C".into()),
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Arguments of `kafka_facts` as the play's variable `kafka_connection` gives them.
+    fn facts_arguments(&self, scope: &TaskScope) -> Mapping {
+        let shared = scope.clone().shared();
+        match super::keywords::variable(&self.templar, "kafka_connection", &shared) {
+            Ok(Some(Value::Mapping(arguments))) => arguments,
+            _ => Mapping::new(),
+        }
+    }
+}
+
+/// Reads how a broker stands from its facts.
+fn rank(facts: &Mapping) -> (Rank, String) {
+    let kafka: Dict = match facts.get("kafka") {
+        Some(Value::Mapping(kafka)) => kafka
+            .iter()
+            .map(|(key, value)| (crate::value::display(key), value.clone()))
+            .collect(),
+        _ => Dict::new(),
+    };
+    let flag = |name: &str| kafka.get(name).and_then(Value::as_bool).unwrap_or(false);
+    if kafka.get("running").is_none_or(Value::is_null) {
+        (Rank::InBetween, "its broker is down".into())
+    } else if flag("restart_needed") {
+        (
+            Rank::InBetween,
+            "its broker does not run what it is linked to".into(),
+        )
+    } else if flag("is_controller") {
+        (
+            Rank::Controller,
+            "it is the active controller, which goes last".into(),
+        )
+    } else {
+        (Rank::Ordinary, String::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(pairs: &[(&str, Value)]) -> Mapping {
+        let kafka: Mapping = pairs
+            .iter()
+            .map(|(key, value)| (Value::from(*key), value.clone()))
+            .collect();
+        std::iter::once((Value::from("kafka"), Value::Mapping(kafka))).collect()
+    }
+
+    #[test]
+    fn a_broker_that_is_down_goes_before_all_and_the_controller_after_all() {
+        let runs = ("running", Value::Mapping(Mapping::new()));
+        let down = rank(&facts(&[("running", Value::Null)])).0;
+        let half = rank(&facts(&[
+            runs.clone(),
+            ("restart_needed", true.into()),
+            ("is_controller", true.into()),
+        ]))
+        .0;
+        let ordinary = rank(&facts(&[runs.clone()])).0;
+        let controller = rank(&facts(&[runs, ("is_controller", true.into())])).0;
+        assert!(down <= half && half < ordinary && ordinary < controller);
+    }
+}

@@ -1,0 +1,352 @@
+//! The variables that one host sees at one task: Ansible's precedence, from the strongest level down.
+
+use super::files::TaskFiles;
+use super::world::{HostVars, PlayContext, World, names, read};
+use crate::playbook::{Role, Task};
+use crate::template::{Files, Raw, Scope};
+use crate::value::{Dict, HostName, Mapping, Value};
+use std::sync::{Arc, RwLock};
+
+/// A host at a task (or at a play, where `task` is `None`).
+#[derive(Clone)]
+pub struct TaskScope {
+    pub world: Arc<World>,
+    pub play: Option<Arc<PlayContext>>,
+    pub host: HostName,
+    pub task: Option<Arc<Task>>,
+    /// The loop's variables, a result under judgement, …: the strongest level.
+    pub locals: Arc<Dict>,
+}
+
+impl TaskScope {
+    pub fn new(
+        world: &Arc<World>,
+        play: Option<&Arc<PlayContext>>,
+        host: &HostName,
+        task: Option<&Arc<Task>>,
+    ) -> Self {
+        Self {
+            world: Arc::clone(world),
+            play: play.cloned(),
+            host: Arc::clone(host),
+            task: task.cloned(),
+            locals: Arc::default(),
+        }
+    }
+
+    /// Returns this scope with further local names.
+    #[must_use]
+    pub fn with(&self, locals: impl IntoIterator<Item = (String, Value)>) -> Self {
+        let mut all = (*self.locals).clone();
+        all.extend(locals);
+        Self {
+            locals: Arc::new(all),
+            ..self.clone()
+        }
+    }
+
+    pub fn shared(self) -> Arc<dyn Scope> {
+        Arc::new(self)
+    }
+
+    fn host_vars(&self) -> Arc<RwLock<HostVars>> {
+        self.world.host(&self.host)
+    }
+
+    /// Levels 15 to 21: what the task and what it stands in define.
+    fn task_level(&self, name: &str) -> Option<Value> {
+        let task = self.task.as_ref()?;
+        let own = std::iter::once(&task.vars).chain(task.block_vars.iter().rev());
+        own.map(|vars| &vars.values)
+            .find_map(|vars| vars.get(name))
+            .cloned()
+    }
+
+    fn params(&self, name: &str) -> Option<Value> {
+        let task = self.task.as_ref()?;
+        task.params
+            .iter()
+            .rev()
+            .find_map(|vars| vars.values.get(name))
+            .cloned()
+    }
+
+    /// The task's own role first, then the play's others, the last one first.
+    fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
+        let own = self.task.as_ref().and_then(|task| task.role.as_ref());
+        own.into_iter().chain(
+            self.play
+                .iter()
+                .flat_map(|play| play.play.role_list.iter().rev()),
+        )
+    }
+
+    fn play_level(&self, name: &str) -> Option<Raw> {
+        let play = self.play.as_ref()?;
+        let files = play.file_vars.read().expect("play variables lock");
+        if let Some(value) = files.get(&self.host).and_then(|vars| vars.get(name)) {
+            return Some(Raw::Lazy(value.clone()));
+        }
+        if let Some(value) = play.prompted.get(name) {
+            return Some(Raw::Plain(value.clone()));
+        }
+        play.play.vars.values.get(name).cloned().map(Raw::Lazy)
+    }
+
+    /// Names that krun itself defines.
+    fn magic(&self, name: &str) -> Option<Value> {
+        let settings = &self.world.settings;
+        let play_hosts = |pick: fn(&super::world::PlayHosts) -> &Vec<HostName>| {
+            self.play
+                .as_ref()
+                .map(|play| names(pick(&play.hosts.read().expect("play hosts lock"))))
+        };
+        let task_dir = || {
+            self.task
+                .as_ref()
+                .map(|task| task.playbook_dir.clone())
+                .or_else(|| self.play.as_ref().map(|play| play.play.dir.clone()))
+        };
+        let texts = |list: &[String]| {
+            Value::Sequence(
+                list.iter()
+                    .map(|text| Value::String(text.clone()))
+                    .collect(),
+            )
+        };
+        let role = || self.task.as_ref().and_then(|task| task.role.clone());
+        Some(match name {
+            "inventory_hostname" => self.host.as_ref().into(),
+            "inventory_hostname_short" => self.host.split('.').next().unwrap_or_default().into(),
+            "groups" => {
+                let inventory = self.world.inventory();
+                let groups = inventory.groups_map().into_iter();
+                Value::Mapping(
+                    groups
+                        .map(|(name, hosts)| (Value::String(name), names(&hosts)))
+                        .collect(),
+                )
+            }
+            "group_names" => texts(&self.world.inventory().group_names(&self.host)),
+            "playbook_dir" => task_dir()?.display().to_string().into(),
+            "ansible_inventory_sources" => texts(&settings.inventory_sources),
+            "role_name" | "ansible_role_name" => role()?.name.clone().into(),
+            "role_path" => role()?.path.display().to_string().into(),
+            "ansible_parent_role_names" => texts(&role()?.parents),
+            "role_names" | "ansible_role_names" | "ansible_play_role_names" => texts(
+                &self
+                    .play
+                    .as_ref()?
+                    .play
+                    .role_list
+                    .iter()
+                    .map(|role| role.name.clone())
+                    .collect::<Vec<_>>(),
+            ),
+            "ansible_play_name" => self.play.as_ref()?.play.name.clone().into(),
+            "ansible_play_hosts_all" => play_hosts(|hosts| &hosts.all)?,
+            "ansible_play_hosts" | "play_hosts" => play_hosts(|hosts| &hosts.active)?,
+            "ansible_play_batch" => play_hosts(|hosts| &hosts.batch)?,
+            "ansible_check_mode" => settings.check_mode.into(),
+            "ansible_diff_mode" => settings.diff.into(),
+            "ansible_verbosity" => u64::from(settings.verbosity).into(),
+            "ansible_forks" => (settings.forks as u64).into(),
+            "ansible_run_tags" if settings.tags.is_empty() => Value::Sequence(vec!["all".into()]),
+            "ansible_run_tags" => texts(&settings.tags),
+            "ansible_skip_tags" => texts(&settings.skip_tags),
+            "ansible_limit" => settings.limit.clone()?.into(),
+            "ansible_version" => version(),
+            "environment" => Value::Sequence(Vec::new()),
+            _ => return None,
+        })
+    }
+}
+
+/// The release of Ansible's language that krun speaks.
+fn version() -> Value {
+    let pairs: [(&str, Value); 5] = [
+        ("full", "2.19.14".into()),
+        ("major", 2.into()),
+        ("minor", 19.into()),
+        ("revision", 14.into()),
+        ("string", "2.19.14".into()),
+    ];
+    Value::Mapping(
+        pairs
+            .into_iter()
+            .map(|(key, value)| (Value::from(key), value))
+            .collect::<Mapping>(),
+    )
+}
+
+/// `ansible_…` as facts inject it, or the whole of `ansible_facts`.
+fn fact(host: &HostVars, name: &str) -> Option<Value> {
+    if name == "ansible_facts" {
+        return Some(Value::Mapping(
+            host.facts
+                .iter()
+                .map(|(k, v)| (Value::String(k.clone()), v.clone()))
+                .collect(),
+        ));
+    }
+    if name == "ansible_local" {
+        return host
+            .facts
+            .get("ansible_local")
+            .or_else(|| host.facts.get("local"))
+            .cloned();
+    }
+    host.facts.get(name.strip_prefix("ansible_")?).cloned()
+}
+
+impl Scope for TaskScope {
+    fn lookup(&self, name: &str) -> Option<Raw> {
+        if let Some(value) = self.locals.get(name) {
+            return Some(Raw::Plain(value.clone()));
+        }
+        if let Some(value) = self.world.extra.get(name) {
+            return Some(Raw::Lazy(value.clone()));
+        }
+        if let Some(value) = self.params(name) {
+            return Some(Raw::Lazy(value));
+        }
+        if let Some(value) = self.magic(name) {
+            return Some(Raw::Plain(value));
+        }
+        let host = self.host_vars();
+        let known = read(&host, |host| {
+            if host.is_pending(name)
+                || (host.are_facts_pending()
+                    && name.starts_with("ansible_")
+                    && fact(host, name).is_none())
+                || (host.are_facts_pending() && name == "ansible_facts")
+            {
+                return Some(Raw::Pending);
+            }
+            host.set
+                .get(name)
+                .cloned()
+                .map(Raw::Plain)
+                .or_else(|| host.included.get(name).cloned().map(Raw::Lazy))
+        });
+        known
+            .or_else(|| self.task_level(name).map(Raw::Lazy))
+            .or_else(|| {
+                self.roles()
+                    .find_map(|role| role.vars.values.get(name))
+                    .cloned()
+                    .map(Raw::Lazy)
+            })
+            .or_else(|| self.play_level(name))
+            .or_else(|| {
+                read(&host, |host| {
+                    fact(host, name)
+                        .map(Raw::Plain)
+                        .or_else(|| host.inventory.get(name).cloned().map(Raw::Lazy))
+                })
+            })
+            .or_else(|| {
+                self.roles()
+                    .find_map(|role| role.defaults.values.get(name))
+                    .cloned()
+                    .map(Raw::Lazy)
+            })
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .locals
+            .keys()
+            .chain(self.world.extra.keys())
+            .cloned()
+            .collect();
+        read(&self.host_vars(), |host| {
+            all.extend(
+                host.set
+                    .keys()
+                    .chain(host.included.keys())
+                    .chain(host.inventory.keys())
+                    .cloned(),
+            );
+            all.extend(host.facts.keys().map(|fact| format!("ansible_{fact}")));
+        });
+        if let Some(task) = &self.task {
+            let layers = task
+                .params
+                .iter()
+                .chain(std::iter::once(&task.vars))
+                .chain(&task.block_vars);
+            all.extend(layers.flat_map(|vars| vars.values.keys().cloned()));
+        }
+        for role in self.roles() {
+            all.extend(
+                role.vars
+                    .values
+                    .keys()
+                    .chain(role.defaults.values.keys())
+                    .cloned(),
+            );
+        }
+        if let Some(play) = &self.play {
+            all.extend(
+                play.play
+                    .vars
+                    .values
+                    .keys()
+                    .chain(play.prompted.keys())
+                    .cloned(),
+            );
+            let files = play.file_vars.read().expect("play variables lock");
+            all.extend(
+                files
+                    .get(&self.host)
+                    .into_iter()
+                    .flat_map(|vars| vars.keys().cloned()),
+            );
+        }
+        all.extend(
+            [
+                "inventory_hostname",
+                "groups",
+                "group_names",
+                "playbook_dir",
+            ]
+            .map(str::to_owned),
+        );
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn hostvars(&self, host: &str) -> Option<Arc<dyn Scope>> {
+        self.world.inventory().host(host)?;
+        let host = HostName::from(host);
+        Some(
+            Self {
+                world: Arc::clone(&self.world),
+                play: None,
+                host,
+                task: None,
+                locals: Arc::default(),
+            }
+            .shared(),
+        )
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.world
+            .inventory()
+            .hosts
+            .keys()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn files(&self) -> Arc<dyn Files> {
+        Arc::new(TaskFiles {
+            world: Arc::clone(&self.world),
+            task: self.task.clone(),
+            play_dir: self.play.as_ref().map(|play| play.play.dir.clone()),
+        })
+    }
+}

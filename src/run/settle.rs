@@ -1,0 +1,536 @@
+//! Takes the results of a host in the order of its steps: judged, registered, counted, and carried on to handlers and failures.
+
+use super::batch::{Batch, Ending, task_name};
+use super::control;
+use super::host::{Flight, HostState};
+use super::prepare::{Item, ItemState, Judged, Work, skipped};
+use super::scope::TaskScope;
+use super::verdict::{self, Verdict};
+use super::world;
+use crate::event::{EventKind, Status, TaskResult};
+use crate::plan::{Part, Step};
+use crate::playbook::Task;
+use crate::value::{Dict, Mapping, Value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The result of a `run_once` step, as its first host had it.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub registered: Option<(String, Value)>,
+    pub facts: Mapping,
+}
+
+impl Batch<'_> {
+    /// Finishes the flights at the front of a host's queue, as far as they are complete.
+    pub(super) fn settle(&mut self, host: usize) {
+        while let Some(flight) = self.hosts[host].flights.front() {
+            let step = flight.step;
+            if let Some(leader) = flight.follows {
+                if !self.take_shared(host, leader, step) {
+                    return;
+                }
+                continue;
+            }
+            for index in 0..flight.items.len() {
+                if !self.judge_item(host, index) {
+                    return;
+                }
+            }
+            let Some(flight) = self.hosts[host].flights.pop_front() else {
+                return;
+            };
+            self.hosts[host].done = step + 1;
+            self.finish_flight(host, flight);
+        }
+    }
+
+    /// Brings one item of the front flight to a verdict. Returns `false` if it is not there yet.
+    fn judge_item(&mut self, host: usize, index: usize) -> bool {
+        let flight = &mut self.hosts[host].flights[0];
+        let (step, Some(task)) = (flight.step, flight.task.clone()) else {
+            return true;
+        };
+        let item = &mut flight.items[index];
+        match (&item.state, &item.work) {
+            (ItemState::Judged(_) | ItemState::Dropped, _) => return true,
+            (ItemState::Sent { .. }, _) => return false,
+            (ItemState::Resting { until }, _) => {
+                if *until <= Instant::now() {
+                    self.send_ready(host, step);
+                }
+                return false;
+            }
+            (ItemState::Arrived { .. }, _) => {}
+            (ItemState::Ready, Work::Skip(condition)) => {
+                item.state = ItemState::Judged(verdict::skip(skipped(condition)));
+                return true;
+            }
+            (ItemState::Ready, Work::Fault(error)) => {
+                item.state = ItemState::Arrived {
+                    result: Err(error.clone()),
+                    elapsed_ms: 0,
+                };
+            }
+            (ItemState::Ready, Work::Controller) => self.answer(host, index, &task),
+            (ItemState::Ready, Work::Agent(_)) => {
+                self.send_ready(host, step);
+                return false;
+            }
+        }
+        if let ItemState::Judged(_) = self.hosts[host].flights[0].items[index].state {
+            return true;
+        }
+        self.judge_arrived(host, index, &task)
+    }
+
+    /// A module of the controller's own.
+    fn answer(&mut self, host: usize, index: usize, task: &Arc<Task>) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let locals = self.hosts[host].flights[0].items[index].locals.clone();
+        let scope =
+            TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task)).with(locals);
+        let state = match control::answer(self.run, &scope, task) {
+            control::Answer::Skip(condition) => {
+                ItemState::Judged(verdict::skip(skipped(&condition)))
+            }
+            control::Answer::Done(result) => ItemState::Arrived {
+                result,
+                elapsed_ms: 0,
+            },
+            control::Answer::Rest(until) => ItemState::Resting { until },
+        };
+        self.hosts[host].flights[0].items[index].state = state;
+    }
+
+    /// Applies `until`, `failed_when`, `changed_when`. Returns `false` if the item is tried again.
+    fn judge_arrived(&mut self, host: usize, index: usize, task: &Arc<Task>) -> bool {
+        let name = Arc::clone(&self.hosts[host].name);
+        let flight = &mut self.hosts[host].flights[0];
+        let (step, no_log) = (flight.step, flight.no_log);
+        let item = &mut flight.items[index];
+        let ItemState::Arrived { result, elapsed_ms } =
+            std::mem::replace(&mut item.state, ItemState::Dropped)
+        else {
+            return true;
+        };
+        // The agent drops what was sent behind a failure, whatever the verdict here will be.
+        let raise = u32::from(result.is_err());
+        let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
+            .with(item.locals.clone());
+        let verdict = verdict::judge(&self.run.templar, &scope, task, result, item.attempt);
+        let (attempt, envelope) = (item.attempt, Arc::clone(&item.envelope));
+        self.hosts[host].epoch += raise;
+        let item = &mut self.hosts[host].flights[0].items[index];
+        match verdict {
+            Verdict::Again {
+                delay,
+                left,
+                judged,
+            } => {
+                item.attempt = attempt + 1;
+                item.state = ItemState::Resting {
+                    until: Instant::now() + Duration::from_secs_f64(delay.max(0.0)),
+                };
+                let result = self.run.show(judged.result, no_log);
+                let event = EventKind::TaskRetrying {
+                    host: name,
+                    task: task_name(task),
+                    attempt,
+                    left,
+                    result,
+                };
+                self.run.emit(event);
+                false
+            }
+            Verdict::Final(mut judged) => {
+                judged.result.elapsed_ms = elapsed_ms;
+                judged.result.delegated_to = envelope.delegate_to.clone();
+                if !envelope.show_diff {
+                    judged.result.diffs.clear();
+                }
+                let pause = task
+                    .loop_
+                    .as_ref()
+                    .and_then(|loop_| loop_.pause.as_ref())
+                    .is_some();
+                self.hosts[host].flights[0].items[index].state = ItemState::Judged(judged);
+                if self.hosts[host].flights[0].sequential && !pause {
+                    self.send_ready(host, step);
+                } else if pause {
+                    self.rest_before_next(host, index, &scope, task);
+                }
+                true
+            }
+        }
+    }
+
+    /// `loop_control.pause`.
+    fn rest_before_next(&mut self, host: usize, index: usize, scope: &TaskScope, task: &Task) {
+        let pause = task.loop_.as_ref().and_then(|loop_| loop_.pause.as_ref());
+        let seconds = super::keywords::text(&self.run.templar, pause, &scope.clone().shared())
+            .ok()
+            .flatten();
+        let seconds = seconds
+            .and_then(|text| text.trim().parse::<f64>().ok())
+            .unwrap_or(0.0)
+            .max(0.0);
+        if let Some(next) = self.hosts[host].flights[0].items.get_mut(index + 1)
+            && matches!(
+                (&next.state, &next.work),
+                (ItemState::Ready, Work::Agent(_))
+            )
+        {
+            next.state = ItemState::Resting {
+                until: Instant::now() + Duration::from_secs_f64(seconds),
+            };
+        }
+    }
+
+    /// All items have their verdict: registers, counts, says, notifies, fails.
+    fn finish_flight(&mut self, host: usize, flight: Flight) {
+        let Some(task) = flight.task.clone() else {
+            return;
+        };
+        let step = Arc::clone(&self.steps[flight.step]);
+        let vars = self.run.world.host(&self.hosts[host].name);
+        world::write(&vars, |vars| {
+            flight.expects.iter().for_each(|name| vars.met(name));
+            if flight.expects_facts {
+                vars.met_facts();
+            }
+        });
+        let dropped = flight
+            .items
+            .iter()
+            .any(|item| matches!(item.state, ItemState::Dropped));
+        if dropped
+            && !flight
+                .items
+                .iter()
+                .any(|item| matches!(&item.state, ItemState::Judged(judged) if judged.failed))
+        {
+            // Taken back before it began: the host has not gone past this step.
+            self.hosts[host].done = flight.step;
+            self.hosts[host].next = flight.step;
+            return;
+        }
+        let judged = self.verdict_of_all(&flight, &task);
+        self.remember(host, &flight, &task, &judged);
+        self.say_results(host, &flight, &task, &judged);
+        self.count(host, &flight, &judged);
+        if judged.changed {
+            self.notify(host, &task, &flight);
+        }
+        self.follow_units(host, &flight);
+        let envelope = flight
+            .items
+            .first()
+            .map(|item| Arc::clone(&item.envelope))
+            .unwrap_or_default();
+        if judged.failed && !envelope.ignore_errors {
+            self.fail_host(host, &step, Some((&task, &judged)));
+            if envelope.any_errors_fatal || envelope.run_once {
+                self.fail_everyone(host, &step, &task);
+            }
+        }
+    }
+
+    /// One verdict for the task: a loop's items are folded into `results`.
+    fn verdict_of_all(&self, flight: &Flight, task: &Task) -> Judged {
+        if let Some(error) = &flight.fault {
+            return verdict::failure(error.clone());
+        }
+        if let Some(data) = &flight.skipped {
+            return verdict::skip(data.clone());
+        }
+        let judged = || {
+            flight.items.iter().filter_map(|item| match &item.state {
+                ItemState::Judged(judged) => Some((item, judged)),
+                _ => None,
+            })
+        };
+        match (flight.is_loop, judged().next()) {
+            (false, Some((_, only))) => only.clone(),
+            (false, None) => verdict::skip(Mapping::new()),
+            (true, _) => verdict::fold(judged().map(|(item, judged)| (&item.locals, judged)), task),
+        }
+    }
+
+    /// `register`, facts, and what a controller's module set.
+    fn remember(&mut self, host: usize, flight: &Flight, task: &Task, judged: &Judged) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let vars = self.run.world.host(&name);
+        let registered = task
+            .register
+            .as_ref()
+            .map(|(register, _)| (register.clone(), Value::Mapping(judged.data.clone())));
+        if let Some((register, value)) = &registered {
+            world::write(&vars, |vars| {
+                drop(vars.set.insert(register.clone(), value.clone()))
+            });
+        }
+        let mut facts = Mapping::new();
+        for item in &flight.items {
+            if let ItemState::Judged(judged) = &item.state {
+                facts.extend(judged.facts.clone());
+                let owner = item
+                    .envelope
+                    .delegate_to
+                    .as_ref()
+                    .filter(|_| item.envelope.delegate_facts)
+                    .unwrap_or(&name);
+                self.run.add_facts(owner, &judged.facts);
+            }
+        }
+        if flight
+            .items
+            .first()
+            .is_some_and(|item| item.envelope.run_once)
+        {
+            self.shared
+                .insert(flight.step, Shared { registered, facts });
+        }
+    }
+
+    fn say_results(&mut self, host: usize, flight: &Flight, task: &Arc<Task>, judged: &Judged) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let mut shown = task_name(task);
+        if shown.title.contains("{{") {
+            shown.title = self.run.render_title(&self.play, &name, task, &shown.title);
+        }
+        let ignored = flight
+            .items
+            .first()
+            .is_some_and(|item| item.envelope.ignore_errors);
+        let finish = |mut result: TaskResult| {
+            if ignored && result.status == Status::Failed {
+                result.status = Status::Ignored;
+            }
+            result
+        };
+        let mut events = Vec::new();
+        if flight.is_loop {
+            for item in &flight.items {
+                let ItemState::Judged(judged) = &item.state else {
+                    continue;
+                };
+                let result = self.run.show(finish(judged.result.clone()), flight.no_log);
+                let label = if flight.no_log {
+                    "(hidden by no_log)".into()
+                } else {
+                    self.run.mask(&item.label)
+                };
+                events.push(EventKind::ItemEnded {
+                    host: Arc::clone(&name),
+                    task: shown.clone(),
+                    label,
+                    result,
+                });
+            }
+        }
+        let mut result = finish(judged.result.clone());
+        result.is_loop = flight.is_loop;
+        if result.delegated_to.is_none() {
+            result.delegated_to = flight
+                .items
+                .first()
+                .and_then(|item| item.envelope.delegate_to.clone());
+        }
+        let result = self.run.show(result, flight.no_log);
+        events.push(EventKind::TaskEnded {
+            host: name,
+            task: shown,
+            result,
+        });
+        self.hosts[host]
+            .unsaid
+            .extend(events.into_iter().map(|event| (flight.step, event)));
+    }
+
+    fn count(&mut self, host: usize, flight: &Flight, judged: &Judged) {
+        let ignored = flight
+            .items
+            .first()
+            .is_some_and(|item| item.envelope.ignore_errors);
+        let stats = self.run.stats(&self.hosts[host].name);
+        if judged.failed {
+            if ignored {
+                stats.ok += 1;
+                stats.ignored += 1;
+                stats.changed += u32::from(judged.changed);
+            }
+        } else if judged.skipped {
+            stats.skipped += 1;
+        } else {
+            stats.ok += 1;
+            stats.changed += u32::from(judged.changed);
+        }
+    }
+
+    /// Keeps in mind which units the run stopped, so that a stop of the run can start them again or say so.
+    fn follow_units(&mut self, host: usize, flight: &Flight) {
+        for item in &flight.items {
+            let (Work::Agent(action), ItemState::Judged(judged)) = (&item.work, &item.state) else {
+                continue;
+            };
+            if !matches!(action.name(), "systemd" | "service")
+                || judged.failed
+                || item.envelope.delegate_to.is_some()
+            {
+                continue;
+            }
+            let text = |key: &str| {
+                judged
+                    .data
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+            };
+            let (Some(unit), Some(state)) = (text("name"), text("state")) else {
+                continue;
+            };
+            if state == "stopped" && judged.changed {
+                let unit_state = super::host::StoppedUnit {
+                    identity: item.envelope.identity.clone(),
+                };
+                self.hosts[host].stopped_units.insert(unit, unit_state);
+            } else if state == "started" {
+                self.hosts[host].stopped_units.shift_remove(&unit);
+            }
+        }
+    }
+
+    /// The host has failed at a step: a `rescue` takes over, or the host leaves the play.
+    pub(super) fn fail_host(
+        &mut self,
+        host: usize,
+        step: &Step,
+        failure: Option<(&Task, &Judged)>,
+    ) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let rescued = self.hosts[host].fail_at(&step.path);
+        if let Some((task, judged)) = failure {
+            let mut locals = Dict::new();
+            let mut about = Mapping::new();
+            about.insert("name".into(), task.title().into());
+            about.insert("action".into(), task.module.as_str().into());
+            locals.insert("ansible_failed_task".into(), Value::Mapping(about));
+            locals.insert(
+                "ansible_failed_result".into(),
+                Value::Mapping(judged.data.clone()),
+            );
+            world::write(&self.run.world.host(&name), |vars| vars.set.extend(locals));
+            let stats = self.run.stats(&name);
+            if rescued {
+                stats.rescued += 1;
+            } else {
+                stats.failed += 1;
+            }
+        }
+        self.hosts[host].epoch += 1;
+        self.drop_flights(host);
+        self.hosts[host].next = self.hosts[host].done;
+        if !self.hosts[host].is_alive() {
+            self.host_left(host);
+        }
+    }
+
+    /// Forgets what stands behind a failure: the agent drops it, too.
+    fn drop_flights(&mut self, host: usize) {
+        self.hosts[host].flights.clear();
+        self.sent.retain(|_, (owner, _, _)| *owner != host);
+        self.run.forget_pending(&self.hosts[host].name);
+    }
+
+    /// `any_errors_fatal`, and a failed `run_once`: everyone fails at this step; their rescues and always still run.
+    fn fail_everyone(&mut self, culprit: usize, step: &Step, task: &Task) {
+        for other in 0..self.hosts.len() {
+            if other != culprit && self.hosts[other].is_alive() {
+                self.hosts[other].fail_at(&step.path);
+            }
+        }
+        let in_block = step
+            .path
+            .iter()
+            .any(|(_, part)| matches!(part, Part::Body { .. }));
+        if !in_block {
+            let reason = format!(
+                "`{}` failed on {}, and `any_errors_fatal` ends the play",
+                task.title(),
+                self.hosts[culprit].name
+            );
+            self.stop(Ending::Stop, reason);
+        }
+    }
+
+    /// A host has left the play: guarded plays end here, others where too many have left.
+    pub(super) fn host_left(&mut self, host: usize) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let unreachable = self.hosts[host].state == HostState::Unreachable;
+        {
+            let mut hosts = self.play.hosts.write().expect("play hosts lock");
+            hosts.active.retain(|other| *other != name);
+            hosts.batch.retain(|other| *other != name);
+        }
+        if self.plan.guarded {
+            let what = if unreachable {
+                "cannot be reached"
+            } else {
+                "has failed"
+            };
+            return self.stop(
+                Ending::Stop,
+                format!("{name} {what}, and this play stops at the first doubt"),
+            );
+        }
+        let failed = self
+            .hosts
+            .iter()
+            .filter(|host| host.state == HostState::Failed)
+            .count();
+        if let Some(limit) = self.run.max_fail_percentage(&self.play, &name)
+            && percentage(failed, self.hosts.len()) > limit
+        {
+            self.stop(
+                Ending::Stop,
+                format!(
+                    "{failed} of {} hosts have failed, more than `max_fail_percentage: {limit}`",
+                    self.hosts.len()
+                ),
+            );
+        }
+    }
+
+    /// The result of `run_once` reaches this host. Returns `false` while it is not there.
+    fn take_shared(&mut self, host: usize, leader: usize, step: usize) -> bool {
+        let Some(shared) = self.shared.get(&step).cloned() else {
+            // A leader that was lost brings no result: the next host takes its place.
+            if !self.hosts[leader].is_alive() && self.hosts[leader].flights.is_empty() {
+                self.hosts[host].flights.pop_front();
+                self.hosts[host].next = step;
+            }
+            return false;
+        };
+        let name = Arc::clone(&self.hosts[host].name);
+        self.hosts[host].flights.pop_front();
+        self.hosts[host].done = step + 1;
+        if let Some((register, value)) = shared.registered {
+            world::write(&self.run.world.host(&name), |vars| {
+                drop(vars.set.insert(register, value))
+            });
+        }
+        self.run.add_facts(&name, &shared.facts);
+        true
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of hosts")]
+fn percentage(part: usize, whole: usize) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
+/// Returns whether an item is under way on its host.
+pub(super) fn is_under_way(item: &Item) -> bool {
+    matches!(item.state, ItemState::Sent { began: true, .. })
+}

@@ -1,0 +1,200 @@
+//! What a run knows: the inventory, and of each host its facts, registered results and set variables, by Ansible's precedence.
+
+use crate::inventory::Inventory;
+use crate::playbook::Play;
+use crate::value::{Dict, HostName, Masks, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Shared by all templates of a run.
+pub struct World {
+    inventory: RwLock<Inventory>,
+    hosts: RwLock<HashMap<HostName, Arc<RwLock<HostVars>>>>,
+    /// `-e`: beats everything.
+    pub extra: Dict,
+    pub settings: Settings,
+    pub masks: RwLock<Masks>,
+}
+
+/// What the command line decided, for `ansible_…` names and the scheduler.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub struct Settings {
+    pub check_mode: bool,
+    pub diff: bool,
+    pub forks: usize,
+    pub verbosity: u8,
+    pub limit: Option<String>,
+    pub tags: Vec<String>,
+    pub skip_tags: Vec<String>,
+    /// `-b`, `--become-user`, `-u`: used where neither keyword nor variable says otherwise.
+    pub r#become: bool,
+    pub become_user: Option<String>,
+    pub become_password: Option<crate::value::Secret>,
+    pub remote_user: Option<String>,
+    pub private_key_file: Option<String>,
+    pub inventory_sources: Vec<String>,
+    /// Environment of the controller, for `lookup('env')`.
+    pub environment: Vec<(String, String)>,
+    /// Where handlers that did not run are kept.
+    pub state_dir: std::path::PathBuf,
+    /// The command line, to be shown again where a run can go on.
+    pub command: String,
+    /// Templates of more users' dialects are errors.
+    pub strict: bool,
+}
+
+/// What is known of one host beyond the inventory's files.
+#[derive(Debug, Default)]
+pub struct HostVars {
+    /// Levels 3 to 10 of the precedence list, merged.
+    pub inventory: Dict,
+    /// Without the `ansible_` prefix, as `ansible_facts` holds them.
+    pub facts: Dict,
+    /// `include_vars`.
+    pub included: Dict,
+    /// `set_fact` and `register`.
+    pub set: Dict,
+    /// Names that tasks under way will define, with how many tasks.
+    pending: HashMap<String, usize>,
+    /// Tasks under way that bring facts.
+    facts_pending: usize,
+}
+
+impl HostVars {
+    /// Says that a task under way will define `name`.
+    pub fn expect(&mut self, name: &str) {
+        *self.pending.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// Takes back one [`HostVars::expect`].
+    pub fn met(&mut self, name: &str) {
+        if let Some(count) = self.pending.get_mut(name) {
+            *count -= 1;
+            if *count == 0 {
+                self.pending.remove(name);
+            }
+        }
+    }
+
+    pub fn expect_facts(&mut self) {
+        self.facts_pending += 1;
+    }
+
+    pub fn met_facts(&mut self) {
+        self.facts_pending = self.facts_pending.saturating_sub(1);
+    }
+
+    /// Whether a task under way may define or change `name`.
+    pub fn is_pending(&self, name: &str) -> bool {
+        self.pending.contains_key(name)
+    }
+
+    /// Whether facts are under way.
+    pub fn are_facts_pending(&self) -> bool {
+        self.facts_pending > 0
+    }
+
+    /// Forgets what was under way: the host was lost, or its queue dropped.
+    pub fn nothing_pending(&mut self) {
+        self.pending.clear();
+        self.facts_pending = 0;
+    }
+}
+
+impl World {
+    pub fn new(inventory: Inventory, extra: Dict, settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            inventory: RwLock::new(inventory),
+            hosts: RwLock::default(),
+            extra,
+            settings,
+            masks: RwLock::default(),
+        })
+    }
+
+    /// A world of extra variables only: for templates that are rendered before any host is known.
+    pub fn without_hosts(extra: Dict) -> Arc<Self> {
+        Self::new(Inventory::default(), extra, Settings::default())
+    }
+
+    pub fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {
+        self.inventory
+            .read()
+            .expect("no thread panics while it holds the inventory")
+    }
+
+    pub fn inventory_mut(&self) -> RwLockWriteGuard<'_, Inventory> {
+        self.inventory
+            .write()
+            .expect("no thread panics while it holds the inventory")
+    }
+
+    /// Returns what is known of a host; made from the inventory at first use.
+    pub fn host(&self, name: &str) -> Arc<RwLock<HostVars>> {
+        if let Some(host) = self.hosts.read().expect("hosts lock").get(name) {
+            return Arc::clone(host);
+        }
+        let inventory = self.inventory().vars(name).values;
+        let host = Arc::new(RwLock::new(HostVars {
+            inventory,
+            ..HostVars::default()
+        }));
+        let mut hosts = self.hosts.write().expect("hosts lock");
+        Arc::clone(hosts.entry(Arc::from(name)).or_insert(host))
+    }
+
+    /// Reads a host's variables anew after the inventory changed.
+    pub fn refresh(&self, name: &str) {
+        let inventory = self.inventory().vars(name).values;
+        write(&self.host(name), |host| host.inventory = inventory);
+    }
+}
+
+/// Changes what is known of a host.
+pub fn write<T>(host: &RwLock<HostVars>, change: impl FnOnce(&mut HostVars) -> T) -> T {
+    change(
+        &mut host
+            .write()
+            .expect("no thread panics while it holds a host's variables"),
+    )
+}
+
+/// Reads what is known of a host.
+pub fn read<T>(host: &RwLock<HostVars>, look: impl FnOnce(&HostVars) -> T) -> T {
+    look(
+        &host
+            .read()
+            .expect("no thread panics while it holds a host's variables"),
+    )
+}
+
+/// A play under way: its variables and which hosts take part.
+pub struct PlayContext {
+    pub play: Arc<Play>,
+    /// `vars_files` as each host's templates resolved them, and answers to `vars_prompt`.
+    pub file_vars: RwLock<HashMap<HostName, Dict>>,
+    pub prompted: Dict,
+    pub hosts: RwLock<PlayHosts>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PlayHosts {
+    /// `ansible_play_hosts_all`.
+    pub all: Vec<HostName>,
+    /// `ansible_play_hosts`: without those that failed.
+    pub active: Vec<HostName>,
+    /// `ansible_play_batch`: this batch, without those that failed.
+    pub batch: Vec<HostName>,
+}
+
+/// Returns a list of host names as a value.
+pub fn names(hosts: &[HostName]) -> Value {
+    hosts
+        .iter()
+        .map(|host| Value::String(host.to_string()))
+        .collect()
+}

@@ -79,19 +79,19 @@ pub(crate) fn call(cx: &mut Cx, name: &str, args: Args) -> Res {
 fn range(args: Args) -> Res {
     let [a, b, c] = args.bind(["start", "stop", "step"])?;
     let int = |v: Option<Val>| v.map(|v| v.want_int("range")).transpose();
-    let (start, stop) = match (int(a)?, int(b)?) {
-        (Some(stop), None) => (0, stop),
-        (Some(start), Some(stop)) => (start, stop),
+    let (start, end) = match (int(a)?, int(b)?) {
+        (Some(end), None) => (0, end),
+        (Some(start), Some(end)) => (start, end),
         _ => return Err(Error::wrong_type("needs a number")),
     };
     let step = int(c)?.unwrap_or(1);
     if step == 0 {
         return Err(Error::wrong_type("the step cannot be 0"));
     }
-    if (stop - start) / step > MAX_RANGE {
+    if (end - start) / step > MAX_RANGE {
         return Err(Error::wrong_type(format!("more than {MAX_RANGE} numbers")));
     }
-    Ok(Val::object(Object::Range { start, stop, step }))
+    Ok(Val::object(Object::Range { start, end, step }))
 }
 
 fn dict(cx: &mut Cx, args: Args) -> Res {

@@ -244,11 +244,11 @@ impl Templar {
     ) -> Result<Vec<Value>, Error> {
         let session = self.session(scope);
         let result = session.value(terms).and_then(|terms| {
-            let terms = match &terms {
+            let terms: Vec<Val> = match &terms {
                 Value::Sequence(items) => items.iter().map(Val::from_plain).collect(),
                 other => vec![Val::from_plain(other)],
             };
-            let found = lookups::run(&mut session.cx(), name, terms, args::Args::default())?;
+            let found = lookups::run(&mut session.cx(), name, &terms, args::Args::default())?;
             found.into_iter().map(Val::into_value).collect()
         });
         session.finish(result)

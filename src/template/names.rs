@@ -191,13 +191,14 @@ impl Walk {
                 Some(name) => self.variable(&name, expr.span, true),
                 None => self.guarded(inner),
             },
-            ExprKind::Item(inner, key) => match root_of_vars(expr) {
-                Some(name) => self.variable(&name, expr.span, true),
-                None => {
+            ExprKind::Item(inner, key) => {
+                if let Some(name) = root_of_vars(expr) {
+                    self.variable(&name, expr.span, true);
+                } else {
                     self.guarded(inner);
                     self.expr(key);
                 }
-            },
+            }
             // An undefined subject passes through a filter to the `default` behind it.
             ExprKind::Filter(Some(inner), name, args) => {
                 self.mention(Kind::Filter, name, expr.span);
@@ -231,13 +232,14 @@ impl Walk {
                 Some(name) => self.variable(&name, expr.span, false),
                 None => self.expr(inner),
             },
-            ExprKind::Item(inner, key) => match root_of_vars(expr) {
-                Some(name) => self.variable(&name, expr.span, false),
-                None => {
+            ExprKind::Item(inner, key) => {
+                if let Some(name) = root_of_vars(expr) {
+                    self.variable(&name, expr.span, false);
+                } else {
                     self.expr(inner);
                     self.expr(key);
                 }
-            },
+            }
             ExprKind::Slice(inner, bounds) => {
                 self.expr(inner);
                 for bound in bounds.iter().flatten() {

@@ -27,7 +27,7 @@ pub(crate) enum Object {
     HostVars,
     Range {
         start: i128,
-        stop: i128,
+        end: i128,
         step: i128,
     },
     Cycler(Vec<Val>, Cell<usize>),
@@ -102,20 +102,20 @@ impl Object {
 
     /// The numbers of a range; nothing for other objects.
     pub(crate) fn range(&self) -> impl Iterator<Item = i128> + use<> {
-        let (start, stop, step) = match self {
-            Self::Range { start, stop, step } => (*start, *stop, *step),
+        let (start, end, step) = match self {
+            Self::Range { start, end, step } => (*start, *end, *step),
             _ => (0, 0, 1),
         };
         std::iter::successors(Some(start), move |n| n.checked_add(step))
-            .take_while(move |n| if step > 0 { *n < stop } else { *n > stop })
+            .take_while(move |n| if step > 0 { *n < end } else { *n > end })
     }
 
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Time(time) => time_text(time),
             Self::Delta(micros) => delta_text(*micros),
-            Self::Range { start, stop, step } if *step == 1 => format!("range({start}, {stop})"),
-            Self::Range { start, stop, step } => format!("range({start}, {stop}, {step})"),
+            Self::Range { start, end, step } if *step == 1 => format!("range({start}, {end})"),
+            Self::Range { start, end, step } => format!("range({start}, {end}, {step})"),
             Self::Function(name) => format!("<function {name}>"),
             Self::Method(value, name) => {
                 format!("<built-in method {name} of {} object>", value.type_name())
@@ -171,14 +171,10 @@ fn delta_text(micros: i128) -> String {
         1 | -1 => format!("{days} day, "),
         _ => format!("{days} days, "),
     };
-    text += &format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    text = format!("{text}{hours}:{minutes:02}:{:02}", seconds % 60);
     if fraction != 0 {
-        text += &format!(".{fraction:06}");
+        text = format!("{text}.{fraction:06}");
     }
     text
 }

@@ -58,18 +58,16 @@ pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
         if spec.width > 100_000 || spec.precision.is_some_and(|p| p > 100_000) {
             return Err(Error::wrong_type("the `%` format is too wide"));
         }
-        let value = match named {
-            Some(name) => match values {
-                Val::Dict(items) => {
-                    let found = items.borrow().get(&Key(&name)).cloned();
-                    found.ok_or_else(|| Error::wrong_type(format!("no value for `%({name})`")))?
-                }
-                _ => return Err(Error::wrong_type("`%(name)` needs a mapping")),
-            },
-            None => {
+        let value = match (named, values) {
+            (None, _) => {
                 used_mapping = true;
                 next()?
             }
+            (Some(name), Val::Dict(items)) => {
+                let found = items.borrow().get(&Key(&name)).cloned();
+                found.ok_or_else(|| Error::wrong_type(format!("no value for `%({name})`")))?
+            }
+            (Some(_), _) => return Err(Error::wrong_type("`%(name)` needs a mapping")),
         };
         out.push_str(&spec.apply(kind, &value)?);
     }
@@ -82,6 +80,7 @@ pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 struct Spec {
     left: bool,
     plus: bool,
@@ -115,7 +114,7 @@ impl Spec {
                     Some(n) => text.chars().take(n).collect(),
                     None => text,
                 };
-                return Ok(self.pad(String::new(), text, false));
+                return Ok(self.pad(String::new(), &text, false));
             }
             'c' => {
                 let text = match value {
@@ -126,7 +125,7 @@ impl Spec {
                         .unwrap_or('?')
                         .to_string(),
                 };
-                return Ok(self.pad(String::new(), text, false));
+                return Ok(self.pad(String::new(), &text, false));
             }
             'd' | 'i' | 'u' | 'x' | 'X' | 'o' => self.integer(kind, value)?,
             'f' | 'F' | 'e' | 'E' | 'g' | 'G' => {
@@ -151,7 +150,7 @@ impl Spec {
             (_, _, true) => " ",
             _ => "",
         };
-        Ok(self.pad(sign.to_string(), digits, self.zero))
+        Ok(self.pad(sign.to_string(), &digits, self.zero))
     }
 
     #[expect(
@@ -178,16 +177,16 @@ impl Spec {
         Ok((n < 0, format!("{prefix}{digits}")))
     }
 
-    fn pad(&self, sign: String, body: String, zeros: bool) -> String {
+    fn pad(&self, sign: String, body: &str, zeros: bool) -> String {
         let missing = self
             .width
             .saturating_sub(sign.chars().count() + body.chars().count());
         if self.left {
-            sign + &body + &" ".repeat(missing)
+            sign + body + &" ".repeat(missing)
         } else if zeros {
-            sign + &"0".repeat(missing) + &body
+            sign + &"0".repeat(missing) + body
         } else {
-            " ".repeat(missing) + &sign + &body
+            " ".repeat(missing) + &sign + body
         }
     }
 }

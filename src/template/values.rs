@@ -172,7 +172,6 @@ impl Val {
         Ok(match self {
             Self::Undefined(error) => return Err((*error).clone()),
             Self::Omit => super::omit(),
-            Self::None => Value::Null,
             Self::Bool(b) => Value::Bool(b),
             Self::Int(n) => int_value(n),
             Self::Float(n) => Value::Number(n.into()),
@@ -193,8 +192,8 @@ impl Val {
                 Value::Mapping(map)
             }
             Self::Object(object) => object.to_value()?,
-            // Both are forced before a result leaves the evaluator.
-            Self::Lazy(_) | Self::Host(_) => Value::Null,
+            // The lazy ones are forced before a result leaves the evaluator.
+            Self::None | Self::Lazy(_) | Self::Host(_) => Value::Null,
         })
     }
 }
@@ -244,7 +243,6 @@ impl PartialEq for Val {
             _ => match (self.as_int(), other.as_int()) {
                 (Some(a), Some(b)) => a == b,
                 _ => match (self.as_float(), other.as_float()) {
-                    #[expect(clippy::float_cmp, reason = "Python's `==`")]
                     (Some(a), Some(b)) => a == b,
                     _ => false,
                 },

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::Frame;
 
 impl Cx {
-    pub(super) fn call_expr(&mut self, callee: &Expr, args: &[Arg], caller: Option<Val>) -> Res {
+    pub(super) fn call_expr(&mut self, callee: &Expr, args: &[Arg], block: Option<Val>) -> Res {
         let receiver = match &*callee.kind {
             ExprKind::Attr(subject, name) => Some((self.eval(subject)?, name)),
             _ => None,
@@ -35,15 +35,15 @@ impl Cx {
             return Ok(callee);
         }
         let mut args = self.args(args)?;
-        if let Some(caller) = caller {
+        if let Some(caller) = block {
             args.named.push(("caller".into(), caller));
         }
         self.call(&callee, args)
     }
 
-    pub(super) fn call_with_caller(&mut self, call: &Expr, caller: Val) -> Res {
+    pub(super) fn call_with_caller(&mut self, call: &Expr, block: Val) -> Res {
         match &*call.kind {
-            ExprKind::Call(callee, args) => match self.call_expr(callee, args, Some(caller))? {
+            ExprKind::Call(callee, args) => match self.call_expr(callee, args, Some(block))? {
                 Val::Undefined(error) => Err((*error).clone().at(call.span)),
                 value => Ok(value),
             },
@@ -153,7 +153,7 @@ impl Cx {
                 return Err((**error).clone());
             }
         }
-        filter(self, subject, args).map_err(|error| match error.kind {
+        filter(self, &subject, args).map_err(|error| match error.kind {
             ErrorKind::Type => Error::filter(name, &error.message),
             _ => error,
         })

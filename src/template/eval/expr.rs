@@ -233,13 +233,11 @@ impl Cx {
                     return self.attr(&forced, name);
                 }
                 let key = Val::str(name);
-                match lazy.item(&self.run, &key)? {
-                    Some(value) => Ok(value),
-                    None => {
-                        let forced = self.force(subject.clone())?;
-                        self.attr(&forced, name)
-                    }
+                if let Some(value) = lazy.item(&self.run, &key)? {
+                    return Ok(value);
                 }
+                let forced = self.force(subject.clone())?;
+                self.attr(&forced, name)
             }
             Val::Object(object) => {
                 let found = match &**object {

@@ -104,7 +104,7 @@ impl Cx {
         self.template(template, &mut out)?;
         match out {
             Out::Text(text) => Ok(text),
-            _ => Ok(String::new()),
+            Out::Nodes(_) => Ok(String::new()),
         }
     }
 
@@ -204,7 +204,7 @@ impl Out {
     fn into_val(self) -> Val {
         match self {
             Self::Text(text) => Val::str(text),
-            _ => Val::None,
+            Self::Nodes(_) => Val::None,
         }
     }
 }

@@ -255,7 +255,7 @@ pub(crate) fn slice(cx: &mut Cx, subject: &Val, bounds: [Option<i128>; 3]) -> Re
         }
         other => cx.items(other)?,
     };
-    let [start, stop, step] = bounds;
+    let [start, end, step] = bounds;
     let step = step.unwrap_or(1);
     if step == 0 {
         return Err(Error::wrong_type("a slice cannot have the step 0"));
@@ -267,13 +267,13 @@ pub(crate) fn slice(cx: &mut Cx, subject: &Val, bounds: [Option<i128>; 3]) -> Re
         Some(n) if n < 0 => (n + len).clamp(low, high),
         Some(n) => n.clamp(low, high),
     };
-    let (mut at, stop) = if step > 0 {
-        (clamp(start, 0), clamp(stop, len))
+    let (mut at, end) = if step > 0 {
+        (clamp(start, 0), clamp(end, len))
     } else {
-        (clamp(start, len - 1), clamp(stop, -1))
+        (clamp(start, len - 1), clamp(end, -1))
     };
     let mut picked = Vec::new();
-    while if step > 0 { at < stop } else { at > stop } {
+    while if step > 0 { at < end } else { at > end } {
         if let Some(item) = usize::try_from(at).ok().and_then(|at| items.get(at)) {
             picked.push(item.clone());
         }

@@ -16,11 +16,11 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("subelements", subelements),
     ("rekey_on_member", rekey_on_member),
     ("dict", |cx, s, _| {
-        Ok(Val::dict(crate::template::methods::as_pairs(cx, &s)?))
+        Ok(Val::dict(crate::template::methods::as_pairs(cx, s)?))
     }),
 ];
 
-fn combine(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn combine(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let recursive = flag(args.take("recursive").as_ref(), false);
     let lists = args
         .take("list_merge")
@@ -36,7 +36,7 @@ fn combine(_: &mut Cx, subject: Val, mut args: Args) -> Res {
     if !known.contains(&lists.as_str()) {
         return Err(Error::wrong_type(format!("unknown list_merge `{lists}`")));
     }
-    let mut all = vec![subject];
+    let mut all = vec![subject.clone()];
     all.extend(args.pos);
     let mut flat = Vec::new();
     super::list::flatten_into(&mut flat, all, usize::MAX, false);
@@ -100,9 +100,9 @@ fn entry_names(args: Args) -> Res<(String, String)> {
     Ok((name(key, "key"), name(value, "value")))
 }
 
-fn dict_to_items(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn dict_to_items(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let (key_name, value_name) = entry_names(args)?;
-    let Val::Dict(items) = &subject else {
+    let Val::Dict(items) = subject else {
         return Err(Error::wrong_type(format!(
             "needs a mapping, not a {}",
             subject.type_name()
@@ -115,10 +115,10 @@ fn dict_to_items(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::list(entries.collect()))
 }
 
-fn items_to_dict(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn items_to_dict(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let (key_name, value_name) = entry_names(args)?;
     let mut all = IndexMap::new();
-    for entry in cx.items(&subject)? {
+    for entry in cx.items(subject)? {
         let Val::Dict(entry) = &entry else {
             return Err(Error::wrong_type("needs a list of mappings"));
         };
@@ -134,7 +134,7 @@ fn items_to_dict(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::dict(all))
 }
 
-fn subelements(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn subelements(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [path, skip_missing] = args.bind(["subelements", "skip_missing"])?;
     let path = path.ok_or_else(|| Error::wrong_type("needs the name of the inner list"))?;
     let path = match path.as_items() {
@@ -145,7 +145,7 @@ fn subelements(cx: &mut Cx, subject: Val, args: Args) -> Res {
         None => path,
     };
     let skip_missing = flag(skip_missing.as_ref(), false);
-    let elements = match &subject {
+    let elements = match subject {
         Val::Dict(items) => items.borrow().values().cloned().collect(),
         other => cx.items(other)?,
     };
@@ -170,11 +170,11 @@ fn subelements(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::list(all))
 }
 
-fn rekey_on_member(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn rekey_on_member(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [key, duplicates] = args.bind(["key", "duplicates"])?;
     let key = key.ok_or_else(|| Error::wrong_type("needs a key"))?;
     let overwrite = duplicates.is_some_and(|d| native::text(&d) == "overwrite");
-    let entries = match &subject {
+    let entries = match subject {
         Val::Dict(items) => items.borrow().values().cloned().collect(),
         other => cx.items(other)?,
     };

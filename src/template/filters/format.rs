@@ -10,7 +10,7 @@ use crate::template::values::{Res, Val};
 
 pub(super) const TABLE: &[(&str, Filter)] = &[("format", format)];
 
-fn format(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn format(_: &mut Cx, subject: &Val, args: Args) -> Res {
     if !args.pos.is_empty() && !args.named.is_empty() {
         return Err(Error::wrong_type(
             "takes either positional or named values, not both",
@@ -21,5 +21,5 @@ fn format(_: &mut Cx, subject: Val, args: Args) -> Res {
     } else {
         Val::pairs(args.named)
     };
-    printf::percent(&native::text(&subject), &values).map(Val::str)
+    printf::percent(&native::text(subject), &values).map(Val::str)
 }

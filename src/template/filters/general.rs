@@ -1,5 +1,10 @@
 //! Filters for any value: `default`, `bool`, `ternary`, `mandatory`, `string`, `type_debug` and their like.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a table share one signature"
+)]
+
 use super::Filter;
 use crate::template::args::{Args, flag};
 use crate::template::error::{Error, ErrorKind};
@@ -24,17 +29,17 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("unsafe", same),
 ];
 
-fn default(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn default(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [default, falsy_too] = args.bind(["default_value", "boolean"])?;
     let replace = subject.is_undefined() || (flag(falsy_too.as_ref(), false) && !subject.is_true());
     Ok(if replace {
         default.unwrap_or_else(|| Val::str(""))
     } else {
-        subject
+        subject.clone()
     })
 }
 
-fn mandatory(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn mandatory(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [message] = args.bind(["msg"])?;
     match subject {
         Val::Undefined(error) => Err(match message {
@@ -51,12 +56,12 @@ fn mandatory(_: &mut Cx, subject: Val, args: Args) -> Res {
                 },
             ),
         }),
-        defined => Ok(defined),
+        defined => Ok(defined.clone()),
     }
 }
 
-fn type_debug(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::str(match &subject {
+fn type_debug(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::str(match subject {
         Val::Undefined(_) => "AnsibleUndefined",
         other => other.type_name(),
     }))
@@ -73,14 +78,14 @@ pub(crate) fn is_yes(value: &Val) -> bool {
     }
 }
 
-fn bool(_: &mut Cx, subject: Val, _: Args) -> Res {
+fn bool(_: &mut Cx, subject: &Val, _: Args) -> Res {
     Ok(match subject {
         Val::None => Val::None,
-        other => Val::Bool(is_yes(&other)),
+        other => Val::Bool(is_yes(other)),
     })
 }
 
-fn ternary(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn ternary(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [yes, no, none] = args.bind(["true_val", "false_val", "none_val"])?;
     let missing = || Error::wrong_type("needs a value for true and one for false");
     match (subject, none) {
@@ -90,16 +95,16 @@ fn ternary(_: &mut Cx, subject: Val, args: Args) -> Res {
     }
 }
 
-fn string(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::str(native::text(&subject)))
+fn string(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::str(native::text(subject)))
 }
 
-fn length(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    match &subject {
+fn length(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    match subject {
         Val::Str(text) => Ok(Val::size(text.chars().count())),
         Val::List(items) => Ok(Val::size(items.borrow().len())),
         Val::Dict(items) => Ok(Val::size(items.borrow().len())),
-        Val::Tuple(_) | Val::Object(_) => Ok(Val::size(cx.items(&subject)?.len())),
+        Val::Tuple(_) | Val::Object(_) => Ok(Val::size(cx.items(subject)?.len())),
         other => Err(Error::wrong_type(format!(
             "a {} has no length",
             other.type_name()
@@ -107,13 +112,12 @@ fn length(cx: &mut Cx, subject: Val, _: Args) -> Res {
     }
 }
 
-fn attr(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn attr(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [name] = args.bind(["name"])?;
     let name = name.unwrap_or(Val::None);
-    cx.attr(&subject, &native::text(&name))
+    cx.attr(subject, &native::text(&name))
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the signature of a filter")]
-fn same(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(subject)
+fn same(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(subject.clone())
 }

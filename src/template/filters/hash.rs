@@ -15,19 +15,19 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("hash", |_, s, args| {
         let [kind] = args.bind(["hashtype"])?;
         let kind = kind.map_or_else(|| "sha1".to_string(), |k| native::text(&k));
-        digest(&kind, &native::text(&s)).map(Val::str)
+        digest(&kind, &native::text(s)).map(Val::str)
     }),
     ("checksum", |_, s, _| {
-        digest("sha1", &native::text(&s)).map(Val::str)
+        digest("sha1", &native::text(s)).map(Val::str)
     }),
     ("sha1", |_, s, _| {
-        digest("sha1", &native::text(&s)).map(Val::str)
+        digest("sha1", &native::text(s)).map(Val::str)
     }),
     ("md5", |_, s, _| {
-        digest("md5", &native::text(&s)).map(Val::str)
+        digest("md5", &native::text(s)).map(Val::str)
     }),
     ("b64encode", |_, s, _| {
-        Ok(Val::str(STANDARD.encode(native::text(&s))))
+        Ok(Val::str(STANDARD.encode(native::text(s))))
     }),
     ("b64decode", b64decode),
     ("to_uuid", to_uuid),
@@ -46,9 +46,9 @@ fn digest(kind: &str, text: &str) -> Res<String> {
     })
 }
 
-fn b64decode(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn b64decode(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let url_safe = args.take("urlsafe").is_some_and(|u| u.is_true());
-    let text: String = native::text(&subject)
+    let text: String = native::text(subject)
         .chars()
         .filter(|c| !c.is_whitespace())
         .collect();
@@ -62,16 +62,16 @@ fn b64decode(_: &mut Cx, subject: Val, mut args: Args) -> Res {
 /// Ansible's own namespace for uuids that are made of a name.
 const NAMESPACE: &str = "361E6D51-FAEC-444A-9079-341386DA8E2E";
 
-fn to_uuid(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn to_uuid(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [namespace] = args.bind(["namespace"])?;
     let namespace = namespace.map_or_else(|| NAMESPACE.to_string(), |n| native::text(&n));
     let namespace = uuid::Uuid::parse_str(&namespace)
         .map_err(|error| Error::wrong_type(format!("`{namespace}`: {error}")))?;
-    let uuid = uuid::Uuid::new_v5(&namespace, native::text(&subject).as_bytes());
+    let uuid = uuid::Uuid::new_v5(&namespace, native::text(subject).as_bytes());
     Ok(Val::str(uuid.to_string()))
 }
 
-fn password_hash(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn password_hash(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [kind, salt, _salt_size, rounds, _ident] =
         args.bind(["hashtype", "salt", "salt_size", "rounds", "ident"])?;
     let kind = kind.map_or_else(|| "sha512".to_string(), |k| native::text(&k));
@@ -96,7 +96,7 @@ fn password_hash(_: &mut Cx, subject: Val, args: Args) -> Res {
     };
     let default = if sha512 { 656_000 } else { 535_000 };
     let rounds = count(rounds.as_ref(), "rounds")?.unwrap_or(default);
-    crypt(&native::text(&subject), &salt, rounds, sha512).map(Val::str)
+    crypt(&native::text(subject), &salt, rounds, sha512).map(Val::str)
 }
 
 /// The characters of a salt.

@@ -13,7 +13,7 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("to_nice_json", to_nice_json),
     ("tojson", tojson),
     ("from_json", from_json),
-    ("pprint", |_, s, _| Ok(Val::str(native::repr(&s)))),
+    ("pprint", |_, s, _| Ok(Val::str(native::repr(s)))),
 ];
 
 /// How to write.
@@ -63,24 +63,24 @@ fn style(args: &mut Args, indent: Option<usize>, sort: bool) -> Res<Style> {
     })
 }
 
-fn to_json(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn to_json(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let style = style(&mut args, None, false)?;
-    Ok(Val::str(style.write(&subject)?))
+    Ok(Val::str(style.write(subject)?))
 }
 
-fn to_nice_json(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn to_nice_json(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     if let Some(indent) = args.pos.pop() {
         args.named.push(("indent".into(), indent));
     }
     let style = style(&mut args, Some(4), true)?;
-    Ok(Val::str(style.write(&subject)?))
+    Ok(Val::str(style.write(subject)?))
 }
 
-fn tojson(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn tojson(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     if let Some(indent) = args.pos.pop() {
         args.named.push(("indent".into(), indent));
     }
-    let text = style(&mut args, None, true)?.write(&subject)?;
+    let text = style(&mut args, None, true)?.write(subject)?;
     Ok(Val::str(
         text.replace('<', "\\u003c")
             .replace('>', "\\u003e")
@@ -213,11 +213,11 @@ impl Style {
     }
 }
 
-fn from_json(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = match &subject {
+fn from_json(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = match subject {
         Val::Str(text) => text,
         // What is data already (a templated text that became a list) stays what it is.
-        Val::List(_) | Val::Dict(_) => return Ok(subject),
+        Val::List(_) | Val::Dict(_) => return Ok(subject.clone()),
         other => {
             return Err(Error::wrong_type(format!(
                 "needs a text, not a {}",

@@ -31,20 +31,20 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
 /// Products and permutations with more items than this are a slip.
 const MAX_ITEMS: usize = 1_000_000;
 
-fn list(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::list(cx.items(&subject)?))
+fn list(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::list(cx.items(subject)?))
 }
 
-fn first(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let items = cx.items(&subject)?;
+fn first(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let items = cx.items(subject)?;
     Ok(items
         .into_iter()
         .next()
         .unwrap_or_else(|| none_there("first")))
 }
 
-fn last(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let items = cx.items(&subject)?;
+fn last(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let items = cx.items(subject)?;
     Ok(items
         .into_iter()
         .next_back()
@@ -55,21 +55,21 @@ fn none_there(which: &str) -> Val {
     Val::undefined("", format!("no {which} item: the sequence is empty"))
 }
 
-fn reverse(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    if let Val::Str(text) = &subject {
+fn reverse(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    if let Val::Str(text) = subject {
         return Ok(Val::str(text.chars().rev().collect::<String>()));
     }
-    let mut items = cx.items(&subject)?;
+    let mut items = cx.items(subject)?;
     items.reverse();
     Ok(Val::list(items))
 }
 
-fn flatten(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn flatten(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [levels, skip_nulls] = args.bind(["levels", "skip_nulls"])?;
     let levels = count(levels.as_ref(), "levels")?.unwrap_or(usize::MAX);
     let skip_nulls = flag(skip_nulls.as_ref(), true);
     let mut all = Vec::new();
-    flatten_into(&mut all, cx.items(&subject)?, levels, skip_nulls);
+    flatten_into(&mut all, cx.items(subject)?, levels, skip_nulls);
     Ok(Val::list(all))
 }
 
@@ -93,10 +93,10 @@ pub(crate) fn flatten_into(all: &mut Vec<Val>, items: Vec<Val>, levels: usize, s
     }
 }
 
-fn batch(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn batch(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [size, fill] = args.bind(["linecount", "fill_with"])?;
     let size = count(size.as_ref(), "linecount")?.unwrap_or(1).max(1);
-    let items = cx.items(&subject)?;
+    let items = cx.items(subject)?;
     let batches = items.chunks(size).map(|chunk| {
         let mut chunk = chunk.to_vec();
         if let Some(fill) = &fill
@@ -109,10 +109,10 @@ fn batch(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::list(batches.collect()))
 }
 
-fn slice(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn slice(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [slices, fill] = args.bind(["slices", "fill_with"])?;
     let slices = count(slices.as_ref(), "slices")?.unwrap_or(1).max(1);
-    let items = cx.items(&subject)?;
+    let items = cx.items(subject)?;
     let (each, extra) = (items.len() / slices, items.len() % slices);
     let mut rest = items.as_slice();
     let mut all = Vec::new();
@@ -139,17 +139,18 @@ fn columns(cx: &mut Cx, subject: &Val, others: &[Val]) -> Res<Vec<Vec<Val>>> {
     Ok(all)
 }
 
-fn zip(cx: &mut Cx, subject: Val, args: Args) -> Res {
-    let columns = columns(cx, &subject, &args.pos)?;
+fn zip(cx: &mut Cx, subject: &Val, mut args: Args) -> Res {
+    args.take("strict");
+    let columns = columns(cx, subject, &args.pos)?;
     let shortest = columns.iter().map(Vec::len).min().unwrap_or(0);
     let rows =
         (0..shortest).map(|row| Val::tuple(columns.iter().map(|c| c[row].clone()).collect()));
     Ok(Val::list(rows.collect()))
 }
 
-fn zip_longest(cx: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn zip_longest(cx: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let fill = args.take("fillvalue").unwrap_or(Val::None);
-    let columns = columns(cx, &subject, &args.pos)?;
+    let columns = columns(cx, subject, &args.pos)?;
     let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
     let rows = (0..longest).map(|row| {
         let cells = columns.iter().map(|c| c.get(row).unwrap_or(&fill).clone());
@@ -158,9 +159,9 @@ fn zip_longest(cx: &mut Cx, subject: Val, mut args: Args) -> Res {
     Ok(Val::list(rows.collect()))
 }
 
-fn product(cx: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn product(cx: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let repeat = count(args.take("repeat").as_ref(), "repeat")?.unwrap_or(1);
-    let once = columns(cx, &subject, &args.pos)?;
+    let once = columns(cx, subject, &args.pos)?;
     let columns: Vec<Vec<Val>> = std::iter::repeat_n(once, repeat).flatten().collect();
     Ok(Val::list(
         product_of(&columns)?.into_iter().map(Val::tuple).collect(),
@@ -188,18 +189,18 @@ pub(crate) fn product_of(columns: &[Vec<Val>]) -> Res<Vec<Vec<Val>>> {
     Ok(rows)
 }
 
-fn permutations(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn permutations(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [size] = args.bind(["set_size"])?;
-    let items = cx.items(&subject)?;
+    let items = cx.items(subject)?;
     let size = count(size.as_ref(), "set_size")?.unwrap_or(items.len());
     let mut all = Vec::new();
     choose(&items, size, &mut Vec::new(), &mut all, true)?;
     Ok(Val::list(all))
 }
 
-fn combinations(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn combinations(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [size] = args.bind(["set_size"])?;
-    let items = cx.items(&subject)?;
+    let items = cx.items(subject)?;
     let size = count(size.as_ref(), "set_size")?.unwrap_or(0);
     let mut all = Vec::new();
     choose(&items, size, &mut Vec::new(), &mut all, false)?;
@@ -248,7 +249,7 @@ fn generator(seed: Option<&Val>) -> StdRng {
     }
 }
 
-fn random(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn random(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [start, step, seed] = args.bind(["start", "step", "seed"])?;
     let mut generator = generator(seed.as_ref());
     if let Some(end) = subject.as_int() {
@@ -261,22 +262,22 @@ fn random(cx: &mut Cx, subject: Val, args: Args) -> Res {
         };
         return Ok(Val::Int(start + step * generator.random_range(0..steps)));
     }
-    let items = cx.items(&subject)?;
+    let items = cx.items(subject)?;
     items
         .choose(&mut generator)
         .cloned()
         .ok_or_else(|| Error::wrong_type("the sequence is empty"))
 }
 
-fn shuffle(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn shuffle(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [seed] = args.bind(["seed"])?;
-    let mut items = cx.items(&subject)?;
+    let mut items = cx.items(subject)?;
     items.shuffle(&mut generator(seed.as_ref()));
     Ok(Val::list(items))
 }
 
-fn items(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let pairs = methods::as_pairs(cx, &subject)?;
+fn items(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let pairs = methods::as_pairs(cx, subject)?;
     Ok(Val::list(
         pairs
             .into_iter()
@@ -286,10 +287,10 @@ fn items(cx: &mut Cx, subject: Val, _: Args) -> Res {
 }
 
 /// `key | extract(container, morekeys)`.
-fn extract(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn extract(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [container, more] = args.bind(["container", "morekeys"])?;
     let mut value = container.ok_or_else(|| Error::wrong_type("needs a container"))?;
-    let mut keys = vec![subject];
+    let mut keys = vec![subject.clone()];
     match more {
         None | Some(Val::None) => {}
         Some(more) => match more.as_items() {

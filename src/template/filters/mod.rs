@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Takes the subject and the other arguments; nothing in them is lazy.
-pub(crate) type Filter = fn(&mut Cx, Val, Args) -> Res;
+pub(crate) type Filter = fn(&mut Cx, &Val, Args) -> Res;
 
 type Table = &'static [(&'static str, Filter)];
 

@@ -25,10 +25,10 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     clippy::cast_possible_truncation,
     reason = "Python's int() cuts a float off, too"
 )]
-fn int(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn int(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [default, base] = args.bind(["default", "base"])?;
     let base = count(base.as_ref(), "base")?.unwrap_or(10);
-    let parsed = match &subject {
+    let parsed = match subject {
         Val::Float(n) if n.is_finite() => Some(*n as i128),
         Val::Str(text) => parse_int(text.trim(), base).or_else(|| {
             text.trim()
@@ -63,17 +63,17 @@ fn parse_int(text: &str, base: usize) -> Option<i128> {
     Some(if negative { -n } else { n })
 }
 
-fn float(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn float(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [default] = args.bind(["default"])?;
-    let parsed = match &subject {
+    let parsed = match subject {
         Val::Str(text) => text.trim().parse().ok(),
         other => other.as_float(),
     };
     Ok(parsed.map_or_else(|| default.unwrap_or(Val::Float(0.0)), Val::Float))
 }
 
-fn abs(_: &mut Cx, subject: Val, _: Args) -> Res {
-    match &subject {
+fn abs(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    match subject {
         Val::Float(n) => Ok(Val::Float(n.abs())),
         other => Ok(Val::Int(other.want_int("abs")?.abs())),
     }
@@ -85,10 +85,10 @@ fn number(value: &Val) -> Res<f64> {
         .ok_or_else(|| Error::wrong_type(format!("needs a number, not a {}", value.type_name())))
 }
 
-fn round(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn round(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [precision, method] = args.bind(["precision", "method"])?;
     let precision = precision.map_or(Ok(0), |p| p.want_int("precision"))?;
-    let n = number(&subject)?;
+    let n = number(subject)?;
     let factor = 10f64.powi(i32::try_from(precision).unwrap_or(0));
     let method = method.map_or_else(|| "common".to_string(), |m| native::text(&m));
     let rounded = match method.as_str() {
@@ -107,26 +107,26 @@ fn round(_: &mut Cx, subject: Val, args: Args) -> Res {
         }
     };
     Ok(match subject {
-        Val::Int(n) if method == "common" && precision >= 0 => Val::Int(n),
+        Val::Int(n) if method == "common" && precision >= 0 => Val::Int(*n),
         _ => Val::Float(rounded),
     })
 }
 
-fn pow(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn pow(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [power] = args.bind(["power"])?;
     let power = number(&power.unwrap_or(Val::None))?;
     ops::math(
         cx,
         MathOp::Pow,
-        &Val::Float(number(&subject)?),
+        &Val::Float(number(subject)?),
         &Val::Float(power),
     )
 }
 
-fn root(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn root(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [base] = args.bind(["base"])?;
     let base = base.map_or(Ok(2.0), |b| number(&b))?;
-    let n = number(&subject)?;
+    let n = number(subject)?;
     Ok(Val::Float(if (base - 2.0).abs() < f64::EPSILON {
         n.sqrt()
     } else {
@@ -134,9 +134,9 @@ fn root(_: &mut Cx, subject: Val, args: Args) -> Res {
     }))
 }
 
-fn log(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn log(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [base] = args.bind(["base"])?;
-    let n = number(&subject)?;
+    let n = number(subject)?;
     Ok(Val::Float(match base {
         None => n.ln(),
         Some(base) => {
@@ -171,10 +171,10 @@ fn factor(unit: (char, u64)) -> f64 {
     }
 }
 
-fn human_readable(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn human_readable(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [is_bits, unit] = args.bind(["isbits", "unit"])?;
     let is_bits = flag(is_bits.as_ref(), false);
-    let n = match &subject {
+    let n = match subject {
         Val::Str(text) => text
             .trim()
             .parse()
@@ -204,10 +204,10 @@ fn human_readable(_: &mut Cx, subject: Val, args: Args) -> Res {
     clippy::cast_possible_truncation,
     reason = "a size in bytes is rounded to a whole number"
 )]
-fn human_to_bytes(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn human_to_bytes(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [default_unit, is_bits] = args.bind(["default_unit", "isbits"])?;
     let is_bits = flag(is_bits.as_ref(), false);
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let text = text.trim();
     let split = text
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -237,10 +237,10 @@ fn human_to_bytes(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::Int((n * factor).round() as i128))
 }
 
-fn filesizeformat(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn filesizeformat(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [binary] = args.bind(["binary"])?;
     let binary = flag(binary.as_ref(), false);
-    let bytes = match &subject {
+    let bytes = match subject {
         Val::Str(text) => text
             .trim()
             .parse()

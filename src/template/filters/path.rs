@@ -1,5 +1,10 @@
 //! Filters on paths, as Python's `os.path` treats them. Only `realpath`, `expanduser` and `fileglob` look outside.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a table share one signature"
+)]
+
 use super::Filter;
 use crate::template::args::Args;
 use crate::template::eval::Cx;
@@ -8,17 +13,11 @@ use crate::template::values::{Res, Val};
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("basename", |_, s, _| {
-        Ok(Val::str(split(&native::text(&s)).1))
+        Ok(Val::str(split(&native::text(s)).1))
     }),
-    ("dirname", |_, s, _| {
-        Ok(Val::str(split(&native::text(&s)).0))
-    }),
-    ("normpath", |_, s, _| {
-        Ok(Val::str(normal(&native::text(&s))))
-    }),
-    ("realpath", |_, s, _| {
-        Ok(Val::str(normal(&native::text(&s))))
-    }),
+    ("dirname", |_, s, _| Ok(Val::str(split(&native::text(s)).0))),
+    ("normpath", |_, s, _| Ok(Val::str(normal(&native::text(s))))),
+    ("realpath", |_, s, _| Ok(Val::str(normal(&native::text(s))))),
     ("path_join", path_join),
     ("relpath", relpath),
     ("commonpath", commonpath),
@@ -27,15 +26,15 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("expandvars", expandvars),
     ("fileglob", fileglob),
     ("win_basename", |_, s, _| {
-        let text = native::text(&s);
+        let text = native::text(s);
         Ok(Val::str(text.rsplit(['\\', '/']).next().unwrap_or("")))
     }),
     ("win_dirname", |_, s, _| {
-        let text = native::text(&s);
+        let text = native::text(s);
         Ok(Val::str(text.rsplit_once(['\\', '/']).map_or("", |p| p.0)))
     }),
     ("win_splitdrive", |_, s, _| {
-        let text = native::text(&s);
+        let text = native::text(s);
         let (drive, rest) = text.split_at(if text.get(1..2) == Some(":") { 2 } else { 0 });
         Ok(Val::tuple(vec![Val::str(drive), Val::str(rest)]))
     }),
@@ -73,8 +72,8 @@ pub(crate) fn normal(path: &str) -> String {
     }
 }
 
-fn path_join(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let parts = match &subject {
+fn path_join(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let parts = match subject {
         Val::Str(_) => vec![subject.clone()],
         other => cx.items(other)?,
     };
@@ -93,10 +92,10 @@ fn path_join(cx: &mut Cx, subject: Val, _: Args) -> Res {
     Ok(Val::str(path))
 }
 
-fn relpath(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn relpath(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [start] = args.bind(["start"])?;
     let start = start.map_or_else(|| ".".to_string(), |s| native::text(&s));
-    let (path, start) = (normal(&native::text(&subject)), normal(&start));
+    let (path, start) = (normal(&native::text(subject)), normal(&start));
     let parts = |path: &str| -> Vec<String> {
         path.split('/')
             .filter(|part| !part.is_empty() && *part != ".")
@@ -114,9 +113,9 @@ fn relpath(_: &mut Cx, subject: Val, args: Args) -> Res {
     }))
 }
 
-fn commonpath(cx: &mut Cx, subject: Val, _: Args) -> Res {
+fn commonpath(cx: &mut Cx, subject: &Val, _: Args) -> Res {
     let mut common: Option<Vec<String>> = None;
-    for path in cx.items(&subject)? {
+    for path in cx.items(subject)? {
         let text = native::text(&path);
         let parts: Vec<String> = text
             .split('/')
@@ -142,8 +141,8 @@ fn commonpath(cx: &mut Cx, subject: Val, _: Args) -> Res {
     }))
 }
 
-fn splitext(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let path = native::text(&subject);
+fn splitext(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let path = native::text(subject);
     let name_start = path.rfind('/').map_or(0, |at| at + 1);
     let name = &path[name_start..];
     let leading_dots = name.len() - name.trim_start_matches('.').len();
@@ -154,21 +153,21 @@ fn splitext(_: &mut Cx, subject: Val, _: Args) -> Res {
     Ok(Val::tuple(vec![Val::str(root), Val::str(extension)]))
 }
 
-fn expanduser(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let path = native::text(&subject);
+fn expanduser(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let path = native::text(subject);
     Ok(match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with('/') => {
             match cx.host.scope.files().env("HOME") {
                 Some(home) => Val::str(home + rest),
-                None => subject,
+                None => subject.clone(),
             }
         }
-        _ => subject,
+        _ => subject.clone(),
     })
 }
 
-fn expandvars(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = native::text(&subject);
+fn expandvars(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = native::text(subject);
     let files = cx.host.scope.files();
     let mut out = String::new();
     let mut rest = text.as_str();
@@ -199,7 +198,7 @@ fn expandvars(cx: &mut Cx, subject: Val, _: Args) -> Res {
     Ok(Val::str(out))
 }
 
-fn fileglob(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    let found = cx.host.scope.files().glob(&native::text(&subject));
+fn fileglob(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    let found = cx.host.scope.files().glob(&native::text(subject));
     Ok(Val::strs(found.iter().map(|path| path.to_string_lossy())))
 }

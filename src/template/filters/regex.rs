@@ -159,7 +159,7 @@ fn matches<'t>(regex: &Regex, text: &'t str) -> Res<Vec<Captures<'t, str>>> {
     Ok(all)
 }
 
-fn regex_replace(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn regex_replace(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [
         pattern,
         replacement,
@@ -175,7 +175,7 @@ fn regex_replace(_: &mut Cx, subject: Val, args: Args) -> Res {
         "count",
         "mandatory_count",
     ])?;
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let pattern = pattern.map_or_else(String::new, |p| native::text(&p));
     let replacement = replacement.map_or_else(String::new, |r| native::text(&r));
     let regex = compile(
@@ -260,7 +260,7 @@ fn flags(args: &mut Args) -> (bool, bool) {
     )
 }
 
-fn regex_search(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn regex_search(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let (ignore_case, multiline) = flags(&mut args);
     let regex_named = args.take("regex");
     let mut rest = args.pos.into_iter();
@@ -268,7 +268,7 @@ fn regex_search(_: &mut Cx, subject: Val, mut args: Args) -> Res {
         return Err(Error::wrong_type("needs a regular expression"));
     };
     let regex = compile(pattern.want_str("regex")?, ignore_case, multiline)?;
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let Some(found) = regex.captures(text.as_str()).map_err(|e| failed(&e))? else {
         return Ok(Val::None);
     };
@@ -289,7 +289,7 @@ fn regex_search(_: &mut Cx, subject: Val, mut args: Args) -> Res {
     })
 }
 
-fn regex_findall(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn regex_findall(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [pattern, multiline, ignore_case] = args.bind(["regex", "multiline", "ignorecase"])?;
     let pattern = pattern.unwrap_or(Val::None);
     let regex = compile(
@@ -297,7 +297,7 @@ fn regex_findall(_: &mut Cx, subject: Val, args: Args) -> Res {
         flag(ignore_case.as_ref(), false),
         flag(multiline.as_ref(), false),
     )?;
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let found = matches(&regex, &text)?;
     let texts = found.iter().map(|captures| {
         let group = |at| Val::str(captures.get(at).map_or("", |m| m.as_str()));
@@ -310,7 +310,7 @@ fn regex_findall(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::list(texts.collect()))
 }
 
-fn regex_escape(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn regex_escape(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [kind] = args.bind(["re_type"])?;
     let kind = kind.map_or_else(|| "python".to_string(), |k| native::text(&k));
     let special = match kind.as_str() {
@@ -324,7 +324,7 @@ fn regex_escape(_: &mut Cx, subject: Val, args: Args) -> Res {
         other => return Err(Error::wrong_type(format!("unknown re_type `{other}`"))),
     };
     let mut out = String::new();
-    for c in native::text(&subject).chars() {
+    for c in native::text(subject).chars() {
         if special.contains(c) {
             out.push('\\');
         }

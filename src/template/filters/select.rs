@@ -11,18 +11,18 @@ use indexmap::IndexMap;
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("map", map),
-    ("select", |cx, s, a| select(cx, &s, a, true)),
-    ("reject", |cx, s, a| select(cx, &s, a, false)),
-    ("selectattr", |cx, s, a| select_attr(cx, &s, a, true)),
-    ("rejectattr", |cx, s, a| select_attr(cx, &s, a, false)),
+    ("select", |cx, s, a| select(cx, s, a, true)),
+    ("reject", |cx, s, a| select(cx, s, a, false)),
+    ("selectattr", |cx, s, a| select_attr(cx, s, a, true)),
+    ("rejectattr", |cx, s, a| select_attr(cx, s, a, false)),
     ("groupby", group_by),
     ("sort", sort),
     ("unique", unique),
     ("min", |cx, s, a| {
-        extreme(cx, &s, a, std::cmp::Ordering::Less)
+        extreme(cx, s, a, std::cmp::Ordering::Less)
     }),
     ("max", |cx, s, a| {
-        extreme(cx, &s, a, std::cmp::Ordering::Greater)
+        extreme(cx, s, a, std::cmp::Ordering::Greater)
     }),
     ("sum", sum),
     ("dictsort", dict_sort),
@@ -44,8 +44,8 @@ pub(crate) fn attribute(cx: &mut Cx, item: &Val, path: &Val) -> Res {
     Ok(value)
 }
 
-fn map(cx: &mut Cx, subject: Val, mut args: Args) -> Res {
-    let items = cx.items(&subject)?;
+fn map(cx: &mut Cx, subject: &Val, mut args: Args) -> Res {
+    let items = cx.items(subject)?;
     let mut all = Vec::with_capacity(items.len());
     if let Some(path) = args.take("attribute") {
         let default = args.take("default");
@@ -140,12 +140,12 @@ fn sort_key(value: Val, case_sensitive: bool) -> Val {
     }
 }
 
-fn group_by(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn group_by(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [path, default, case_sensitive] = args.bind(["attribute", "default", "case_sensitive"])?;
     let path = path.ok_or_else(|| Error::wrong_type("needs an attribute"))?;
     let case_sensitive = flag(case_sensitive.as_ref(), false);
     let mut keyed = Vec::new();
-    for item in cx.items(&subject)? {
+    for item in cx.items(subject)? {
         let key = match (attribute(cx, &item, &path)?, &default) {
             (Val::Undefined(_), Some(default)) => default.clone(),
             (Val::Undefined(error), None) => return Err((*error).clone()),
@@ -173,11 +173,11 @@ fn group_by(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::list(groups.collect()))
 }
 
-fn sort(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn sort(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [reverse, case_sensitive, path] = args.bind(["reverse", "case_sensitive", "attribute"])?;
     let case_sensitive = flag(case_sensitive.as_ref(), false);
     let mut keyed = Vec::new();
-    for item in cx.items(&subject)? {
+    for item in cx.items(subject)? {
         let mut keys = Vec::new();
         match &path {
             Some(Val::Str(paths)) => {
@@ -221,12 +221,12 @@ fn sort_pairs(pairs: &mut [Val], reverse: bool) -> Res<()> {
     Ok(())
 }
 
-fn unique(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn unique(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [case_sensitive, path] = args.bind(["case_sensitive", "attribute"])?;
     let case_sensitive = flag(case_sensitive.as_ref(), false);
     let mut seen: Vec<Val> = Vec::new();
     let mut all = Vec::new();
-    for item in cx.items(&subject)? {
+    for item in cx.items(subject)? {
         let key = match &path {
             Some(Val::None) | None => item.clone(),
             Some(path) => attribute(cx, &item, path)?,
@@ -273,10 +273,10 @@ fn extreme(cx: &mut Cx, subject: &Val, args: Args, wanted: std::cmp::Ordering) -
     })
 }
 
-fn sum(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn sum(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [path, start] = args.bind(["attribute", "start"])?;
     let mut total = start.unwrap_or(Val::Int(0));
-    for item in cx.items(&subject)? {
+    for item in cx.items(subject)? {
         let item = match &path {
             Some(Val::None) | None => item,
             Some(path) => attribute(cx, &item, path)?,
@@ -294,7 +294,7 @@ fn sum(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(total)
 }
 
-fn dict_sort(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn dict_sort(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [case_sensitive, by, reverse] = args.bind(["case_sensitive", "by", "reverse"])?;
     let case_sensitive = flag(case_sensitive.as_ref(), false);
     let by_value = match by.as_ref().map(native::text).as_deref() {
@@ -306,7 +306,7 @@ fn dict_sort(cx: &mut Cx, subject: Val, args: Args) -> Res {
             )));
         }
     };
-    let entries: IndexMap<Val, Val> = methods::as_pairs(cx, &subject)?;
+    let entries: IndexMap<Val, Val> = methods::as_pairs(cx, subject)?;
     let mut pairs: Vec<Val> = entries
         .into_iter()
         .map(|(key, value)| {

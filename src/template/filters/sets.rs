@@ -8,22 +8,22 @@ use crate::template::values::{Res, Val};
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("union", |cx, a, args| {
-        let (mut a, b) = both(cx, &a, args)?;
+        let (mut a, b) = both(cx, a, args)?;
         a.extend(b);
         Ok(distinct(a))
     }),
     ("intersect", |cx, a, args| {
-        let (mut a, b) = both(cx, &a, args)?;
+        let (mut a, b) = both(cx, a, args)?;
         a.retain(|item| b.contains(item));
         Ok(distinct(a))
     }),
     ("difference", |cx, a, args| {
-        let (mut a, b) = both(cx, &a, args)?;
+        let (mut a, b) = both(cx, a, args)?;
         a.retain(|item| !b.contains(item));
         Ok(distinct(a))
     }),
     ("symmetric_difference", |cx, a, args| {
-        let (a, b) = both(cx, &a, args)?;
+        let (a, b) = both(cx, a, args)?;
         let mut all: Vec<Val> = a.iter().filter(|i| !b.contains(i)).cloned().collect();
         all.extend(b.into_iter().filter(|item| !a.contains(item)));
         Ok(distinct(all))

@@ -1,5 +1,10 @@
 //! Filters that make a text of a text.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a table share one signature"
+)]
+
 use super::Filter;
 use crate::template::args::{Args, count, flag};
 use crate::template::error::Error;
@@ -31,21 +36,21 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("splitlines", splitlines),
 ];
 
-fn lower(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::str(native::text(&subject).to_lowercase()))
+fn lower(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::str(native::text(subject).to_lowercase()))
 }
 
-fn upper(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::str(native::text(&subject).to_uppercase()))
+fn upper(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::str(native::text(subject).to_uppercase()))
 }
 
-fn capitalize(_: &mut Cx, subject: Val, _: Args) -> Res {
-    Ok(Val::str(methods::capitalize(&native::text(&subject))))
+fn capitalize(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    Ok(Val::str(methods::capitalize(&native::text(subject))))
 }
 
 /// Jinja's `title`: only what follows a blank, a dash or a bracket is made large.
-fn title(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = native::text(&subject);
+fn title(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = native::text(subject);
     let mut out = String::new();
     let mut inside = false;
     for c in text.chars() {
@@ -59,29 +64,29 @@ fn title(_: &mut Cx, subject: Val, _: Args) -> Res {
     Ok(Val::str(out))
 }
 
-fn trim(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn trim(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [chars] = args.bind(["chars"])?;
-    let text = native::text(&subject);
+    let text = native::text(subject);
     Ok(Val::str(match chars {
         Some(Val::Str(chars)) => text.trim_matches(|c| chars.contains(c)),
         _ => text.trim(),
     }))
 }
 
-fn replace(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn replace(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [old, new, limit] = args.bind(["old", "new", "count"])?;
     let (Some(old), Some(new)) = (old, new) else {
         return Err(Error::wrong_type("needs an old and a new text"));
     };
     let (old, new) = (native::text(&old), native::text(&new));
-    let text = native::text(&subject);
+    let text = native::text(subject);
     Ok(Val::str(match count(limit.as_ref(), "count")? {
         Some(limit) => text.replacen(&old, &new, limit),
         None => text.replace(&old, &new),
     }))
 }
 
-fn indent(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn indent(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [width, first, blank] = args.bind(["width", "first", "blank"])?;
     let pad = match &width {
         Some(Val::Str(pad)) => pad.to_string(),
@@ -90,7 +95,7 @@ fn indent(_: &mut Cx, subject: Val, args: Args) -> Res {
     let first = flag(first.as_ref(), false);
     let blank = flag(blank.as_ref(), false);
     let mut out = String::new();
-    for (at, line) in native::text(&subject).split('\n').enumerate() {
+    for (at, line) in native::text(subject).split('\n').enumerate() {
         if at > 0 {
             out.push('\n');
         }
@@ -108,10 +113,10 @@ fn indent(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::str(out))
 }
 
-fn center(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn center(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [width] = args.bind(["width"])?;
     let width = count(width.as_ref(), "width")?.unwrap_or(80).min(100_000);
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let missing = width.saturating_sub(text.chars().count());
     let left = missing / 2 + (missing & width & 1);
     Ok(Val::str(
@@ -119,12 +124,12 @@ fn center(_: &mut Cx, subject: Val, args: Args) -> Res {
     ))
 }
 
-fn truncate(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn truncate(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [length, kill_words, end, leeway] = args.bind(["length", "killwords", "end", "leeway"])?;
     let length = count(length.as_ref(), "length")?.unwrap_or(255);
     let leeway = count(leeway.as_ref(), "leeway")?.unwrap_or(5);
     let end = end.map_or_else(|| "...".to_string(), |e| native::text(&e));
-    let text = native::text(&subject);
+    let text = native::text(subject);
     if text.chars().count() <= length + leeway {
         return Ok(Val::str(text));
     }
@@ -141,13 +146,13 @@ fn truncate(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::str(kept + &end))
 }
 
-fn wordwrap(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn wordwrap(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [width, break_long, wrap] = args.bind(["width", "break_long_words", "wrapstring"])?;
     let width = count(width.as_ref(), "width")?.unwrap_or(79).max(1);
     let break_long = flag(break_long.as_ref(), true);
     let wrap = wrap.map_or_else(|| "\n".to_string(), |w| native::text(&w));
     let mut lines = Vec::new();
-    for paragraph in native::text(&subject).lines() {
+    for paragraph in native::text(subject).lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
             let mut word: Vec<char> = word.chars().collect();
@@ -170,13 +175,13 @@ fn wordwrap(_: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::str(lines.join(&wrap)))
 }
 
-fn wordcount(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = native::text(&subject);
+fn wordcount(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = native::text(subject);
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     Ok(Val::size(words.filter(|word| !word.is_empty()).count()))
 }
 
-fn split(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn split(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [separator, limit] = args.bind(["sep", "maxsplit"])?;
     let separator = match &separator {
         None | Some(Val::None) => None,
@@ -199,15 +204,15 @@ pub(crate) fn shell_quoted(text: &str) -> String {
     }
 }
 
-fn quote(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = match &subject {
+fn quote(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = match subject {
         Val::None => String::new(),
         other => native::text(other),
     };
     Ok(Val::str(shell_quoted(&text)))
 }
 
-fn comment(_: &mut Cx, subject: Val, mut args: Args) -> Res {
+fn comment(_: &mut Cx, subject: &Val, mut args: Args) -> Res {
     let style = match args.take("style") {
         Some(style) => native::text(&style),
         None => args.pos.first().map_or("plain".into(), native::text),
@@ -232,7 +237,7 @@ fn comment(_: &mut Cx, subject: Val, mut args: Args) -> Res {
     let postfix = text_of("postfix", decoration.trim_end());
     let prefix_count = count(args.take("prefix_count").as_ref(), "prefix_count")?.unwrap_or(1);
     let postfix_count = count(args.take("postfix_count").as_ref(), "postfix_count")?.unwrap_or(1);
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let mut out = String::new();
     if !begin.is_empty() {
         out += &(begin + &newline);
@@ -265,10 +270,10 @@ fn comment(_: &mut Cx, subject: Val, mut args: Args) -> Res {
     Ok(Val::str(out))
 }
 
-fn striptags(_: &mut Cx, subject: Val, _: Args) -> Res {
+fn striptags(_: &mut Cx, subject: &Val, _: Args) -> Res {
     let mut out = String::new();
     let mut in_tag = false;
-    for c in native::text(&subject).chars() {
+    for c in native::text(subject).chars() {
         match c {
             '<' => in_tag = true,
             '>' if in_tag => in_tag = false,
@@ -280,8 +285,8 @@ fn striptags(_: &mut Cx, subject: Val, _: Args) -> Res {
     Ok(Val::str(words.join(" ")))
 }
 
-fn escape(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = native::text(&subject);
+fn escape(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = native::text(subject);
     Ok(Val::str(
         text.replace('&', "&amp;")
             .replace('>', "&gt;")
@@ -291,11 +296,11 @@ fn escape(_: &mut Cx, subject: Val, _: Args) -> Res {
     ))
 }
 
-fn join(cx: &mut Cx, subject: Val, args: Args) -> Res {
+fn join(cx: &mut Cx, subject: &Val, args: Args) -> Res {
     let [separator, attribute] = args.bind(["d", "attribute"])?;
     let separator = separator.map_or_else(String::new, |s| native::text(&s));
     let mut parts = Vec::new();
-    for item in cx.items(&subject)? {
+    for item in cx.items(subject)? {
         let item = match &attribute {
             Some(Val::None) | None => item,
             Some(path) => super::select::attribute(cx, &item, path)?,
@@ -309,9 +314,9 @@ fn join(cx: &mut Cx, subject: Val, args: Args) -> Res {
     Ok(Val::str(parts.join(&separator)))
 }
 
-fn splitlines(_: &mut Cx, subject: Val, _: Args) -> Res {
+fn splitlines(_: &mut Cx, subject: &Val, _: Args) -> Res {
     Ok(Val::strs(methods::split_lines(
-        &native::text(&subject),
+        &native::text(subject),
         false,
     )))
 }

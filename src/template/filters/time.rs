@@ -16,7 +16,7 @@ pub(super) const TABLE: &[(&str, Filter)] = &[("strftime", strftime), ("to_datet
     clippy::cast_possible_truncation,
     reason = "nanoseconds of any date fit; a fraction below is of no use"
 )]
-fn strftime(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn strftime(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [second, utc] = args.bind(["second", "utc"])?;
     let stamp = match second {
         None | Some(Val::None) => Timestamp::now(),
@@ -41,18 +41,18 @@ fn strftime(_: &mut Cx, subject: Val, args: Args) -> Res {
     } else {
         TimeZone::system()
     };
-    jiff::fmt::strtime::format(&*native::text(&subject), &stamp.to_zoned(zone))
+    jiff::fmt::strtime::format(&*native::text(subject), &stamp.to_zoned(zone))
         .map(Val::str)
         .map_err(|error| Error::wrong_type(error.to_string()))
 }
 
-fn to_datetime(_: &mut Cx, subject: Val, args: Args) -> Res {
-    if matches!(&subject, Val::Object(object) if matches!(**object, Object::Time(_))) {
-        return Ok(subject);
+fn to_datetime(_: &mut Cx, subject: &Val, args: Args) -> Res {
+    if matches!(subject, Val::Object(object) if matches!(**object, Object::Time(_))) {
+        return Ok(subject.clone());
     }
     let [format] = args.bind(["format"])?;
     let format = format.map_or_else(|| "%Y-%m-%d %H:%M:%S".to_string(), |f| native::text(&f));
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let broken = jiff::fmt::strtime::parse(&format, &text)
         .map_err(|error| Error::wrong_type(format!("`{text}` is not `{format}`: {error}")))?;
     // A format without a time of day means midnight, and one without a date 1900-01-01, as in Python.

@@ -1,5 +1,10 @@
 //! Filters on URLs: `urlsplit`, `urlencode`, `urldecode`.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a table share one signature"
+)]
+
 use super::Filter;
 use crate::template::args::Args;
 use crate::template::error::Error;
@@ -7,6 +12,7 @@ use crate::template::eval::Cx;
 use crate::template::methods;
 use crate::template::native;
 use crate::template::values::{Key, Res, Val};
+use std::fmt::Write;
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("urlsplit", urlsplit),
@@ -14,9 +20,9 @@ pub(super) const TABLE: &[(&str, Filter)] = &[
     ("urldecode", urldecode),
 ];
 
-fn urlsplit(_: &mut Cx, subject: Val, args: Args) -> Res {
+fn urlsplit(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [query] = args.bind(["query"])?;
-    let url = native::text(&subject);
+    let url = native::text(subject);
     let (rest, fragment) = url.split_once('#').unwrap_or((&url, ""));
     let (rest, search) = rest.split_once('?').unwrap_or((rest, ""));
     let (scheme, rest) = match rest.split_once(':') {
@@ -97,16 +103,16 @@ fn quoted(text: &str, safe: &str, plus: bool) -> String {
         } else if c == ' ' && plus {
             out.push('+');
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out
 }
 
-fn urlencode(cx: &mut Cx, subject: Val, _: Args) -> Res {
-    match &subject {
+fn urlencode(cx: &mut Cx, subject: &Val, _: Args) -> Res {
+    match subject {
         Val::Dict(_) | Val::List(_) | Val::Tuple(_) => {
-            let pairs = methods::as_pairs(cx, &subject)?;
+            let pairs = methods::as_pairs(cx, subject)?;
             let parts: Vec<String> = pairs
                 .iter()
                 .map(|(k, v)| {
@@ -120,8 +126,8 @@ fn urlencode(cx: &mut Cx, subject: Val, _: Args) -> Res {
     }
 }
 
-fn urldecode(_: &mut Cx, subject: Val, _: Args) -> Res {
-    let text = native::text(&subject);
+fn urldecode(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    let text = native::text(subject);
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

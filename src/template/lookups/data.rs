@@ -12,10 +12,10 @@ use rand::seq::IndexedRandom;
 
 pub(super) const TABLE: &[(&str, Lookup)] = &[
     ("items", |_, terms, _| Ok(one_level(terms))),
-    ("list", |_, terms, _| Ok(terms)),
+    ("list", |_, terms, _| Ok(terms.to_vec())),
     ("flattened", |_, terms, _| {
         let mut all = Vec::new();
-        list::flatten_into(&mut all, terms, usize::MAX, true);
+        list::flatten_into(&mut all, terms.to_vec(), usize::MAX, true);
         Ok(all)
     }),
     ("dict", dict),
@@ -45,18 +45,18 @@ pub(super) const TABLE: &[(&str, Lookup)] = &[
 ];
 
 /// Puts lists among the terms in line, one level deep.
-pub(super) fn one_level(terms: Vec<Val>) -> Vec<Val> {
+pub(super) fn one_level(terms: &[Val]) -> Vec<Val> {
     let mut all = Vec::new();
     for term in terms {
         match term.as_items() {
             Some(items) => all.extend(items),
-            None => all.push(term),
+            None => all.push(term.clone()),
         }
     }
     all
 }
 
-fn dict(_: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn dict(_: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let mut all = Vec::new();
     for term in one_level(terms) {
         let Val::Dict(items) = &term else {
@@ -82,8 +82,8 @@ fn columns(cx: &mut Cx, terms: &[Val]) -> Res<Vec<Vec<Val>>> {
         .collect()
 }
 
-fn nested(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
-    let columns = columns(cx, &terms)?;
+fn nested(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
+    let columns = columns(cx, terms)?;
     if columns.is_empty() {
         return Err(Error::wrong_type("needs at least one list"));
     }
@@ -98,21 +98,21 @@ fn nested(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
         .collect())
 }
 
-fn together(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
-    let columns = columns(cx, &terms)?;
+fn together(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
+    let columns = columns(cx, terms)?;
     let longest = columns.iter().map(Vec::len).max().unwrap_or(0);
     Ok((0..longest)
         .map(|row| {
             let cells = columns
                 .iter()
                 .map(|c| c.get(row).cloned().unwrap_or(Val::None));
-            Val::list(one_level(cells.collect()))
+            Val::list(one_level(&cells.collect::<Vec<_>>()))
         })
         .collect())
 }
 
-fn subelements(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
-    let mut terms = terms.into_iter();
+fn subelements(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
+    let mut terms = terms.iter().cloned();
     let (Some(elements), Some(path)) = (terms.next(), terms.next()) else {
         return Err(Error::wrong_type(
             "needs a list and the name of its inner list",
@@ -136,15 +136,12 @@ fn subelements(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
 }
 
 /// `start=1 end=5 stride=2 format=web%02d`, or `1-5/2:web%02d`.
-fn sequence(_: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn sequence(_: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let mut all = Vec::new();
-    let terms = if terms.is_empty() {
-        vec![Val::str("")]
-    } else {
-        terms
-    };
+    let no_term = [Val::str("")];
+    let terms = if terms.is_empty() { &no_term } else { terms };
     for term in terms {
-        let term = native::text(&term);
+        let term = native::text(term);
         let (mut start, mut end, mut stride, mut count) = (1i128, None, 1i128, None);
         let mut format = "%d".to_string();
         let int = |text: &str| -> Res<i128> {
@@ -226,7 +223,7 @@ fn sequence(_: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> 
     Ok(all)
 }
 
-fn vars(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn vars(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let default = options.take("default");
     let mut all = Vec::new();
     for term in terms {
@@ -252,7 +249,7 @@ fn vars(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
     Ok(all)
 }
 
-fn varnames(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn varnames(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let names = cx.host.scope.names();
     let mut all = Vec::new();
     for term in terms {
@@ -266,7 +263,7 @@ fn varnames(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
     Ok(all)
 }
 
-fn inventory_hostnames(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn inventory_hostnames(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let patterns: Vec<String> = terms.iter().map(native::text).collect();
     let hosts = cx.host.scope.files().hosts_matching(&patterns.join(","));
     hosts
@@ -274,13 +271,13 @@ fn inventory_hostnames(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>
         .map_err(Error::wrong_type)
 }
 
-fn config(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn config(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let skip = options.take("on_missing").map(|m| native::text(&m));
     let show_origin = flag(options.take("show_origin").as_ref(), false);
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let name = native::text(&term);
+        let name = native::text(term);
         match files.config(&name) {
             Some(value) if show_origin => all.push(Val::tuple(vec![
                 Val::from_plain(&value),

@@ -1,5 +1,10 @@
 //! Lookups that read outside the variables: files, templates, the environment, commands, URLs.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all functions of a table share one signature"
+)]
+
 use super::data::one_level;
 use super::parse;
 use super::{Lookup, Options};
@@ -46,24 +51,24 @@ fn read(cx: &Cx, path: &Path) -> Res<String> {
         .map_err(|_| Error::wrong_type(format!("{} is not UTF-8 text", path.display())))
 }
 
-fn file(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn file(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let left = flag(options.take("lstrip").as_ref(), false);
     let right = flag(options.take("rstrip").as_ref(), true);
     let mut all = Vec::new();
     for term in terms {
-        let text = read(cx, &find(cx, "files", &native::text(&term))?)?;
+        let text = read(cx, &find(cx, "files", &native::text(term))?)?;
         let text = if left { text.trim_start() } else { &text };
         all.push(Val::str(if right { text.trim_end() } else { text }));
     }
     Ok(all)
 }
 
-fn template(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn template(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let convert = options.take("convert_data").is_none_or(|c| c.is_true());
     let variables = options.take("template_vars");
     let mut all = Vec::new();
     for term in terms {
-        let name = native::text(&term);
+        let name = native::text(term);
         let path = find(cx, "templates", &name)?;
         let text = read(cx, &path)?;
         let template = cx.run.engine.file(&text)?;
@@ -86,7 +91,7 @@ fn template(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>>
     Ok(all)
 }
 
-fn env(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn env(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let default = options.take("default").unwrap_or_else(|| Val::str(""));
     let files = cx.host.scope.files();
     let value = |term: &Val| {
@@ -97,7 +102,7 @@ fn env(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
     Ok(terms.iter().map(value).collect())
 }
 
-fn pipe(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn pipe(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let files = cx.host.scope.files();
     terms
         .iter()
@@ -108,24 +113,22 @@ fn pipe(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
         .collect()
 }
 
-fn lines(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn lines(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let output = files
-            .pipe(&native::text(&term))
-            .map_err(Error::wrong_type)?;
+        let output = files.pipe(&native::text(term)).map_err(Error::wrong_type)?;
         all.extend(output.lines().map(Val::str));
     }
     Ok(all)
 }
 
-fn url(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn url(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let split = flag(options.take("split_lines").as_ref(), true);
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let body = files.url(&native::text(&term)).map_err(Error::wrong_type)?;
+        let body = files.url(&native::text(term)).map_err(Error::wrong_type)?;
         if split {
             all.extend(body.lines().map(Val::str));
         } else {
@@ -135,11 +138,11 @@ fn url(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
     Ok(all)
 }
 
-fn fileglob(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
+fn fileglob(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let pattern = native::text(&term);
+        let pattern = native::text(term);
         let pattern = match pattern.rsplit_once('/') {
             Some((dir, name)) if !pattern.starts_with('/') => match files.find("files", dir) {
                 Ok(dir) => dir.join(name).to_string_lossy().into_owned(),
@@ -157,7 +160,7 @@ fn fileglob(cx: &mut Cx, terms: Vec<Val>, _: Options) -> Res<Vec<Val>> {
     Ok(all)
 }
 
-fn first_found(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn first_found(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let mut skip = flag(options.take("skip").as_ref(), false);
     let mut paths: Vec<String> = Vec::new();
     let mut wanted: Vec<String> = Vec::new();
@@ -216,7 +219,7 @@ fn first_found(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Va
     ))
 }
 
-fn ini(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn ini(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let mut text_of = |name: &str, default: &str| {
         options
             .take(name)
@@ -236,10 +239,10 @@ fn ini(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
     Ok(found.collect())
 }
 
-fn csvfile(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn csvfile(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let mut all = Vec::new();
     for term in terms {
-        let term = native::text(&term);
+        let term = native::text(term);
         let mut words = term.split_whitespace();
         let key = words.next().unwrap_or("").to_string();
         let written: Vec<(&str, &str)> = words.filter_map(|w| w.split_once('=')).collect();
@@ -271,11 +274,11 @@ fn csvfile(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> 
 }
 
 /// The path, then `length=… chars=… encrypt=…`; makes the file where it is not there.
-fn password(cx: &mut Cx, terms: Vec<Val>, mut options: Options) -> Res<Vec<Val>> {
+fn password(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     const DEFAULT_LENGTH: usize = 20;
     let mut all = Vec::new();
     for term in terms {
-        let term = native::text(&term);
+        let term = native::text(term);
         let mut words = term.split_whitespace();
         let path = words.next().unwrap_or("").to_string();
         let written: Vec<(&str, &str)> = words.filter_map(|w| w.split_once('=')).collect();

@@ -15,7 +15,7 @@ use super::values::{Res, Val};
 /// The options of a lookup, by name.
 pub(crate) type Options = Args;
 /// Takes the terms and yields a list.
-pub(crate) type Lookup = fn(&mut Cx, Vec<Val>, Options) -> Res<Vec<Val>>;
+pub(crate) type Lookup = fn(&mut Cx, &[Val], Options) -> Res<Vec<Val>>;
 
 pub(crate) fn find(name: &str) -> Option<Lookup> {
     files::TABLE
@@ -43,7 +43,7 @@ pub(crate) fn lookup(cx: &mut Cx, mut args: Args, want_list: bool) -> Res {
         .map_or(want_list, |wanted| wanted.is_true());
     let errors = args.take("errors").map(|e| native::text(&e));
     let terms = std::mem::take(&mut args.pos);
-    let found = match run(cx, &name, terms, args) {
+    let found = match run(cx, &name, &terms, args) {
         Err(error)
             if !error.is_pending()
                 && matches!(errors.as_deref(), Some("ignore" | "warn"))
@@ -71,7 +71,7 @@ pub(crate) fn lookup(cx: &mut Cx, mut args: Args, want_list: bool) -> Res {
     })
 }
 
-pub(crate) fn run(cx: &mut Cx, name: &str, terms: Vec<Val>, options: Options) -> Res<Vec<Val>> {
+pub(crate) fn run(cx: &mut Cx, name: &str, terms: &[Val], options: Options) -> Res<Vec<Val>> {
     let Some(lookup) = find(name) else {
         return Err(Error::syntax(format!("no lookup named `{name}`")));
     };

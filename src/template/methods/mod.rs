@@ -20,8 +20,10 @@ pub(crate) fn exists(subject: &Val, name: &str) -> bool {
         Val::List(_) => collections::LIST.contains(&name),
         Val::Tuple(_) => matches!(name, "count" | "index"),
         Val::Dict(_) | Val::Host(_) => collections::DICT.contains(&name),
-        Val::Lazy(lazy) if lazy.type_name() == "list" => collections::LIST.contains(&name),
-        Val::Lazy(_) => collections::DICT.contains(&name),
+        Val::Lazy(lazy) => match lazy.type_name() {
+            "list" => collections::LIST.contains(&name),
+            _ => collections::DICT.contains(&name),
+        },
         Val::Int(_) => matches!(name, "bit_length"),
         Val::Float(_) => matches!(name, "is_integer"),
         Val::Object(object) => match &**object {
@@ -54,13 +56,11 @@ pub(crate) fn call(cx: &mut Cx, subject: &Val, name: &str, args: Args) -> Res {
         Val::Float(n) => Ok(Val::Bool(n.fract() == 0.0)),
         Val::Object(object) => match &**object {
             Object::HostVars => collections::hostvars(cx, name, args),
-            Object::Loop(state) => match name {
-                "cycle" => Ok(turn(&args.pos, state.at.get())),
-                _ => {
-                    let before = state.last_changed.replace(Some(args.pos.clone()));
-                    Ok(Val::Bool(before != Some(args.pos)))
-                }
-            },
+            Object::Loop(state) if name == "cycle" => Ok(turn(&args.pos, state.at.get())),
+            Object::Loop(state) => {
+                let before = state.last_changed.replace(Some(args.pos.clone()));
+                Ok(Val::Bool(before != Some(args.pos)))
+            }
             Object::Cycler(items, at) => {
                 if name == "reset" {
                     at.set(0);

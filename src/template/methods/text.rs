@@ -118,25 +118,7 @@ pub(super) fn call(cx: &mut Cx, text: &str, name: &str, args: Args) -> Res {
                 Err(_) => text.replace(old, new),
             }))
         }
-        "startswith" | "endswith" => {
-            let [wanted, start] = args.bind(["prefix", "start"])?;
-            let wanted = needed(wanted)?;
-            let from = start.map_or(Ok(0), |n| n.want_int("start"))?;
-            let part = skip(text, usize::try_from(from).unwrap_or(0));
-            let candidates = wanted.as_items().unwrap_or_else(|| vec![wanted.clone()]);
-            for candidate in candidates {
-                let candidate = candidate.want_str("the argument")?;
-                let hit = if name == "startswith" {
-                    part.starts_with(candidate)
-                } else {
-                    part.ends_with(candidate)
-                };
-                if hit {
-                    return Ok(Val::Bool(true));
-                }
-            }
-            Ok(Val::Bool(false))
-        }
+        "startswith" | "endswith" => has_edge(text, name, args),
         "find" | "rfind" | "index" | "rindex" | "count" => search(text, name, args),
         "removeprefix" | "removesuffix" => {
             let [part] = args.bind(["part"])?;
@@ -195,6 +177,27 @@ fn skip(text: &str, chars: usize) -> &str {
     text.char_indices()
         .nth(chars)
         .map_or("", |(at, _)| &text[at..])
+}
+
+/// `startswith` and `endswith`, with one text or several.
+fn has_edge(text: &str, name: &str, args: Args) -> Res {
+    let [wanted, start] = args.bind(["prefix", "start"])?;
+    let wanted = needed(wanted)?;
+    let from = start.map_or(Ok(0), |n| n.want_int("start"))?;
+    let part = skip(text, usize::try_from(from).unwrap_or(0));
+    let candidates = wanted.as_items().unwrap_or_else(|| vec![wanted.clone()]);
+    for candidate in candidates {
+        let candidate = candidate.want_str("the argument")?;
+        let hit = if name == "startswith" {
+            part.starts_with(candidate)
+        } else {
+            part.ends_with(candidate)
+        };
+        if hit {
+            return Ok(Val::Bool(true));
+        }
+    }
+    Ok(Val::Bool(false))
 }
 
 fn search(text: &str, name: &str, args: Args) -> Res {

@@ -6,6 +6,7 @@ use crate::template::eval::ops;
 use crate::template::native;
 use crate::template::values::{Res, Val};
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Options {
     pub indent: usize,
     pub width: usize,

@@ -11,8 +11,8 @@ use crate::template::native;
 use crate::template::values::{Res, Val};
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
-    ("to_yaml", |_, s, args| write(&s, args, false)),
-    ("to_nice_yaml", |_, s, args| write(&s, args, true)),
+    ("to_yaml", |_, s, args| write(s, args, false)),
+    ("to_nice_yaml", |_, s, args| write(s, args, true)),
     ("from_yaml", from_yaml),
     ("from_yaml_all", from_yaml_all),
 ];
@@ -54,10 +54,10 @@ fn write(subject: &Val, mut args: Args, nice: bool) -> Res {
     emit::document(subject, options).map(Val::str)
 }
 
-fn from_yaml(_: &mut Cx, subject: Val, _: Args) -> Res {
-    match &subject {
+fn from_yaml(_: &mut Cx, subject: &Val, _: Args) -> Res {
+    match subject {
         Val::Str(text) => parse(text),
-        Val::None | Val::List(_) | Val::Dict(_) => Ok(subject),
+        Val::None | Val::List(_) | Val::Dict(_) => Ok(subject.clone()),
         other => Err(Error::wrong_type(format!(
             "needs a text, not a {}",
             other.type_name()
@@ -72,9 +72,9 @@ pub(crate) fn parse(text: &str) -> Res {
     Ok(Val::from_plain(&value))
 }
 
-fn from_yaml_all(_: &mut Cx, subject: Val, _: Args) -> Res {
+fn from_yaml_all(_: &mut Cx, subject: &Val, _: Args) -> Res {
     use serde::Deserialize;
-    let text = native::text(&subject);
+    let text = native::text(subject);
     let mut all = Vec::new();
     for document in serde_yaml::Deserializer::from_str(&text) {
         let value = crate::value::Value::deserialize(document)

@@ -59,6 +59,7 @@ pub(super) fn is_printable(c: char, unicode: bool) -> bool {
 
 /// What matters about a text for choosing its quotes.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Analysis {
     pub multiline: bool,
     flow_indicators: bool,

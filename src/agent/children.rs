@@ -151,7 +151,6 @@ impl Child {
                 self.send(&ToAgent::Cancel(seq))?;
             }
             match answers.recv_timeout(CANCEL_EVERY) {
-                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(Error::new(format!(
                         "the agent of `{}` ended in the middle of the task",
@@ -171,7 +170,7 @@ impl Child {
                 Ok(FromAgent::Progress { text, .. }) => sys.progress(&text),
                 Ok(FromAgent::Ended { result, .. }) => return result.map(Ran::Done),
                 Ok(FromAgent::Dropped { .. }) => return Ok(Ran::Cancelled),
-                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) | Ok(_) => {}
             }
         }
     }

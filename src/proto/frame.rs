@@ -1,4 +1,4 @@
-//! Turns messages into length-prefixed frames and back: four bytes of length, then MessagePack.
+//! Turns messages into length-prefixed frames and back: four bytes of length, then `MessagePack`.
 //!
 //! Structs travel with their field names, so that a module may skip or flatten fields as it likes.
 //! A YAML tag does not survive the way (`!unsafe x` would arrive as a mapping): `Action::new` strips them.

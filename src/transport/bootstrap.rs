@@ -1,14 +1,17 @@
 //! Starts the agent through a POSIX shell: the one that is there, or one that is uploaded first.
 
+use crate::proto::ToAgent;
 use crate::transport::binary::Binary;
 use crate::transport::error::quote;
 use crate::transport::link::{self, Link};
 use crate::transport::stream::{Opening, Stream, opening};
 use crate::transport::{Error, Options, Shell};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How long a host may take to start an agent that is there (an agent that ends may still hold the lock).
 const START: Duration = Duration::from_secs(90);
@@ -16,35 +19,43 @@ const START: Duration = Duration::from_secs(90);
 const UPLOAD: Duration = Duration::from_secs(600);
 
 /// Starts the agent behind `shell`: warm in one exec, cold with an upload in between.
-pub(super) async fn start(host: &str, shell: &Shell, options: &Options) -> Result<Link, Error> {
-    let hello = link::hello(host, options)?;
+///
+/// What waits in `first` goes out together with the greeting.
+pub(super) async fn start(
+    host: &str,
+    shell: &Shell,
+    options: &Options,
+    first: &mut UnboundedReceiver<ToAgent>,
+) -> Result<Link, Error> {
+    let mut greeting = link::hello(host, options)?;
+    while let Ok(message) = first.try_recv() {
+        greeting.extend(link::encode(&message)?);
+    }
     let binary = options.binary().await?;
-    let absent = match attempt(shell, &binary, &hello).await? {
-        Attempt::Running(mut link) => {
-            link.ready.warm = true;
-            return Ok(*link);
-        }
+    let absent = match attempt(shell, &binary, &greeting).await? {
+        Attempt::Running(link) => return Ok(warmed(*link, true)),
         Attempt::Absent(absent) => absent,
     };
     let binary = match suitable(&absent, options)? {
         None => binary,
         Some(path) => {
             let other = Arc::new(Binary::read(&path, None)?);
-            if let Attempt::Running(mut link) = attempt(shell, &other, &hello).await? {
-                link.ready.warm = true;
-                return Ok(*link);
+            if let Attempt::Running(link) = attempt(shell, &other, &greeting).await? {
+                return Ok(warmed(*link, true));
             }
             other
         }
     };
     upload(shell, &binary, absent.has_gzip).await?;
-    match attempt(shell, &binary, &hello).await? {
-        Attempt::Running(mut link) => {
-            link.ready.warm = false;
-            Ok(*link)
-        }
+    match attempt(shell, &binary, &greeting).await? {
+        Attempt::Running(link) => Ok(warmed(*link, false)),
         Attempt::Absent(_) => Err(fault(vec!["it is gone right after its upload".into()])),
     }
+}
+
+fn warmed(mut link: Link, warm: bool) -> Link {
+    link.ready.warm = warm;
+    link
 }
 
 enum Attempt {
@@ -60,13 +71,29 @@ struct Absent {
     has_gzip: bool,
 }
 
-async fn attempt(shell: &Shell, binary: &Binary, hello: &[u8]) -> Result<Attempt, Error> {
+async fn attempt(shell: &Shell, binary: &Binary, greeting: &[u8]) -> Result<Attempt, Error> {
     let begin = async {
         let mut stream = shell.exec(&warm(&binary.hash)).await?;
         // Sent before anything is heard: it costs no round trip, and nothing if there is no agent.
-        let _ = stream.input.write_all(hello).await;
-        let _ = stream.input.flush().await;
-        match opening(&mut stream.output).await {
+        let answer = {
+            let (input, output) = (&mut stream.input, &mut stream.output);
+            let mut write = pin!(async {
+                let _ = input.write_all(greeting).await;
+                let _ = input.flush().await;
+            });
+            let mut answer = pin!(opening(output));
+            tokio::select! {
+                () = &mut write => answer.await,
+                answer = &mut answer => {
+                    // Without an agent nobody reads what is still to be written.
+                    if matches!(answer, Opening::Agent) {
+                        write.await;
+                    }
+                    answer
+                }
+            }
+        };
+        match answer {
             Opening::Agent => link::take_up(stream, false)
                 .await
                 .map(|link| Attempt::Running(Box::new(link))),
@@ -114,9 +141,10 @@ fn suitable(absent: &Absent, options: &Options) -> Result<Option<PathBuf>, Error
 }
 
 async fn upload(shell: &Shell, binary: &Binary, with_gzip: bool) -> Result<(), Error> {
-    let bytes = match with_gzip {
-        true => binary.compressed().await?,
-        false => binary.plain().await?,
+    let bytes = if with_gzip {
+        binary.compressed().await?
+    } else {
+        binary.plain().await?
     };
     let send = async {
         let mut stream = shell.exec(&cold(binary, with_gzip)).await?;
@@ -124,7 +152,7 @@ async fn upload(shell: &Shell, binary: &Binary, with_gzip: bool) -> Result<(), E
         let write = async {
             let _ = input.write_all(&bytes).await;
             let _ = input.shutdown().await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         // A host that has no place for it answers early, and a lost connection takes no bytes at all.
         let answer = tokio::select! {

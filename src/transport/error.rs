@@ -1,5 +1,6 @@
 //! Says why a host cannot be reached, with the chain of causes and what to do about it.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -175,7 +176,7 @@ impl Error {
 
 /// Returns `text` as one word of a POSIX shell.
 pub(super) fn quote(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| String::from("''"), |quoted| quoted.into_owned())
+    shlex::try_quote(text).map_or_else(|_| String::from("''"), Cow::into_owned)
 }
 
 /// Returns the chain of `error` and what lies behind it, one text each.

@@ -50,13 +50,16 @@ impl Link {
 
 /// Returns the first message on every link.
 pub(super) fn hello(host: &str, options: &Options) -> Result<Vec<u8>, Error> {
-    frame::encode(&ToAgent::Hello(Hello {
+    encode(&ToAgent::Hello(Hello {
         version: VERSION,
         controller: options.controller.clone(),
         run: options.run.clone(),
         host: host.to_owned(),
     }))
-    .map_err(|error| bootstrap(error.to_string()))
+}
+
+pub(super) fn encode(message: &ToAgent) -> Result<Vec<u8>, Error> {
+    frame::encode(message).map_err(|error| bootstrap(error.to_string()))
 }
 
 /// Takes up the conversation with an agent that said its marker and was sent `hello`.

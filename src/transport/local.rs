@@ -1,5 +1,6 @@
 //! Starts programs on this machine: the agent itself, or a shell inside a container.
 
+use crate::proto::ToAgent;
 use crate::transport::error::quote;
 use crate::transport::link::{self, Link};
 use crate::transport::stream::{Opening, Said, Stream, opening};
@@ -7,9 +8,14 @@ use crate::transport::{Error, Options};
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Starts an agent as a child process. It takes no lock: plays of several runs may use this machine.
-pub(super) async fn start(host: &str, options: &Options) -> Result<Link, Error> {
+pub(super) async fn start(
+    host: &str,
+    options: &Options,
+    first: &mut UnboundedReceiver<ToAgent>,
+) -> Result<Link, Error> {
     let mut command = Command::new(&options.agent_binary);
     command
         .args(["agent", "--shared"])
@@ -19,7 +25,13 @@ pub(super) async fn start(host: &str, options: &Options) -> Result<Link, Error> 
     let _ = stream.input.write_all(&hello).await;
     let _ = stream.input.flush().await;
     match opening(&mut stream.output).await {
-        Opening::Agent => link::take_up(stream, true).await,
+        Opening::Agent => {
+            let link = link::take_up(stream, true).await?;
+            while let Ok(message) = first.try_recv() {
+                let _ = link.to_agent.send(message);
+            }
+            Ok(link)
+        }
         Opening::Answer(text) | Opening::Noise(text) => {
             let mut causes = stream.said.causes();
             causes.extend((!text.is_empty()).then_some(text));

@@ -15,6 +15,7 @@ pub use error::Error;
 pub use link::Link;
 
 use crate::inventory::connection::{Connection, Kind};
+use crate::proto::ToAgent;
 use crate::value::HostName;
 use binary::Binary;
 use local::Container;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::Stream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 
 /// What a transport must know besides the host.
 pub struct Options {
@@ -88,6 +89,19 @@ pub async fn connect(
     connection: &Connection,
     options: &Arc<Options>,
 ) -> Result<Link, Error> {
+    let (_, mut nothing) = mpsc::unbounded_channel();
+    connect_sending(host, connection, options, &mut nothing).await
+}
+
+/// Connects as [`connect`] does, and takes along what waits in `first` by the time the host has let us in: a round trip less.
+///
+/// What comes into `first` later is left there.
+pub async fn connect_sending(
+    host: &HostName,
+    connection: &Connection,
+    options: &Arc<Options>,
+    first: &mut mpsc::UnboundedReceiver<ToAgent>,
+) -> Result<Link, Error> {
     let container = |engine| {
         Shell::Container(Container {
             engine,
@@ -96,7 +110,7 @@ pub async fn connect(
         })
     };
     let shell = match connection.kind {
-        Kind::Local => return local::start(host, options).await,
+        Kind::Local => return local::start(host, options, first).await,
         Kind::Docker => container("docker"),
         Kind::Podman => container("podman"),
         Kind::Ssh => {
@@ -106,7 +120,7 @@ pub async fn connect(
             Shell::Ssh(session?)
         }
     };
-    let mut link = bootstrap::start(host, &shell, options).await?;
+    let mut link = bootstrap::start(host, &shell, options, first).await?;
     if let Shell::Ssh(session) = shell {
         link.warnings = session.warnings();
     }

@@ -158,12 +158,14 @@ async fn a_second_controller_hears_of_the_first_until_it_is_gone() {
     connect(&host.connection(), other).await.unwrap();
 }
 
+/// Bytes.
+const MUCH: usize = 20 << 20;
+
 #[tokio::test]
 async fn much_output_against_much_input_does_not_hang() {
     if !can_run() {
         return;
     }
-    const MUCH: usize = 20 << 20;
     let host = Sshd::start();
     let mut link = host.connect().await.unwrap();
     let long = "y".repeat(1 << 20);

@@ -106,8 +106,8 @@ async fn another_users_command_ends_with_the_controller() {
     let host = host();
     let link = link(&host, "bea").await;
     let pid = host.file("kafka/pid");
-    let line = format!("echo $$ > {}; sleep 300", pid.display());
-    let task = as_user(1, &line, "sudo", "kafka", None);
+    let command = format!("echo $$ > {}; sleep 300", pid.display());
+    let task = as_user(1, &command, "sudo", "kafka", None);
     link.to_agent
         .send(krun::proto::ToAgent::Task(Box::new(task)))
         .unwrap();

@@ -65,10 +65,10 @@ async fn a_controller_to_be_killed() {
     options.run = "run1".into();
     let link = connect(&connection, options).await.unwrap();
     let running = place.join("running");
-    let line = format!("echo $$ > {}; sleep 300", running.display());
+    let command = format!("echo $$ > {}; sleep 300", running.display());
     let stop = format!("touch {}", place.join("stopped").display());
     link.to_agent
-        .send(ToAgent::Task(Box::new(shell(1, &line))))
+        .send(ToAgent::Task(Box::new(shell(1, &command))))
         .unwrap();
     link.to_agent
         .send(ToAgent::Task(Box::new(shell(2, &stop))))

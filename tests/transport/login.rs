@@ -5,9 +5,9 @@ use krun::transport::Error;
 use krun::value::Secret;
 use std::process::Command;
 
-fn arguments(host: &Sshd, more: &str) -> Option<String> {
+fn arguments(host: &Sshd, more: &str) -> String {
     let connection = host.connection();
-    Some(format!("{} {more}", connection.ssh_common_args.unwrap()))
+    format!("{} {more}", connection.ssh_common_args.unwrap())
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn an_unknown_host_is_refused_with_the_way_to_make_it_known() {
     );
 
     let mut connection = host.connection();
-    connection.ssh_common_args = arguments(&host, "-o StrictHostKeyChecking=accept-new");
+    connection.ssh_common_args = Some(arguments(&host, "-o StrictHostKeyChecking=accept-new"));
     let link = connect(&connection, host.options()).await.unwrap();
     assert!(
         link.warnings[0].contains("was added to"),

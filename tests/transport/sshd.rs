@@ -5,6 +5,7 @@ use krun::modules::{Action, Error, Outcome};
 use krun::proto::{FromAgent, Identity, Task, ToAgent};
 use krun::transport::{self, Link, Options};
 use krun::value::Value;
+use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -62,7 +63,7 @@ pub(crate) struct Sshd {
 pub(crate) struct Setup<'a> {
     /// Lines for `sh`, run as root in a mount namespace of the host's own; `$HOME` is the login user's.
     pub(crate) prepare: &'a str,
-    /// Further lines for sshd_config.
+    /// Further lines for `sshd_config`.
     pub(crate) config: &'a str,
     pub(crate) host_keys: &'a [&'a str],
 }
@@ -101,7 +102,7 @@ impl Sshd {
         for kind in setup.host_keys {
             let key = at(&format!("host_{kind}"));
             keygen(&key, kind, "");
-            config.push_str(&format!("HostKey {}\n", key.display()));
+            writeln!(config, "HostKey {}", key.display()).unwrap();
         }
         keygen(&at("id"), "ed25519", "");
         std::fs::copy(at("id.pub"), at("authorized_keys")).unwrap();
@@ -142,7 +143,7 @@ impl Sshd {
         std::fs::read_to_string(self.file("log")).unwrap_or_default()
     }
 
-    /// Returns the known_hosts line of one of its keys.
+    /// Returns the `known_hosts` line of one of its keys.
     pub(crate) fn known_line(&self, kind: &str) -> String {
         let key = std::fs::read_to_string(self.file(&format!("host_{kind}.pub"))).unwrap();
         let words: Vec<_> = key.split_whitespace().collect();

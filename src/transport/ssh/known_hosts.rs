@@ -1,4 +1,4 @@
-//! Judges a host's key by OpenSSH's known_hosts files.
+//! Judges a host's key by OpenSSH's `known_hosts` files.
 
 use super::config::matches_any;
 use super::settings::{Settings, Strict};

@@ -232,7 +232,8 @@ async fn pump(mut messages: ChannelReadHalf, mut output: impl AsyncWrite + Unpin
     while let Some(message) = messages.wait().await {
         match message {
             ChannelMsg::Data { data } => {
-                if output.write_all(&data).await.is_err() {
+                let written = output.write_all(&data).await;
+                if written.is_err() {
                     return;
                 }
             }

@@ -22,7 +22,7 @@ pub(super) struct Settings {
     pub(super) hostname: String,
     pub(super) port: u16,
     pub(super) user: String,
-    /// The name in known_hosts.
+    /// The name in `known_hosts`.
     pub(super) key_name: String,
     /// Keys that were named; empty where the usual ones are to be tried.
     pub(super) identities: Vec<PathBuf>,
@@ -130,27 +130,18 @@ impl Settings {
         let user = config.text("user").unwrap_or(&options.user).to_owned();
         let hostname = config.text("hostname").unwrap_or("%h");
         let hostname = hostname.replace("%h", host).replace("%%", "%");
-        let expand = |text: &str| {
-            let mut out = String::new();
-            let mut rest = text.chars();
-            while let Some(c) = rest.next() {
-                if c != '%' {
-                    out.push(c);
-                    continue;
-                }
-                match rest.next() {
-                    Some('h') => out.push_str(&hostname),
-                    Some('n') => out.push_str(host),
-                    Some('p') => out.push_str(&port.to_string()),
-                    Some('r') => out.push_str(&user),
-                    Some('u') => out.push_str(&options.user),
-                    Some('d') => out.push_str(&home.to_string_lossy()),
-                    Some('%') | None => out.push('%'),
-                    Some(other) => out.extend(['%', other]),
-                }
-            }
-            out
-        };
+        let port_text = port.to_string();
+        let home_text = home.to_string_lossy();
+        let tokens = [
+            ('h', hostname.as_str()),
+            ('n', host),
+            ('p', &port_text),
+            ('r', &user),
+            ('u', &options.user),
+            ('d', &home_text),
+            ('%', "%"),
+        ];
+        let expand = |text: &str| expand(text, &tokens);
         let path = |text: &String| {
             let text = expand(text);
             match text.strip_prefix("~/") {
@@ -232,4 +223,22 @@ impl Settings {
             port => format!("{} port {port}", self.hostname),
         }
     }
+}
+
+/// Replaces `%h` and the like; a token that is not of the list stays as it is.
+fn expand(text: &str, tokens: &[(char, &str)]) -> String {
+    let mut expanded = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '%' {
+            expanded.push(c);
+            continue;
+        }
+        let token = rest.next().unwrap_or('%');
+        match tokens.iter().find(|(name, _)| *name == token) {
+            Some((_, value)) => expanded.push_str(value),
+            None => expanded.extend(['%', token]),
+        }
+    }
+    expanded
 }

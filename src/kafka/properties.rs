@@ -321,7 +321,7 @@ fn open_end(out: &mut String, newline: &str) -> usize {
 
 /// Takes back what [`open_end`] did.
 fn with_former_end(text: &str, n_added: usize) -> String {
-    let shorter = ["\n", "\r\n"].into_iter().filter_map(|newline| {
+    let mut shorter = ["\r\n", "\n"].into_iter().filter_map(|newline| {
         let shorter = text.strip_suffix(&newline.repeat(n_added))?;
         let is_it = newline_of(shorter) == newline && {
             let mut opened = shorter.to_owned();
@@ -329,7 +329,7 @@ fn with_former_end(text: &str, n_added: usize) -> String {
         };
         is_it.then(|| shorter.to_owned())
     });
-    shorter.last().unwrap_or_else(|| text.to_owned())
+    shorter.next().unwrap_or_else(|| text.to_owned())
 }
 
 fn newline_of(text: &str) -> &'static str {

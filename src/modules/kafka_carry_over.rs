@@ -87,11 +87,21 @@ impl Module for KafkaCarryOver {
         }
         let mut files = Vec::new();
         let mut diffs = Vec::new();
+        let mut replaced = Vec::new();
         for (path, stat) in &own {
             if let Some(diff) = self.difference(sys, path, stat)? {
+                if archived.get(path).is_some() && is_replacing(&diff) {
+                    replaced.push(path.clone());
+                }
                 files.push(path.clone());
                 diffs.push(conceal::diff(diff));
             }
+        }
+        if !replaced.is_empty() {
+            outcome.warnings.push(format!(
+                "changed in the old tree, and going to replace what the new version brings under the same name: look at the differences of {}",
+                listed(&replaced)
+            ));
         }
         let outcome = outcome
             .with("files", names(own.keys()))
@@ -282,6 +292,15 @@ impl KafkaCarryOver {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether there is a file in the new tree already whose content goes.
+fn is_replacing(diff: &Diff) -> bool {
+    match &diff.content {
+        Some(super::diff::Content::Text { before, .. }) => !before.is_empty(),
+        Some(super::diff::Content::Opaque { before, .. }) => before.is_some(),
+        None => false,
     }
 }
 

@@ -144,9 +144,10 @@ impl KafkaUpgradeCheck {
                 ))
             })
         });
-        let old = match sys.exists(&self.home)? {
-            true => Some(sys.resolve(&self.home)?),
-            false => None,
+        let old = if sys.exists(&self.home)? {
+            Some(sys.resolve(&self.home)?)
+        } else {
+            None
         };
         let server = self.server(sys, running.as_ref())?;
         let mut look = Look {

@@ -126,7 +126,9 @@ fn added_and_changed_files_and_links_are_carried_with_their_modes() {
             .ends_with("config/ssl/client.properties, libs/agent.jar")
     );
     assert_eq!(host.names("/new/libs"), ["agent.jar", "kafka_2.12-2.jar"]);
+    assert!(outcome.warnings[0].ends_with("differences of config/log4j.properties"));
     let again = host.run(ARGS).unwrap();
+    assert!(again.warnings.is_empty(), "{:?}", again.warnings);
     assert_eq!(list(&again, "carried"), "[]");
     host.sys
         .set_mode(Path::new("/new/config/jmx"), 0o644)

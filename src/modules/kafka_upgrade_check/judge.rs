@@ -1,6 +1,6 @@
 //! Turns what was seen of a service, a broker and two trees into problems, each with its way out, and warnings.
 
-use super::unit::{Unit, Use, names_tree, paths_below};
+use super::unit::{Unit, Use, names_tree, needed_below};
 use crate::kafka::properties::Properties;
 use crate::kafka::running::Running;
 use crate::kafka::version::{Software, versions_in};
@@ -160,13 +160,13 @@ impl Look {
         }
         let mut is_class_path = false;
         for word in self.running.iter().flat_map(|running| &running.arguments) {
-            if !is_class_path {
-                texts.push(("the running broker's command line".into(), word.clone()));
-            } else {
-                // Class paths name many places that are not there; what is beside `libs` was put there by somebody.
+            if is_class_path {
+                // The jars in `libs` change with the version; what is beside them was put there by somebody.
                 let beside = word.split(':').filter(|entry| !entry.contains("/libs/"));
                 let beside = beside.collect::<Vec<_>>().join(":");
                 texts.push(("the running broker's class path".into(), beside));
+            } else {
+                texts.push(("the running broker's command line".into(), word.clone()));
             }
             is_class_path = matches!(word.as_str(), "-cp" | "-classpath" | "--class-path");
         }
@@ -176,7 +176,7 @@ impl Look {
             }
         }
         for (by, text) in texts {
-            for path in paths_below(&text, &self.home) {
+            for path in needed_below(&text, &self.home) {
                 if !seen.contains(&path) {
                     self.judge_path(sys, &path, &by, None, verdict)?;
                     seen.push(path);
@@ -202,25 +202,49 @@ impl Look {
             return Ok(());
         }
         verdict.checked.push(path.display().to_string());
-        let (old, new) = (self.home.join(path), self.tree.join(path));
-        let (old, new) = (old.display(), new.display());
+        let is_settings = path
+            .extension()
+            .is_some_and(|ending| ending == "properties");
+        let is_vital = match r#use {
+            Some(Use::Program | Use::EnvironmentFile) => true,
+            Some(Use::Word) => is_settings,
+            None => false,
+        };
+        let new = self.tree.join(path);
+        let new = new.display();
         match sys.stat(&self.tree.join(path))? {
             Some(stat) if r#use == Some(Use::Program) && (!stat.is_file() || stat.mode & 0o111 == 0) => {
                 verdict.problems.push(format!(
                     "`{new}`, which {by} starts, cannot be executed: chmod +x {new}"
                 ));
             }
-            Some(_) => {}
-            None if sys.stat(&self.home.join(path))?.is_some() => verdict.problems.push(format!(
-                "`{new}` is missing, and {by} names it: cp -a {old} {new}"
-            )),
-            // Named by a service it has to be there; named anywhere else it may be made by the broker.
-            None if r#use.is_some() => verdict.problems.push(format!(
+            None if sys.stat(&self.home.join(path))?.is_some() => {
+                let whole = self.missing_part(sys, path)?;
+                verdict.problems.push(format!(
+                    "`{new}` is missing, and {by} names it: cp -a {} {}",
+                    self.home.join(whole).display(),
+                    self.tree.join(whole).display()
+                ));
+            }
+            // Without these nothing starts; anything else may be made by the broker.
+            None if is_vital => verdict.problems.push(format!(
                 "`{new}` is missing, in the old tree too, and {by} names it: put it there, or take it out of the service"
             )),
-            None => {}
+            Some(_) | None => {}
         }
         Ok(())
+    }
+
+    /// Returns the path, or the first directory on its way that the new tree lacks.
+    fn missing_part<'a>(&self, sys: &Sys, path: &'a Path) -> Result<&'a Path, Error> {
+        let mut part = path;
+        for above in path.ancestors().skip(1) {
+            if sys.exists(&self.tree.join(above))? {
+                break;
+            }
+            part = above;
+        }
+        Ok(part)
     }
 
     /// Data that lies inside of a tree would be left behind by the switch.

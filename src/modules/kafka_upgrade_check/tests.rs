@@ -129,7 +129,7 @@ fn every_missing_path_is_named_with_its_way_out() {
             "`/usr/local/new/config/jmx` is missing, and `kafka-server` names it: cp -a /usr/local/kafka/config/jmx /usr/local/new/config/jmx",
             "`/usr/local/new/config/mine.properties` is missing, and `/usr/local/kafka/config/jmx` names it: cp -a /usr/local/kafka/config/mine.properties /usr/local/new/config/mine.properties",
             "`/usr/local/new/config/agent.yml` is missing, and the running broker's command line names it: cp -a /usr/local/kafka/config/agent.yml /usr/local/new/config/agent.yml",
-            "`/usr/local/new/ssl/key.jks` is missing, and `ssl.keystore.location` in server.properties names it: cp -a /usr/local/kafka/ssl/key.jks /usr/local/new/ssl/key.jks",
+            "`/usr/local/new/ssl/key.jks` is missing, and `ssl.keystore.location` in server.properties names it: cp -a /usr/local/kafka/ssl /usr/local/new/ssl",
         ]
     );
 }

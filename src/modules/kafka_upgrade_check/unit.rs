@@ -103,7 +103,7 @@ impl Unit {
     /// Returns the paths below `home` that the service names, relative to it, each with its use.
     pub(super) fn paths_below(&self, home: &Path) -> Vec<(PathBuf, Use)> {
         let of = |texts: &[String], r#use| {
-            let paths = texts.iter().flat_map(|text| paths_below(text, home));
+            let paths = texts.iter().flat_map(|text| needed_below(text, home));
             paths.map(|path| (path, r#use)).collect::<Vec<_>>()
         };
         let mut paths = of(&self.programs, Use::Program);
@@ -123,9 +123,30 @@ impl Unit {
     }
 }
 
+/// Returns the paths below `home` that the words of a text need to be there: of a log or a dump, its directory only.
+pub(super) fn needed_below(text: &str, home: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for word in text.split_whitespace() {
+        // Kafka's scripts make this directory.
+        if word.contains("kafka.logs.dir=") || word.contains("LOG_DIR=") {
+            continue;
+        }
+        let is_written = ["-Xlog", "HeapDumpPath=", "ErrorFile="]
+            .iter()
+            .any(|option| word.contains(option));
+        for path in paths_below(word, home) {
+            match path.parent() {
+                Some(parent) if is_written => found.push(parent.to_path_buf()),
+                _ => found.push(path),
+            }
+        }
+    }
+    found
+}
+
 /// Returns every path below `home` that a text names, relative to `home`: alone, after `file:`, in a list, as a part of
 /// `-javaagent:JAR=PORT:FILE`.
-pub(super) fn paths_below(text: &str, home: &Path) -> Vec<PathBuf> {
+fn paths_below(text: &str, home: &Path) -> Vec<PathBuf> {
     let home = home.to_string_lossy();
     let home = home.trim_end_matches('/');
     let text = text.replace("file://", "file:");
@@ -281,6 +302,19 @@ LoadState=loaded
         assert_eq!(found, ["libs/agent.jar", "config/jmx.yml", "libs/*"]);
         assert!(names_tree("ExecStart=/k-2/bin/x", Path::new("/k-2")));
         assert!(!names_tree("ExecStart=/k-2.1/bin/x", Path::new("/k-2")));
+    }
+
+    #[test]
+    fn what_a_broker_writes_needs_only_its_directory() {
+        let found = needed_below(
+            "-Xloggc:/k/gc/x.log -Dkafka.logs.dir=/k/l -XX:HeapDumpPath=/k/dumps/x -Da=/k/config/a",
+            Path::new("/k"),
+        );
+        let found: Vec<_> = found
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        assert_eq!(found, ["gc", "dumps", "config/a"]);
     }
 
     #[test]

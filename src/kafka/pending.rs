@@ -82,13 +82,11 @@ fn is_same(runs: &str, wanted: &str) -> bool {
         parts.join(",")
     };
     let (runs, wanted) = (plain(runs), plain(wanted));
-    match (runs.parse::<f64>(), wanted.parse::<f64>()) {
-        (Ok(runs), Ok(wanted)) => (runs - wanted).abs() <= f64::EPSILON * runs.abs(),
-        _ => {
-            let is_truth = matches!(runs.as_str(), "true" | "false");
-            runs == wanted || is_truth && runs.eq_ignore_ascii_case(&wanted)
-        }
+    if let (Ok(runs), Ok(wanted)) = (runs.parse::<f64>(), wanted.parse::<f64>()) {
+        return (runs - wanted).abs() <= f64::EPSILON * runs.abs();
     }
+    let is_truth = matches!(runs.as_str(), "true" | "false");
+    runs == wanted || is_truth && runs.eq_ignore_ascii_case(&wanted)
 }
 
 #[cfg(test)]

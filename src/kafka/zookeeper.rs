@@ -1,4 +1,4 @@
-//! Turns a path into a znode's data, through ZooKeeper's own protocol: the only way to learn of reassignments before 2.4.
+//! Turns a path into a znode's data, through `ZooKeeper`'s own protocol: the only way to learn of reassignments before 2.4.
 
 use super::client::Network;
 use super::connect::{self, Address, Stream};
@@ -40,7 +40,7 @@ impl Ensemble {
 const EXISTS_ALREADY: i32 = -110;
 const NO_NODE: i32 = -101;
 const NO_AUTH: i32 = -102;
-/// Larger answers are taken for a broken stream; ZooKeeper's own limit is 1 MiB.
+/// Larger answers are taken for a broken stream; `ZooKeeper`'s own limit is 1 MiB.
 const LARGEST_ANSWER: usize = 16 << 20;
 
 /// A session with one server of an ensemble.
@@ -150,7 +150,7 @@ impl Session {
                 return Ok((code, rest));
             }
             // A ping's answer or an event.
-            answer = self.read().map_err(|error| self.lost(error))?;
+            answer = self.read().map_err(|error| self.lost(&error))?;
         }
     }
 
@@ -161,7 +161,7 @@ impl Session {
         self.stream
             .write_all(&frame.0)
             .and_then(|()| self.read())
-            .map_err(|error| self.lost(error))
+            .map_err(|error| self.lost(&error))
     }
 
     fn read(&mut self) -> io::Result<Vec<u8>> {
@@ -179,8 +179,8 @@ impl Session {
         Ok(body)
     }
 
-    fn lost(&self, error: io::Error) -> Error {
-        if connect::is_cancel(&error) {
+    fn lost(&self, error: &io::Error) -> Error {
+        if connect::is_cancel(error) {
             return Error::Cancelled;
         }
         if error.kind() == io::ErrorKind::TimedOut {
@@ -216,7 +216,7 @@ impl Drop for Session {
     }
 }
 
-/// ZooKeeper's record format: big-endian numbers, texts and byte strings behind their length.
+/// `ZooKeeper`'s record format: big-endian numbers, texts and byte strings behind their length.
 #[derive(Default)]
 struct Output(Vec<u8>);
 

@@ -58,7 +58,7 @@ impl Module for KafkaProduce {
             -1
         };
         let record = [(self.key.as_deref(), self.value.as_str())];
-        let offset = cluster(sys, self.access())
+        let offset = cluster(sys, &self.access())
             .and_then(|mut c| records::produce(&mut c, &self.topic, self.partition, &record, acks))
             .map_err(|error| failed(&error))?;
         Ok(Outcome::new()
@@ -115,7 +115,7 @@ impl Module for KafkaRead {
 
 impl KafkaRead {
     fn read(&self, sys: &Sys) -> kafka::Result<Outcome> {
-        let mut cluster = cluster(sys, self.access())?;
+        let mut cluster = cluster(sys, &self.access())?;
         let (topic, partition) = (self.topic.as_str(), self.partition);
         let start = records::offset(&mut cluster, topic, partition, End::Start)?;
         let end = records::offset(&mut cluster, topic, partition, End::Next)?;
@@ -170,7 +170,7 @@ impl Module for KafkaGroupOffsets {
     type Change = ();
 
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
-        let committed = cluster(sys, self.access())
+        let committed = cluster(sys, &self.access())
             .and_then(|mut cluster| records::committed(&mut cluster, &self.group))
             .map_err(|error| failed(&error))?;
         let offsets: Vec<Value> = committed
@@ -205,7 +205,7 @@ macro_rules! access {
 
 access!(KafkaProduce, KafkaRead, KafkaGroupOffsets);
 
-fn cluster(sys: &Sys, access: Access) -> kafka::Result<Cluster> {
+fn cluster(sys: &Sys, access: &Access) -> kafka::Result<Cluster> {
     let local = access.local(sys)?;
     access.cluster(sys, &local, &[])
 }

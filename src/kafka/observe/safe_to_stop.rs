@@ -255,12 +255,11 @@ impl<'a> Gate<'a> {
         let registered = metadata.brokers.contains_key(&self.target);
         let silent = matches!(answers.get(&self.target), None | Some(Answer::Silent(_)));
         match (self.is_local, local.running.is_some()) {
-            (true, false) => Target::Down,
             (true, true) if registered => Target::Running,
             (true, true) => Target::Starting,
             (false, _) if registered && !silent => Target::Running,
             (false, _) if registered => Target::Starting,
-            (false, _) => Target::Down,
+            (true, false) | (false, _) => Target::Down,
         }
     }
 

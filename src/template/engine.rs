@@ -51,7 +51,13 @@ fn cached<T>(
     if let Some(known) = known {
         return Ok(known);
     }
-    let compiled = Arc::new(compile(text)?);
+    // Every kind of line end is a newline to Jinja.
+    let compiled = if text.contains('\r') {
+        compile(&text.replace("\r\n", "\n").replace('\r', "\n"))?
+    } else {
+        compile(text)?
+    };
+    let compiled = Arc::new(compiled);
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if cache.len() >= MAX_CACHED {
         cache.clear();

@@ -84,6 +84,25 @@ impl Copy<'_> {
         }
     }
 
+    /// The newline behind `{% raw %}` stays, unlike that behind other tags; minijinja takes it away.
+    fn text_of(&self, raw: &str, span: machinery::Span) -> Box<str> {
+        let (before, inside) = self
+            .text
+            .split_at_checked(span.start_offset as usize)
+            .unwrap_or(("", ""));
+        let tag = before
+            .strip_suffix("%}")
+            .filter(|_| inside.starts_with('\n'));
+        let is_raw = tag
+            .and_then(|tag| tag.rfind("{%").map(|at| &tag[at + 2..]))
+            .is_some_and(|tag| tag.trim_start_matches(['-', '+']).trim() == "raw");
+        if is_raw {
+            format!("\n{raw}").into()
+        } else {
+            raw.into()
+        }
+    }
+
     fn body(&self, stmts: &[ast::Stmt<'_>]) -> Result<Body, Error> {
         stmts.iter().map(|stmt| self.stmt(stmt)).collect()
     }
@@ -97,7 +116,7 @@ impl Copy<'_> {
                 self.raw.set(false);
                 Stmt::Emit(expr?)
             }
-            ast::Stmt::EmitRaw(s) => Stmt::Text(s.raw.into()),
+            ast::Stmt::EmitRaw(s) => Stmt::Text(self.text_of(s.raw, s.span())),
             ast::Stmt::ForLoop(s) => Stmt::For(Arc::new(For {
                 target: target(&s.target)?,
                 iter: self.expr(&s.iter)?,

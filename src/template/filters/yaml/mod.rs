@@ -4,11 +4,13 @@ mod emit;
 mod scalar;
 
 use super::Filter;
+use crate::diag::{Diagnostics, Severity, Source};
 use crate::template::args::{Args, flag};
 use crate::template::error::Error;
 use crate::template::eval::Cx;
 use crate::template::native;
 use crate::template::values::{Res, Val};
+use crate::yaml;
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("to_yaml", |_, s, args| write(s, args, false)),
@@ -65,21 +67,30 @@ fn from_yaml(_: &mut Cx, subject: &Val, _: Args) -> Res {
     }
 }
 
-/// Reads one document.
-pub(crate) fn parse(text: &str) -> Res {
-    let value: crate::value::Value = serde_yaml::from_str(text)
-        .map_err(|error| Error::wrong_type(format!("not YAML: {error}")))?;
-    Ok(Val::from_plain(&value))
+/// Reads one document by the rules of YAML 1.1, as playbooks are read.
+fn parse(text: &str) -> Res {
+    let mut faults = Diagnostics::new();
+    let node = yaml::parse(&Source::new("from_yaml", text), &mut faults);
+    node.map(|node| Val::from_plain(&node.to_value()))
+        .ok_or_else(|| fault(&faults))
 }
 
 fn from_yaml_all(_: &mut Cx, subject: &Val, _: Args) -> Res {
-    use serde::Deserialize;
+    let mut faults = Diagnostics::new();
     let text = native::text(subject);
-    let mut all = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(&text) {
-        let value = crate::value::Value::deserialize(document)
-            .map_err(|error| Error::wrong_type(format!("not YAML: {error}")))?;
-        all.push(Val::from_plain(&value));
-    }
-    Ok(Val::list(all))
+    let nodes = yaml::parse_all(&Source::new("from_yaml_all", text), &mut faults);
+    let nodes = nodes.ok_or_else(|| fault(&faults))?;
+    let all = nodes.iter().map(|node| Val::from_plain(&node.to_value()));
+    Ok(Val::list(all.collect()))
+}
+
+fn fault(faults: &Diagnostics) -> Error {
+    let first = faults.iter().find(|f| f.severity == Severity::Error);
+    Error::wrong_type(match first {
+        Some(fault) => match &fault.span {
+            Some(span) => format!("not YAML: line {}: {}", span.line, fault.message),
+            None => format!("not YAML: {}", fault.message),
+        },
+        None => "not YAML".into(),
+    })
 }

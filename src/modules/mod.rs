@@ -52,6 +52,7 @@ pub mod tool;
 #[cfg(test)]
 pub(crate) mod trial;
 pub mod unarchive;
+pub mod uri;
 pub mod user;
 pub mod wait_for;
 pub mod wait_for_isr;

@@ -86,6 +86,7 @@ modules! {
     Hostname(super::hostname::Hostname),
     Raw(super::raw::Raw),
     Script(super::script::Script),
+    Uri(super::uri::Uri),
     Group(super::group::Group),
     User(super::user::User),
     Setup(super::setup::Setup),

@@ -306,3 +306,5 @@ fn plain(error: ureq::Error, request: &Request) -> io::Error {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -1,0 +1,429 @@
+//! `uri`: turns a request into its response, registered.
+
+pub mod body;
+
+use super::args::{Arg, ArgKind};
+use super::attributes::{self, Wish};
+use super::diff::Diff;
+use super::{Error, Found, Module, Nature, Outcome, get_url, words};
+use crate::sys::Sys;
+use crate::sys::fs::{Durability, Stat};
+use crate::sys::http::{Redirects, Request, Response};
+use crate::value::{Mapping, Value};
+use serde::{Deserialize, Serialize};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How much of a response is kept in memory, in bytes.
+const MAX_CONTENT: u64 = 64 << 20;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Uri {
+    url: String,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    body: Option<Value>,
+    #[serde(default)]
+    body_format: Option<String>,
+    #[serde(default)]
+    src: Option<String>,
+    #[serde(default)]
+    headers: Option<Value>,
+    #[serde(default)]
+    status_code: Vec<String>,
+    #[serde(default)]
+    return_content: bool,
+    #[serde(default)]
+    dest: Option<String>,
+    #[serde(default)]
+    creates: Option<String>,
+    #[serde(default)]
+    removes: Option<String>,
+    #[serde(default)]
+    follow_redirects: Option<String>,
+    #[serde(default = "thirty")]
+    timeout: f64,
+    #[serde(default)]
+    url_username: Option<String>,
+    #[serde(default)]
+    url_password: Option<String>,
+    #[serde(default = "yes")]
+    validate_certs: bool,
+    #[serde(default = "yes")]
+    use_proxy: bool,
+    #[serde(default)]
+    http_agent: Option<String>,
+    #[serde(default)]
+    ca_path: Option<String>,
+    #[serde(default)]
+    client_cert: Option<String>,
+    #[serde(default)]
+    client_key: Option<String>,
+    #[serde(default)]
+    mode: Option<String>,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    group: Option<String>,
+}
+
+fn thirty() -> f64 {
+    30.0
+}
+fn yes() -> bool {
+    true
+}
+
+const ARGS: [Arg; 37] = attributes::with_common([
+    Arg::new("url", ArgKind::Str, "http or https URL").required(),
+    Arg::new(
+        "method",
+        ArgKind::Str,
+        "GET (default), POST, PUT, DELETE, …",
+    ),
+    Arg::new("body", ArgKind::Any, "what to send"),
+    Arg::new(
+        "body_format",
+        ArgKind::Str,
+        "raw (default), json, form-urlencoded: how `body` is written",
+    )
+    .choices(&["raw", "json", "form-urlencoded", "form-multipart"]),
+    Arg::new(
+        "src",
+        ArgKind::Path,
+        "a file of the host to send, instead of `body`",
+    ),
+    Arg::new(
+        "headers",
+        ArgKind::Any,
+        "headers of the request, as a mapping",
+    ),
+    Arg::new(
+        "status_code",
+        ArgKind::StrList,
+        "which statuses are success (default 200)",
+    ),
+    Arg::new(
+        "return_content",
+        ArgKind::Bool,
+        "register the body as `content` (default no)",
+    ),
+    Arg::new("dest", ArgKind::Path, "a file or directory for the body"),
+    Arg::new(
+        "creates",
+        ArgKind::Path,
+        "a path or pattern; if it exists, nothing is asked",
+    ),
+    Arg::new(
+        "removes",
+        ArgKind::Path,
+        "a path or pattern; if it does not exist, nothing is asked",
+    ),
+    Arg::new(
+        "follow_redirects",
+        ArgKind::Str,
+        "safe (default: of GET and HEAD), all or none",
+    )
+    .choices(&[
+        "safe", "all", "none", "urllib2", "yes", "no", "True", "False",
+    ]),
+    Arg::new(
+        "timeout",
+        ArgKind::Float,
+        "seconds that the server may be silent (default 30)",
+    ),
+    Arg::new(
+        "url_username",
+        ArgKind::Str,
+        "user for basic authentication",
+    )
+    .aliases(&["user"]),
+    Arg::new("url_password", ArgKind::Str, "its password").aliases(&["password"]),
+    Arg::new(
+        "validate_certs",
+        ArgKind::Bool,
+        "verify the server's certificate (default yes)",
+    ),
+    Arg::new(
+        "use_proxy",
+        ArgKind::Bool,
+        "use the proxy that the environment names (default yes)",
+    ),
+    Arg::new("http_agent", ArgKind::Str, "the request's User-Agent"),
+    Arg::new(
+        "ca_path",
+        ArgKind::Path,
+        "a file of further authorities to trust",
+    ),
+    Arg::new("client_cert", ArgKind::Path, "a client certificate, PEM"),
+    Arg::new(
+        "client_key",
+        ArgKind::Path,
+        "its key (default in the same file)",
+    ),
+    Arg::new("force", ArgKind::Bool, "accepted: nothing is cached"),
+    Arg::new(
+        "force_basic_auth",
+        ArgKind::Bool,
+        "accepted: a login is always sent at once",
+    ),
+    Arg::new(
+        "remote_src",
+        ArgKind::Bool,
+        "accepted: `src` is a file of the host",
+    ),
+    Arg::new(
+        "decompress",
+        ArgKind::Bool,
+        "accepted: no compression is asked for",
+    ),
+    Arg::new("use_netrc", ArgKind::Bool, "accepted, has no effect"),
+    Arg::new(
+        "unredirected_headers",
+        ArgKind::StrList,
+        "accepted, has no effect",
+    ),
+    Arg::new("ciphers", ArgKind::StrList, "accepted, has no effect"),
+]);
+
+impl Module for Uri {
+    const NAME: &'static str = "uri";
+    const NATURE: Nature = Nature::Action;
+    const ARGS: &'static [Arg] = &ARGS;
+    const DOC: &'static str = "Sends a request and registers the response: status, headers, `json`.\n\n    - uri:\n        url: http://localhost:8083/connectors\n        return_content: yes\n      register: connectors\n      until: connectors.status == 200\n";
+    type Change = ();
+
+    fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
+        let reason = match (&self.creates, &self.removes) {
+            (Some(path), _) if words::exists(sys, path) => Some(format!("`{path}` exists")),
+            (_, Some(path)) if !words::exists(sys, path) => {
+                Some(format!("`{path}` does not exist"))
+            }
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return Ok(Found::same(
+                Outcome::new().msg(format!("skipped, since {reason}")),
+            ));
+        }
+        let change = Some(());
+        let outcome = Outcome::new();
+        Ok(Found { change, outcome })
+    }
+
+    fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
+        let begin = Instant::now();
+        let request = self.request(sys)?;
+        sys.progress(&format!("{} {}", request.method, self.url));
+        let failed = |error: std::io::Error| {
+            let message = format!("no answer from `{}`", self.url);
+            let error = Error::new(message).because(error);
+            let error = error.with("status", -1).with("url", self.url.as_str());
+            error.with("elapsed", begin.elapsed().as_secs())
+        };
+        let mut response = sys.request(&request).map_err(failed)?;
+        let is_expected = self.expects(response.status);
+        let mut outcome = registered(&response, &self.url);
+        if let (Some(dest), true) = (&self.dest, is_expected) {
+            return self.save(
+                sys,
+                dest,
+                response,
+                outcome.with("elapsed", begin.elapsed().as_secs()),
+            );
+        }
+        let mut content = Vec::new();
+        let read = (&mut response.body)
+            .take(MAX_CONTENT)
+            .read_to_end(&mut content);
+        read.map_err(failed)?;
+        let text = String::from_utf8_lossy(&content).into_owned();
+        let kind = response
+            .header("content-type")
+            .unwrap_or_default()
+            .to_lowercase();
+        if (kind.contains("json") || kind.contains("javascript"))
+            && let Ok(json) = serde_json::from_str::<Value>(&text)
+        {
+            outcome = outcome.with("json", json);
+        }
+        if self.return_content || !is_expected {
+            outcome = outcome.with("content", text);
+        }
+        outcome = outcome.with("elapsed", begin.elapsed().as_secs());
+        let length = response
+            .header("content-length")
+            .map_or_else(|| content.len().to_string(), str::to_owned);
+        if is_expected {
+            return Ok(outcome.msg(format!("{} ({length} bytes)", reason(&response))));
+        }
+        let codes = self.status_code.join(", ");
+        let codes = if codes.is_empty() { "200" } else { &codes };
+        let status = response.status;
+        let mut error = Error::new(format!(
+            "Status code was {status} and not [{codes}]: {}",
+            reason(&response)
+        ));
+        error.data = outcome.data;
+        Err(error)
+    }
+}
+
+impl Uri {
+    fn request(&self, sys: &Sys) -> Result<Request, Error> {
+        let mut request = Request::get(&self.url);
+        request.method = self.method.as_deref().unwrap_or("GET").to_uppercase();
+        request.timeout =
+            Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(30));
+        request.validate = self.validate_certs;
+        request.use_proxy = self.use_proxy;
+        request.redirects = match self.follow_redirects.as_deref() {
+            Some("all" | "yes" | "True") => Redirects::All,
+            Some("none" | "no" | "False") => Redirects::None,
+            _ => Redirects::Safe,
+        };
+        request.authorities = self.ca_path.as_ref().map(PathBuf::from);
+        if let Some(certificate) = &self.client_cert {
+            let key = self.client_key.as_ref().unwrap_or(certificate);
+            request.certificate = Some((certificate.into(), key.into()));
+        }
+        for (name, value) in get_url::headers(self.headers.as_ref())? {
+            request.header(&name, value);
+        }
+        if let Some(user) = &self.url_username {
+            request.login(user, self.url_password.as_deref().unwrap_or_default());
+        }
+        if let Some(agent) = &self.http_agent {
+            request.header("User-Agent", agent.as_str());
+        }
+        if let Some(path) = &self.src {
+            if self.body.is_some() {
+                return Err(Error::new("only one of `body` and `src` can be given"));
+            }
+            request.body = Some(sys.read(Path::new(&words::expand(sys, path)))?);
+        } else if let Some(body) = &self.body {
+            let (bytes, kind) = body::written(body, self.body_format.as_deref().unwrap_or("raw"))?;
+            request.body = Some(bytes);
+            let has_kind = request
+                .headers
+                .iter()
+                .any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+            if let Some(kind) = kind.filter(|_| !has_kind) {
+                request.header("Content-Type", kind);
+            }
+        }
+        Ok(request)
+    }
+
+    fn expects(&self, status: u16) -> bool {
+        if self.status_code.is_empty() {
+            return status == 200;
+        }
+        self.status_code
+            .iter()
+            .any(|code| code.trim() == status.to_string())
+    }
+
+    /// Writes the body to a file if it differs.
+    fn save(
+        &self,
+        sys: &Sys,
+        dest: &str,
+        mut response: Response,
+        outcome: Outcome,
+    ) -> Result<Outcome, Error> {
+        let mut path = PathBuf::from(words::expand(sys, dest));
+        if sys.stat(&path)?.is_some_and(|stat| stat.is_dir()) {
+            let name = response.url.split(['?', '#']).next().unwrap_or_default();
+            let name = name
+                .rsplit('/')
+                .next()
+                .filter(|name| !matches!(*name, "" | "." | ".."));
+            path = path.join(name.unwrap_or("index.html"));
+        }
+        let mut content = Vec::new();
+        let read = (&mut response.body)
+            .take(MAX_CONTENT)
+            .read_to_end(&mut content);
+        read.map_err(|error| Error::new(format!("cannot read `{}`", self.url)).because(error))?;
+        let wish = Wish::new(
+            sys,
+            self.mode.as_deref(),
+            self.owner.as_deref(),
+            self.group.as_deref(),
+        )?;
+        let now = sys.stat(&path)?;
+        let is_same = now.as_ref().is_some_and(Stat::is_file) && sys.read(&path)? == content;
+        let outcome = outcome.with("path", path.display().to_string());
+        let outcome = outcome.msg(format!("{} ({} bytes)", reason(&response), content.len()));
+        if is_same && now.as_ref().is_some_and(|now| wish.holds(now)) {
+            return Ok(outcome);
+        }
+        let mut diff = Diff::new(path.display().to_string());
+        if !is_same {
+            let before = now.as_ref().map(|_| sys.read(&path)).transpose()?;
+            diff = diff.bytes(before.as_deref(), Some(&content));
+        }
+        diff = wish.diff(sys, diff, now.as_ref(), false);
+        let target = sys.resolve(&path)?;
+        let attributes = wish.attributes(now.as_ref(), false);
+        sys.write_atomic_from(
+            &target,
+            &mut content.as_slice(),
+            attributes,
+            Durability::Synced,
+        )?;
+        Ok(outcome.changed().diff(diff))
+    }
+}
+
+fn reason(response: &Response) -> &str {
+    match response.reason.as_str() {
+        "" => "OK",
+        reason => reason,
+    }
+}
+
+/// Status, place and headers; a header's name is in lower case with `_`, several of one name are joined.
+fn registered(response: &Response, asked: &str) -> Outcome {
+    let mut outcome = Outcome::new()
+        .with("status", response.status)
+        .with("url", response.url.as_str())
+        .with(
+            "redirected",
+            response.url.trim_end_matches('/') != asked.trim_end_matches('/'),
+        );
+    let mut cookies = Mapping::new();
+    for (name, value) in &response.headers {
+        let key = name.to_lowercase().replace('-', "_");
+        if key == "set_cookie"
+            && let Some((name, value)) = value
+                .split(';')
+                .next()
+                .and_then(|pair| pair.split_once('='))
+        {
+            cookies.insert(name.trim().into(), value.trim().into());
+        }
+        let value = match outcome.data.get(key.as_str()).and_then(Value::as_str) {
+            Some(before) if !matches!(key.as_str(), "url" | "status") => {
+                format!("{before}, {value}")
+            }
+            _ => value.clone(),
+        };
+        if !matches!(key.as_str(), "url" | "status" | "msg" | "content" | "json") {
+            outcome = outcome.with(&key, value);
+        }
+    }
+    let text = cookies
+        .iter()
+        .filter_map(|(n, v)| Some(format!("{}={}", n.as_str()?, v.as_str()?)));
+    let text = text.collect::<Vec<_>>().join("; ");
+    outcome
+        .with("cookies_string", text)
+        .with("cookies", cookies)
+}
+
+#[cfg(test)]
+mod tests;

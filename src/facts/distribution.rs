@@ -77,18 +77,17 @@ fn parse(os_release: &str, debian_version: &str, redhat_release: &str) -> Distri
     let id = of(&pairs, "ID").to_lowercase();
     let known = KNOWN.iter().find(|(known, _, _)| *known == id);
     let like = of(&pairs, "ID_LIKE").to_lowercase();
-    let (name, family) = match known {
-        Some((_, name, family)) => ((*name).to_owned(), (*family).to_owned()),
-        None => {
-            let kin = like.split_whitespace();
-            let kin = kin.filter_map(|id| KNOWN.iter().find(|(known, _, _)| *known == id));
-            let name = match of(&pairs, "NAME") {
-                "" => "Linux",
-                name => name,
-            };
-            let family = kin.map(|(_, _, family)| *family).next().unwrap_or(name);
-            (name.to_owned(), family.to_owned())
-        }
+    let (name, family) = if let Some((_, name, family)) = known {
+        ((*name).to_owned(), (*family).to_owned())
+    } else {
+        let kin = like.split_whitespace();
+        let kin = kin.filter_map(|id| KNOWN.iter().find(|(known, _, _)| *known == id));
+        let name = match of(&pairs, "NAME") {
+            "" => "Linux",
+            name => name,
+        };
+        let family = kin.map(|(_, _, family)| *family).next().unwrap_or(name);
+        (name.to_owned(), family.to_owned())
     };
     let mut version = of(&pairs, "VERSION_ID").to_owned();
     let mut release = of(&pairs, "VERSION_CODENAME").to_owned();

@@ -175,7 +175,7 @@ fn human(bytes: u64) -> String {
     let Some((name, shift)) = unit else {
         return format!("{bytes}.00 Bytes");
     };
-    let hundredths = u128::from(bytes) * 100 >> shift;
+    let hundredths = (u128::from(bytes) * 100) >> shift;
     format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
 }
 

@@ -54,7 +54,7 @@ const SETS: &[Set] = &[
         },
     ),
     minimal(&["distribution", "os_family"], |sys, _, facts| {
-        distribution::gather(sys, facts)
+        distribution::gather(sys, facts);
     }),
     minimal(&["service_mgr"], |sys, _, facts| {
         facts.put("service_mgr", distribution::service_manager(sys));
@@ -63,29 +63,29 @@ const SETS: &[Set] = &[
         facts.put("pkg_mgr", distribution::package_manager(sys));
     }),
     minimal(&["lsb"], |sys, _, facts| {
-        facts.put("lsb", distribution::lsb(sys))
+        facts.put("lsb", distribution::lsb(sys));
     }),
     minimal(&["user"], |sys, _, facts| platform::user(sys, facts)),
     minimal(&["env"], |sys, _, facts| {
-        facts.put("env", platform::environment(sys))
+        facts.put("env", platform::environment(sys));
     }),
     minimal(&["date_time"], |_, _, facts| {
         facts.put("date_time", platform::date_time(&jiff::Zoned::now()));
     }),
     minimal(&["cmdline", "proc_cmdline"], |sys, _, facts| {
-        platform::command_line(sys, facts)
+        platform::command_line(sys, facts);
     }),
     minimal(&["dns"], |sys, _, facts| {
-        facts.put("dns", network::dns(&text(sys, "/etc/resolv.conf")))
+        facts.put("dns", network::dns(&text(sys, "/etc/resolv.conf")));
     }),
     minimal(&["selinux"], |sys, _, facts| {
-        facts.put("selinux", platform::selinux(sys))
+        facts.put("selinux", platform::selinux(sys));
     }),
     minimal(&["apparmor", "fips"], |sys, _, facts| {
-        platform::security(sys, facts)
+        platform::security(sys, facts);
     }),
     minimal(&["ssh_pub_keys"], |sys, _, facts| {
-        platform::host_keys(sys, facts)
+        platform::host_keys(sys, facts);
     }),
     minimal(&["local"], |sys, wanted, facts| {
         facts.put("local", local::gather(sys, &wanted.fact_path));

@@ -1,18 +1,17 @@
 //! `apt`: turns a wish for Debian packages into the apt-get calls that bring it about, read from dpkg's own status file.
 
+mod call;
+mod file;
 pub mod status;
 
 use super::args::{Arg, ArgKind};
 use super::diff::Diff;
-use super::{Error, Found, Module, Nature, Outcome, tool};
+use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
-use crate::sys::http::Request;
-use crate::sys::process::{Command, Output};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use status::{Installed, Wanted};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 /// What a user wants of packages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +28,10 @@ pub enum State {
 /// The states as users write them.
 pub const STATES: &[&str] = &["present", "installed", "latest", "absent", "removed"];
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Apt {
     #[serde(default)]
@@ -75,8 +78,8 @@ pub struct Change {
     update: bool,
     /// apt-get's words for each call, after its options.
     calls: Vec<Vec<String>>,
-    /// A downloaded file to remove at the end.
-    temporary: Option<PathBuf>,
+    /// Whether the file of `deb` is to be installed.
+    file: bool,
 }
 
 impl Module for Apt {
@@ -206,20 +209,28 @@ impl Module for Apt {
         let mut change = Change::default();
         let mut diff = Diff::new("packages");
         self.plan_packages(sys, &installed, &mut change, &mut diff)?;
-        if let Some(deb) = &self.deb {
-            self.plan_file(sys, deb, &installed, &mut change, &mut diff)?;
+        if let Some(deb) = &self.deb
+            && let Some(update) = file::look(sys, deb, &installed)?
+        {
+            diff = diff.attribute(&update.name, update.before, update.after);
+            change.file = true;
         }
         let updates_only = self.name.is_empty() && self.deb.is_none();
         let wants_update = self.update_cache.unwrap_or(self.cache_valid_time > 0);
         let is_old = wants_update && !self.lists_are_new(sys);
-        if is_old && (updates_only || !change.calls.is_empty() || self.state == State::Latest) {
+        if is_old
+            && (updates_only
+                || change.file
+                || !change.calls.is_empty()
+                || self.state == State::Latest)
+        {
             change.update = true;
         }
         self.plan_upgrade(sys, &mut change, &mut diff)?;
-        if change.calls.is_empty() && !change.update {
+        if change.calls.is_empty() && !change.update && !change.file {
             return Ok(Found::same(Outcome::new().with("cache_updated", false)));
         }
-        if change.update && change.calls.is_empty() {
+        if change.update && change.calls.is_empty() && !change.file {
             diff = diff.attribute("package lists", Some("old".into()), Some("new".into()));
         }
         Ok(Found::change(change, Outcome::new().diff(diff)))
@@ -241,8 +252,10 @@ impl Module for Apt {
         for call in &calls {
             last = Some(self.call(sys, call, change.update)?);
         }
-        if let Some(path) = &change.temporary {
-            sys.remove(path)?;
+        if let (Some(deb), true) = (&self.deb, change.file) {
+            let package = file::Local::of(sys, deb)?;
+            let words = ["install".to_owned(), package.real(sys)];
+            last = Some(self.call(sys, &words, change.update)?);
         }
         let after = Installed::read(sys)?;
         let diff = before.diff(&after);
@@ -343,54 +356,6 @@ impl Apt {
         Ok(())
     }
 
-    fn plan_file(
-        &self,
-        sys: &Sys,
-        deb: &str,
-        installed: &Installed,
-        change: &mut Change,
-        diff: &mut Diff,
-    ) -> Result<(), Error> {
-        let path = if deb.starts_with("http://") || deb.starts_with("https://") {
-            let path = download(sys, deb)?;
-            change.temporary = Some(path.clone());
-            path
-        } else {
-            PathBuf::from(super::words::expand(sys, deb))
-        };
-        let real = sys.real(&path).display().to_string();
-        let fields = tool::must(sys, &["dpkg-deb", "-f", &real, "Package", "Version"]);
-        let fields =
-            fields.map_err(|error| Error::new(format!("`{deb}` is no package")).because(error))?;
-        let field = |name: &str| {
-            let mut lines = fields
-                .stdout
-                .lines()
-                .filter_map(|line| line.split_once(": "));
-            lines
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.to_owned())
-        };
-        let name = field("Package").unwrap_or_default();
-        let version = field("Version");
-        let now = installed.version(&Wanted::parse(&name)?);
-        if now == version {
-            if let Some(path) = change.temporary.take() {
-                sys.remove(&path)?;
-            }
-            return Ok(());
-        }
-        let absent = || Some(Value::from("absent"));
-        let before = now.map(Value::from).or_else(absent);
-        *diff = std::mem::replace(diff, Diff::new("")).attribute(
-            &name,
-            before,
-            version.map(Value::from),
-        );
-        change.calls.push(vec!["install".into(), real]);
-        Ok(())
-    }
-
     fn plan_upgrade(&self, sys: &Sys, change: &mut Change, diff: &mut Diff) -> Result<(), Error> {
         let verb = match self.upgrade.as_deref().map(str::to_lowercase).as_deref() {
             None | Some("no" | "false") => None,
@@ -456,158 +421,6 @@ impl Apt {
         }
         Ok(())
     }
-
-    /// What apt-get would install: name, version now, version then.
-    fn simulate(
-        &self,
-        sys: &Sys,
-        verb: &str,
-        words: &[String],
-    ) -> Result<Vec<(String, Option<String>, String)>, Error> {
-        let mut argv = vec!["-s", verb];
-        argv.extend(words.iter().map(String::as_str));
-        let output = self.get(sys, &argv)?;
-        if !output.success() {
-            return Err(self.failed(&argv, &output));
-        }
-        Ok(status::simulated(&output.stdout))
-    }
-
-    fn update(&self, sys: &Sys) -> Result<(), Error> {
-        sys.progress("apt-get update");
-        let output = self.get(sys, &["update"])?;
-        if output.success() {
-            return Ok(());
-        }
-        Err(self.failed(&["update"], &output))
-    }
-
-    /// Makes one call; where the lists do not know a package, reads them again once.
-    fn call(&self, sys: &Sys, words: &[String], is_updated: bool) -> Result<Output, Error> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        sys.progress(&format!("apt-get {}", words.join(" ")));
-        let mut output = self.get(sys, &words)?;
-        let is_unknown = output.stderr.contains("Unable to locate package")
-            || output.stderr.contains("has no installation candidate")
-            || output.stderr.contains("404  Not Found");
-        if !output.success() && is_unknown && !is_updated && self.update_cache != Some(false) {
-            self.update(sys)?;
-            output = self.get(sys, &words)?;
-        }
-        if output.success() {
-            return Ok(output);
-        }
-        Err(self.failed(&words, &output))
-    }
-
-    fn failed(&self, words: &[&str], output: &Output) -> Error {
-        let argv: Vec<&str> = std::iter::once("apt-get")
-            .chain(words.iter().copied())
-            .collect();
-        let mut error = tool::failure(&argv, output);
-        error.causes.clear();
-        let faults = output.stderr.lines().filter(|line| line.starts_with("E: "));
-        for fault in faults {
-            error = error.because(fault.trim_start_matches("E: "));
-        }
-        if error.causes.is_empty() {
-            error = error.because(output.reason());
-        }
-        error
-    }
-
-    fn get(&self, sys: &Sys, words: &[&str]) -> Result<Output, Error> {
-        let mut argv: Vec<String> = vec!["apt-get".into(), "-y".into()];
-        let mut option = |text: String| argv.extend(["-o".to_owned(), text]);
-        let dpkg = self
-            .dpkg_options
-            .as_deref()
-            .unwrap_or("force-confdef,force-confold");
-        for name in dpkg
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
-            option(format!("Dpkg::Options::=--{name}"));
-        }
-        option(format!(
-            "DPkg::Lock::Timeout={}",
-            self.lock_timeout.unwrap_or(60)
-        ));
-        if let Some(recommends) = self.install_recommends {
-            option(format!(
-                "APT::Install-Recommends={}",
-                if recommends { "yes" } else { "no" }
-            ));
-        }
-        let flags = [
-            (
-                self.autoremove && words.first() == Some(&"remove"),
-                "--auto-remove",
-            ),
-            (self.only_upgrade, "--only-upgrade"),
-            (
-                self.allow_unauthenticated || self.force,
-                "--allow-unauthenticated",
-            ),
-            (self.allow_downgrade || self.force, "--allow-downgrades"),
-        ];
-        argv.extend(
-            flags
-                .iter()
-                .filter(|(is_on, _)| *is_on)
-                .map(|(_, flag)| (*flag).to_owned()),
-        );
-        if let Some(release) = &self.default_release {
-            argv.extend(["-t".to_owned(), release.clone()]);
-        }
-        argv.extend(words.iter().map(|word| (*word).to_owned()));
-        let command = Command::tool(&argv)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .env("DEBIAN_PRIORITY", "critical")
-            .env("APT_LISTCHANGES_FRONTEND", "none")
-            .env("NEEDRESTART_MODE", "l");
-        tool::start(sys, &command, &["apt-get"])
-    }
-
-    fn lists_are_new(&self, sys: &Sys) -> bool {
-        let paths = [
-            "/var/lib/apt/periodic/update-success-stamp",
-            "/var/lib/apt/lists",
-        ];
-        let stamps = paths
-            .iter()
-            .filter_map(|path| sys.stat(Path::new(path)).ok().flatten());
-        let newest = stamps.map(|stat| stat.mtime.seconds).max();
-        let now = crate::sys::fs::Time::now().seconds;
-        let valid = i64::try_from(self.cache_valid_time).unwrap_or(i64::MAX);
-        self.cache_valid_time > 0 && newest.is_some_and(|stamp| now - stamp < valid)
-    }
-}
-
-/// Fetches a package file into a private place.
-fn download(sys: &Sys, url: &str) -> Result<PathBuf, Error> {
-    let failed =
-        |why: &dyn std::fmt::Display| Error::new(format!("cannot download `{url}`")).because(why);
-    let mut request = Request::get(url);
-    request.timeout = Duration::from_secs(60);
-    let mut response = sys.request(&request).map_err(|error| failed(&error))?;
-    if response.status != 200 {
-        return Err(failed(&format!(
-            "the server says {} {}",
-            response.status, response.reason
-        )));
-    }
-    let path = sys
-        .temporary_directory()?
-        .join(format!("krun-{}.deb", std::process::id()));
-    let durability = crate::sys::fs::Durability::Later;
-    let attributes = crate::sys::fs::Attributes {
-        mode: Some(0o644),
-        ..Default::default()
-    };
-    sys.write_atomic_from(&path, &mut response.body, attributes, durability)?;
-    Ok(path)
 }
 
 #[cfg(test)]

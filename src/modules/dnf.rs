@@ -1,17 +1,22 @@
 //! `dnf` and `yum`: turn a wish for rpm packages into the calls that bring it about, read from rpm's own database.
 
+mod call;
 pub mod installed;
 
 use super::apt::{STATES, State};
 use super::args::{Arg, ArgKind};
 use super::diff::Diff;
-use super::{Error, Found, Module, Nature, Outcome, tool};
+use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
-use crate::sys::process::{Command, Output};
 use crate::value::Value;
+use call::failed;
 use installed::{Kind, Looked};
 use serde::{Deserialize, Serialize};
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Dnf {
     #[serde(default)]
@@ -184,7 +189,7 @@ impl Module for Dnf {
         self.apply_with(
             sys,
             program(sys, &["dnf", "dnf5", "microdnf", "yum"])?,
-            change,
+            &change,
         )
     }
 }
@@ -205,7 +210,7 @@ impl Module for Yum {
         self.0.apply_with(
             sys,
             program(sys, &["yum", "dnf", "dnf5", "microdnf"])?,
-            change,
+            &change,
         )
     }
 }
@@ -301,7 +306,7 @@ impl Dnf {
                     install.push(package.name.clone());
                 }
                 (State::Latest, Some(_)) if package.kind != Kind::File => {
-                    update.push(package.name.clone())
+                    update.push(package.name.clone());
                 }
                 (State::Present | State::Latest, Some(_)) => {}
             }
@@ -372,7 +377,7 @@ impl Dnf {
             .collect()
     }
 
-    fn apply_with(&self, sys: &Sys, program: &str, change: Change) -> Result<Outcome, Error> {
+    fn apply_with(&self, sys: &Sys, program: &str, change: &Change) -> Result<Outcome, Error> {
         let mut last = None;
         for call in &change.calls {
             let words: Vec<&str> = std::iter::once("-y")
@@ -423,84 +428,6 @@ impl Dnf {
             outcome.diff(diff)
         })
     }
-
-    fn get(&self, sys: &Sys, program: &str, words: &[&str]) -> Result<Output, Error> {
-        let mut argv: Vec<String> = vec![program.into()];
-        argv.extend(
-            self.disablerepo
-                .iter()
-                .map(|name| format!("--disablerepo={name}")),
-        );
-        argv.extend(
-            self.enablerepo
-                .iter()
-                .map(|name| format!("--enablerepo={name}")),
-        );
-        argv.extend(self.exclude.iter().map(|name| format!("--exclude={name}")));
-        let flags = [
-            (self.disable_gpg_check, "--nogpgcheck"),
-            (self.skip_broken, "--skip-broken"),
-            (self.allowerasing, "--allowerasing"),
-            (self.nobest == Some(true), "--nobest"),
-            (self.cacheonly, "--cacheonly"),
-            (
-                self.update_cache && program != "yum" && program != "microdnf",
-                "--refresh",
-            ),
-            (
-                self.install_weak_deps == Some(false),
-                "--setopt=install_weak_deps=0",
-            ),
-            (self.sslverify == Some(false), "--setopt=sslverify=0"),
-        ];
-        argv.extend(
-            flags
-                .iter()
-                .filter(|(is_on, _)| *is_on)
-                .map(|(_, flag)| (*flag).to_owned()),
-        );
-        let values = [
-            ("--config", &self.conf_file),
-            ("--installroot", &self.installroot),
-            ("--releasever", &self.releasever),
-            ("--disableexcludes", &self.disable_excludes),
-        ];
-        argv.extend(
-            values
-                .iter()
-                .filter_map(|(flag, value)| Some(format!("{flag}={}", value.as_ref()?))),
-        );
-        argv.extend(words.iter().map(|word| (*word).to_owned()));
-        tool::start(sys, &Command::tool(&argv), &[program])
-    }
-}
-
-fn failed(program: &str, words: &[&str], output: &Output) -> Error {
-    let argv: Vec<&str> = std::iter::once(program)
-        .chain(words.iter().copied())
-        .collect();
-    let mut error = tool::failure(&argv, output);
-    error.causes.clear();
-    let all = output.stdout.lines().chain(output.stderr.lines());
-    let faults = all.filter(|line| {
-        [
-            "Error",
-            "No match",
-            "No package",
-            "Unable to find",
-            " Problem",
-            "  - ",
-        ]
-        .iter()
-        .any(|start| line.starts_with(start))
-    });
-    for fault in faults.take(10) {
-        error = error.because(fault.trim());
-    }
-    if error.causes.is_empty() {
-        error = error.because(output.reason());
-    }
-    error
 }
 
 #[cfg(test)]

@@ -18,6 +18,13 @@ pub struct Package {
     manager: Option<String>,
 }
 
+/// The managers that krun knows.
+#[derive(Debug, Clone, Copy)]
+enum Manager {
+    Apt,
+    Dnf,
+}
+
 /// What the manager is to do.
 #[derive(Debug)]
 pub enum Change {
@@ -48,22 +55,21 @@ impl Module for Package {
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         let (names, state) = (self.name.clone(), self.state);
-        match self.choose(sys)? {
-            "apt" => {
+        let (change, outcome) = match self.choose(sys)? {
+            Manager::Apt => {
                 let module = Apt::of(names, state);
                 let found = module.check(sys)?;
                 let change = found.change.map(|change| Change::Apt(module, change));
-                let outcome = found.outcome;
-                Ok(Found { change, outcome })
+                (change, found.outcome)
             }
-            _ => {
+            Manager::Dnf => {
                 let module = Dnf::of(names, state);
                 let found = module.check(sys)?;
                 let change = found.change.map(|change| Change::Dnf(module, change));
-                let outcome = found.outcome;
-                Ok(Found { change, outcome })
+                (change, found.outcome)
             }
-        }
+        };
+        Ok(Found { change, outcome })
     }
 
     fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
@@ -75,11 +81,11 @@ impl Module for Package {
 }
 
 impl Package {
-    fn choose(&self, sys: &Sys) -> Result<&'static str, Error> {
+    fn choose(&self, sys: &Sys) -> Result<Manager, Error> {
         match self.manager.as_deref() {
             None | Some("auto") => {}
-            Some("apt") => return Ok("apt"),
-            Some("dnf" | "dnf4" | "dnf5" | "yum") => return Ok("dnf"),
+            Some("apt") => return Ok(Manager::Apt),
+            Some("dnf" | "dnf4" | "dnf5" | "yum") => return Ok(Manager::Dnf),
             Some(other) => {
                 return Err(Error::new(format!(
                     "`use: {other}`: krun knows apt, dnf and yum"
@@ -93,9 +99,9 @@ impl Package {
         // A host of one kind may have the other's tools as well: its own database tells.
         let is_debian = exists("/var/lib/dpkg/status") && !exists("/etc/redhat-release");
         if is_debian {
-            Ok("apt")
+            Ok(Manager::Apt)
         } else if has_dnf {
-            Ok("dnf")
+            Ok(Manager::Dnf)
         } else {
             let error = Error::new("this host has a package manager that krun does not know");
             Err(error.help("krun knows apt, dnf and yum; others can be called by `command`"))

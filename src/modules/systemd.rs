@@ -22,6 +22,10 @@ const UNIT_DIRECTORIES: &[&str] = &[
     "/lib/systemd/system",
 ];
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Systemd {
@@ -270,7 +274,7 @@ impl Systemd {
 
     /// Makes one call and returns a warning if it ended a process by KILL.
     fn take(&self, sys: &Sys, name: &str, step: Step, before: &Unit) -> Result<Vec<String>, Error> {
-        let (begin, begun) = (Instant::now(), jiff::Timestamp::now());
+        let (begin, since) = (Instant::now(), jiff::Timestamp::now());
         sys.progress(&format!("systemctl {} {name}", step.verb()));
         let mut words = vec![step.verb()];
         if self.no_block {
@@ -292,21 +296,13 @@ impl Systemd {
         } else {
             // A new start wipes what the unit says of its last end; the journal keeps it.
             let late = before.stop_timeout().is_some_and(|t| begin.elapsed() >= t);
-            (late && self.journal_tells_of_kill(sys, name, begun)).then(|| {
+            (late && journal_tells_of_kill(sys, name, since)).then(|| {
                 let limit = before.property("TimeoutStopUSec");
                 format!("it did not stop within TimeoutStopSec ({limit}) and was ended by SIGKILL")
             })
         };
         let warning = |why| format!("the stop of `{name}` was not clean: {why}");
         Ok(why.map(warning).into_iter().collect())
-    }
-
-    fn journal_tells_of_kill(&self, sys: &Sys, name: &str, since: jiff::Timestamp) -> bool {
-        let since = format!("--since=@{}", since.as_second());
-        let argv = ["journalctl", "--no-pager", "-o", "cat", "-u", name, &since];
-        tool::ask(sys, &argv).is_ok_and(|output| {
-            output.stdout.contains("status=9/KILL") || output.stdout.contains("with signal SIGKILL")
-        })
     }
 
     fn failed(&self, sys: &Sys, name: &str, step: Step, output: &Output) -> Error {
@@ -398,6 +394,14 @@ fn diff(name: &str, unit: &Unit, steps: &[Step]) -> Diff {
         diff = diff.attribute(attribute, Some(before.into()), Some(after.into()));
     }
     diff
+}
+
+fn journal_tells_of_kill(sys: &Sys, name: &str, since: jiff::Timestamp) -> bool {
+    let since = format!("--since=@{}", since.as_second());
+    let argv = ["journalctl", "--no-pager", "-o", "cat", "-u", name, &since];
+    tool::ask(sys, &argv).is_ok_and(|output| {
+        output.stdout.contains("status=9/KILL") || output.stdout.contains("with signal SIGKILL")
+    })
 }
 
 fn file_name(name: &str) -> String {

@@ -52,7 +52,7 @@ impl Module for Timezone {
         let mut change = Change::default();
         let mut diff = Diff::new("time zone");
         if let Some(name) = &self.name {
-            self.check_zone(sys, name)?;
+            check_zone(sys, name)?;
             let (link, file) = (linked(sys)?, written(sys)?);
             change.link = link.as_deref() != Some(name);
             change.file = match &file {
@@ -103,37 +103,33 @@ impl Module for Timezone {
     }
 }
 
-impl Timezone {
-    fn check_zone(&self, sys: &Sys, name: &str) -> Result<(), Error> {
-        if name.contains("..") || name.starts_with('/') {
-            return Err(Error::new(format!("`{name}` is no time zone")));
-        }
-        let file = Path::new(ZONES).join(name);
-        if sys.stat(&file)?.is_some_and(|stat| stat.is_file()) {
-            return Ok(());
-        }
-        if !sys.exists(Path::new(ZONES))? {
-            let error = Error::new("this host has no time zones");
-            return Err(error.help("install the package `tzdata` first"));
-        }
-        let table = sys
-            .read(&Path::new(ZONES).join("tzdata.zi"))
-            .unwrap_or_default();
-        let table = String::from_utf8_lossy(&table).into_owned();
-        let zones =
-            table
-                .lines()
-                .filter_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
-                    ["Z", name, ..] => Some(name),
-                    ["L", _, name] => Some(name),
-                    _ => None,
-                });
-        let error = Error::new(format!("no time zone `{name}` on this host"));
-        Err(match nearest(name, zones) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error,
-        })
+fn check_zone(sys: &Sys, name: &str) -> Result<(), Error> {
+    if name.contains("..") || name.starts_with('/') {
+        return Err(Error::new(format!("`{name}` is no time zone")));
     }
+    let file = Path::new(ZONES).join(name);
+    if sys.stat(&file)?.is_some_and(|stat| stat.is_file()) {
+        return Ok(());
+    }
+    if !sys.exists(Path::new(ZONES))? {
+        let error = Error::new("this host has no time zones");
+        return Err(error.help("install the package `tzdata` first"));
+    }
+    let table = sys
+        .read(&Path::new(ZONES).join("tzdata.zi"))
+        .unwrap_or_default();
+    let table = String::from_utf8_lossy(&table).into_owned();
+    let zones = table
+        .lines()
+        .filter_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+            ["Z", name, ..] | ["L", _, name] => Some(name),
+            _ => None,
+        });
+    let error = Error::new(format!("no time zone `{name}` on this host"));
+    Err(match nearest(name, zones) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error,
+    })
 }
 
 /// The zone that the link names; a copied file is held against none.

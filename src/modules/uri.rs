@@ -289,7 +289,7 @@ impl Uri {
             let key = self.client_key.as_ref().unwrap_or(certificate);
             request.certificate = Some((certificate.into(), key.into()));
         }
-        for (name, value) in get_url::headers(self.headers.as_ref())? {
+        for (name, value) in get_url::transfer::headers(self.headers.as_ref())? {
             request.header(&name, value);
         }
         if let Some(user) = &self.url_username {

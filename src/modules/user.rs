@@ -1,17 +1,22 @@
 //! `user`: turns the wish for a user into the calls of useradd, usermod or userdel that bring it about.
 
+mod known;
+mod shown;
+
 use super::args::{Arg, ArgKind};
-use super::diff::Diff;
 use super::group::{Presence, call};
 use super::{Error, Found, Module, Nature, Outcome, attributes, tool};
 use crate::sys::Sys;
 use crate::sys::process::Command;
-use crate::sys::users::User as Account;
-use crate::value::Value;
+use known::{Known, day_name, look};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct User {
     name: String,
@@ -63,20 +68,6 @@ pub struct User {
 
 fn yes() -> bool {
     true
-}
-
-/// A user as the host's files have it.
-#[derive(Debug, Clone, PartialEq)]
-struct Known {
-    account: Account,
-    /// The primary group's name, or its number where it has none.
-    group: String,
-    /// The other groups.
-    groups: BTreeSet<String>,
-    /// What `/etc/shadow` holds; `None` where it cannot be read.
-    hash: Option<String>,
-    /// The last day of the account, counted from 1970.
-    last_day: Option<i64>,
 }
 
 /// The calls to be made, and the hash that chpasswd is to set.
@@ -206,7 +197,7 @@ impl Module for User {
     type Change = Change;
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
-        let now = self.look(sys)?;
+        let now = look(sys, &self.name)?;
         let change = match (self.state, &now) {
             (Presence::Absent, None) => return Ok(Found::same(self.registered(None))),
             (Presence::Absent, Some(_)) => self.removal(),
@@ -225,7 +216,7 @@ impl Module for User {
     }
 
     fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
-        let before = self.look(sys)?;
+        let before = look(sys, &self.name)?;
         for argv in &change.calls {
             call(sys, argv)?;
         }
@@ -238,7 +229,7 @@ impl Module for User {
                 return Err(tool::failure(&argv, &output));
             }
         }
-        let now = self.look(sys)?;
+        let now = look(sys, &self.name)?;
         Ok(self
             .registered(now.as_ref())
             .changed()
@@ -247,38 +238,6 @@ impl Module for User {
 }
 
 impl User {
-    fn look(&self, sys: &Sys) -> Result<Option<Known>, Error> {
-        let Some(account) = sys.user_named(&self.name)? else {
-            return Ok(None);
-        };
-        let all = sys.groups()?;
-        let primary = all.iter().find(|group| group.gid == account.gid);
-        let member = |group: &&crate::sys::users::Group| group.members.contains(&self.name);
-        let others = all
-            .iter()
-            .filter(member)
-            .filter(|group| group.gid != account.gid);
-        let shadow = sys.read(Path::new("/etc/shadow")).unwrap_or_default();
-        let shadow = String::from_utf8_lossy(&shadow).into_owned();
-        let line = shadow
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<_>>());
-        let line = line
-            .into_iter()
-            .find(|fields| fields.first() == Some(&self.name.as_str()));
-        let field = |n: usize| {
-            line.as_ref()
-                .and_then(|fields| fields.get(n).map(|f| (*f).to_owned()))
-        };
-        Ok(Some(Known {
-            group: primary.map_or_else(|| account.gid.to_string(), |group| group.name.clone()),
-            groups: others.map(|group| group.name.clone()).collect(),
-            hash: field(1),
-            last_day: field(7).and_then(|day| day.parse().ok()),
-            account,
-        }))
-    }
-
     fn removal(&self) -> Change {
         let mut argv = vec!["userdel"];
         argv.extend(self.force.then_some("-f"));
@@ -446,84 +405,6 @@ impl User {
         Err(error.help("make it with `command: ssh-keygen …` and `creates`"))
     }
 
-    fn diff(&self, now: Option<&Known>) -> Diff {
-        let mut diff = Diff::new(format!("user {}", self.name));
-        let word = |is_there: bool| Some(Value::from(if is_there { "present" } else { "absent" }));
-        let is_wished = self.state == Presence::Present;
-        diff = diff.attribute("state", word(now.is_some()), word(is_wished));
-        if !is_wished {
-            return diff;
-        }
-        let of = |pick: fn(&Known) -> Value| now.map(pick);
-        if let Some(uid) = self.uid {
-            diff = diff.attribute("uid", of(|now| now.account.uid.into()), Some(uid.into()));
-        }
-        if let Some(group) = &self.group {
-            let is_number = now.is_some_and(|now| now.account.gid.to_string() == *group);
-            let before = of(|now| now.group.as_str().into());
-            if !is_number {
-                diff = diff.attribute("group", before, Some(group.as_str().into()));
-            }
-        }
-        let list = |groups: &BTreeSet<String>| -> Value {
-            groups
-                .iter()
-                .map(|g| g.as_str().into())
-                .collect::<Vec<Value>>()
-                .into()
-        };
-        match now {
-            Some(known) => {
-                if let Some(groups) = self.new_groups(known) {
-                    diff = diff.attribute("groups", Some(list(&known.groups)), Some(list(&groups)));
-                }
-            }
-            None => {
-                if let Some(groups) = &self.groups {
-                    diff = diff.attribute(
-                        "groups",
-                        None,
-                        Some(list(&groups.iter().cloned().collect())),
-                    );
-                }
-            }
-        }
-        let texts: [(&str, &Option<String>, Option<Value>); 3] = [
-            (
-                "comment",
-                &self.comment,
-                of(|now| now.account.comment.as_str().into()),
-            ),
-            (
-                "home",
-                &self.home,
-                of(|now| now.account.home.as_str().into()),
-            ),
-            (
-                "shell",
-                &self.shell,
-                of(|now| now.account.shell.as_str().into()),
-            ),
-        ];
-        for (name, wish, before) in texts {
-            if let Some(wish) = wish {
-                diff = diff.attribute(name, before, Some(wish.as_str().into()));
-            }
-        }
-        if self.expires.is_some() {
-            let day = |day: Option<i64>| Some(Value::from(day.map_or("never".into(), day_name)));
-            diff = diff.attribute(
-                "expires",
-                day(now.and_then(|now| now.last_day)),
-                day(self.last_day()),
-            );
-        }
-        if diff.is_empty() {
-            diff = diff.attribute("password", Some("***".into()), Some("*** (new)".into()));
-        }
-        diff
-    }
-
     fn registered(&self, now: Option<&Known>) -> Outcome {
         let state = match self.state {
             Presence::Present => "present",
@@ -549,14 +430,6 @@ impl User {
             .with("shell", now.account.shell.as_str())
             .with("comment", now.account.comment.as_str())
     }
-}
-
-/// Writes a day as useradd reads it.
-fn day_name(day: i64) -> String {
-    let start = jiff::civil::date(1970, 1, 1);
-    let span = jiff::Span::new().try_days(day);
-    let date = span.and_then(|span| start.checked_add(span));
-    date.map_or_else(|_| String::new(), |date| date.to_string())
 }
 
 #[cfg(test)]

@@ -61,3 +61,27 @@ fn a_host_without_dpkg_says_so() {
         "this host has no dpkg: `apt` is for Debian and its kin"
     );
 }
+
+#[test]
+fn a_package_file_is_installed_unless_its_version_is_there() {
+    let host = host();
+    for (version, is_new) in [("5.2-1", false), ("5.3", true)] {
+        let control = format!(
+            "Package: bash\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@b.test>\nDescription: x\n"
+        );
+        host.write("/build/DEBIAN/control", control.as_bytes());
+        let (from, to) = (
+            host.sys.real(Path::new("/build")),
+            host.sys.real(Path::new("/bash.deb")),
+        );
+        let argv = ["dpkg-deb".into(), "-b".into(), from, to];
+        host.sys
+            .run(&crate::sys::process::Command::tool(argv))
+            .unwrap();
+        let found = looked(&host, "deb: /bash.deb");
+        assert_eq!(found.change.is_some(), is_new, "{version}");
+        if is_new {
+            assert_eq!(shown(&found.outcome), "packages: bash 5.2-1 -> 5.3");
+        }
+    }
+}

@@ -33,7 +33,7 @@ const FORMAT: &str = "=%{NAME}\\t%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\\t
 fn kind(name: &str) -> Kind {
     if name.starts_with('@') {
         Kind::Group
-    } else if name.contains("://") || name.ends_with(".rpm") {
+    } else if name.contains("://") || name.to_lowercase().ends_with(".rpm") {
         Kind::File
     } else if name.contains(['*', '?', '[']) {
         Kind::Pattern
@@ -95,10 +95,9 @@ pub fn look(sys: &Sys, program: &str, names: &[&str]) -> Result<Looked, Error> {
             if versions.is_empty() {
                 versions.push("provided".into());
             }
-            let package = packages.iter_mut().find(|package| package.name == *name);
-            package
-                .into_iter()
-                .for_each(|package| package.versions.clone_from(&versions));
+            if let Some(package) = packages.iter_mut().find(|package| package.name == *name) {
+                package.versions.clone_from(&versions);
+            }
         }
     }
     Ok(Looked { packages })

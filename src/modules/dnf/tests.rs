@@ -1,5 +1,4 @@
 use super::super::trial::{Host, shown};
-use super::*;
 use std::os::unix::fs::PermissionsExt;
 
 /// Stands in for rpm: what is installed is a file of `name version` lines, `web` is provided by `httpd`.

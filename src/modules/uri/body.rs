@@ -38,7 +38,7 @@ fn form(value: &Value) -> Result<String, Error> {
             for (name, value) in map {
                 match value {
                     Value::Sequence(all) => {
-                        pairs.extend(all.iter().map(|one| (display(name), display(one))))
+                        pairs.extend(all.iter().map(|one| (display(name), display(one))));
                     }
                     one => pairs.push((display(name), display(one))),
                 }
@@ -48,7 +48,7 @@ fn form(value: &Value) -> Result<String, Error> {
             for pair in all {
                 match pair {
                     Value::Sequence(pair) if pair.len() == 2 => {
-                        pairs.push((display(&pair[0]), display(&pair[1])))
+                        pairs.push((display(&pair[0]), display(&pair[1])));
                     }
                     other => {
                         let message = format!(
@@ -77,9 +77,9 @@ fn encoded(text: &str) -> String {
         match byte {
             b' ' => written.push('+'),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                written.push(byte.into())
+                written.push(byte.into());
             }
-            other => written.push_str(&format!("%{other:02X}")),
+            other => written.extend(["%", &hex::encode_upper([other])]),
         }
     }
     written

@@ -32,37 +32,37 @@ impl Dialer {
             proxies,
         }
     }
+}
 
-    /// Asks the proxy for a tunnel to the server.
-    fn tunnel(&self, proxy: &Proxy, uri: &Uri, line: &mut Line) -> io::Result<()> {
-        let host = uri.host().unwrap_or_default();
-        let port = port(uri);
-        let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
-        if let Some(login) = &proxy.login {
-            request.push_str(&format!("Proxy-Authorization: {login}\r\n"));
-        }
-        request.push_str("\r\n");
-        line.write_all(request.as_bytes())?;
-        // Byte by byte: what follows the answer belongs to the server.
-        let (mut answer, mut byte) = (Vec::new(), [0]);
-        while !answer.ends_with(b"\r\n\r\n") {
-            if line.read(&mut byte)? == 0 || answer.len() > MAX_PROXY_ANSWER {
-                return Err(io::Error::other("the proxy gave no answer"));
-            }
-            answer.push(byte[0]);
-        }
-        let answer = String::from_utf8_lossy(&answer);
-        let status = answer.lines().next().unwrap_or_default();
-        if status
-            .split_whitespace()
-            .nth(1)
-            .is_some_and(|code| code.starts_with('2'))
-        {
-            return Ok(());
-        }
-        let message = format!("the proxy {}:{} refused: {status}", proxy.host, proxy.port);
-        Err(io::Error::other(message))
+/// Asks the proxy for a tunnel to the server.
+fn tunnel(proxy: &Proxy, uri: &Uri, line: &mut Line) -> io::Result<()> {
+    let host = uri.host().unwrap_or_default();
+    let port = port(uri);
+    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n");
+    if let Some(login) = &proxy.login {
+        request.extend(["Proxy-Authorization: ", login, "\r\n"]);
     }
+    request.push_str("\r\n");
+    line.write_all(request.as_bytes())?;
+    // Byte by byte: what follows the answer belongs to the server.
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") {
+        if line.read(&mut byte)? == 0 || answer.len() > MAX_PROXY_ANSWER {
+            return Err(io::Error::other("the proxy gave no answer"));
+        }
+        answer.push(byte[0]);
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    let status = answer.lines().next().unwrap_or_default();
+    if status
+        .split_whitespace()
+        .nth(1)
+        .is_some_and(|code| code.starts_with('2'))
+    {
+        return Ok(());
+    }
+    let message = format!("the proxy {}:{} refused: {status}", proxy.host, proxy.port);
+    Err(io::Error::other(message))
 }
 
 fn port(uri: &Uri) -> u16 {
@@ -130,7 +130,7 @@ impl Connector<()> for Dialer {
         };
         if let Some(proxy) = proxy {
             if details.needs_tls() {
-                self.tunnel(proxy, details.uri, &mut line)?;
+                tunnel(proxy, details.uri, &mut line)?;
             } else {
                 let authority = details.uri.authority().map_or("", |name| name.as_str());
                 line.to_proxy = Some((format!("http://{authority}"), proxy.login.clone()));
@@ -181,7 +181,7 @@ fn read(line: &Line, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match (&line.stream).read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                line.wait(PollFlags::POLLIN)?
+                line.wait(PollFlags::POLLIN)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
@@ -194,7 +194,7 @@ impl Write for Line {
         loop {
             match (&self.stream).write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFlags::POLLOUT)?
+                    self.wait(PollFlags::POLLOUT)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
@@ -249,7 +249,7 @@ fn for_proxy(output: &[u8], prefix: &str, login: Option<&str>) -> Vec<u8> {
     };
     let mut made = format!("{method} {prefix}{rest}");
     if let Some(login) = login {
-        made.push_str(&format!("Proxy-Authorization: {login}\r\n"));
+        made.extend(["Proxy-Authorization: ", login, "\r\n"]);
     }
     let mut made = made.into_bytes();
     made.extend_from_slice(&output[end..]);

@@ -1,4 +1,6 @@
 use super::*;
+use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -479,4 +479,6 @@ fn is_stale(sys: &Sys, unit: &Unit) -> bool {
 }
 
 #[cfg(test)]
+mod live_tests;
+#[cfg(test)]
 mod tests;

@@ -200,7 +200,7 @@ impl Batch<'_> {
                         task,
                         verdict::skip(super::prepare::skipped(&condition)),
                     ),
-                    Answer::Rest(_) => {}
+                    Answer::Rest(_) | Answer::Pending => {}
                 }
             }
         }

@@ -13,6 +13,7 @@ use super::Run;
 use super::host::{HostRun, HostState};
 use super::links::Incoming;
 use super::prepare::ItemState;
+use super::scope::TaskScope;
 use super::world::PlayContext;
 use crate::event::{EventKind, TaskName};
 use crate::plan::{Handlers, PlayPlan, Step};
@@ -148,6 +149,25 @@ impl<'r> Batch<'r> {
         self.hosts.iter().all(|host| {
             host.flights.is_empty()
                 && (!host.is_alive() || host.done >= self.steps.len() || self.ending != Ending::No)
+        })
+    }
+
+    /// What a host sees at a step; what other hosts did before it only when its turn has come.
+    pub(super) fn scope_at(&self, host: usize, step: usize, task: &Arc<Task>) -> TaskScope {
+        let turn = self.is_free() || self.hosts.len() == 1 || self.frontier() >= step;
+        let name = &self.hosts[host].name;
+        TaskScope::new(&self.run.world, Some(&self.play), name, Some(task)).at_turn(turn)
+    }
+
+    /// Whether something is under way on another host than this one.
+    pub(super) fn is_anything_under_way(&self, host: usize) -> bool {
+        let others = self
+            .hosts
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != host);
+        others.map(|(_, other)| other).any(|other| {
+            !other.flights.is_empty() || (other.is_alive() && other.done < self.hosts[host].done)
         })
     }
 

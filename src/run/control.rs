@@ -20,6 +20,8 @@ pub(super) enum Answer {
     Done(Result<Outcome, Error>),
     /// Ask again at this time (`pause`).
     Rest(Instant),
+    /// It reads what a task under way, perhaps on another host, will bring.
+    Pending,
 }
 
 /// Answers a task of the controller's for one host and item.
@@ -29,24 +31,20 @@ pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answ
     match conditions(&templar, &task.when, &shared) {
         Ok(Some(condition)) => return Answer::Skip(condition),
         Ok(None) => {}
-        Err(error) => {
-            return Answer::Done(Err(Error::new(format!(
-                "the condition cannot be judged: {error}"
-            ))));
-        }
+        Err(error) => return unreadable(&error, "the condition cannot be judged: "),
     }
     let module = short_name(&task.module);
     if module == "assert" {
-        return Answer::Done(assert(&templar, task, &shared));
+        return assert(&templar, task, &shared);
     }
     if module == "debug"
         && let Some(name) = task.arg("var")
     {
-        return Answer::Done(Ok(debug_variable(&templar, name, &shared)));
+        return debug_variable(&templar, name, &shared);
     }
     let given = match arguments(&templar, task, &shared) {
         Ok(given) => given,
-        Err(error) => return Answer::Done(Err(Error::new(error.to_string()))),
+        Err(error) => return unreadable(&error, ""),
     };
     let result = match module {
         "debug" => debug(run, given),
@@ -83,7 +81,16 @@ fn debug(run: &Run, given: Mapping) -> Result<Outcome, Error> {
     Ok(Outcome::new().with("_show", msg.clone()).with("msg", msg))
 }
 
-fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Outcome {
+/// A template that cannot be rendered: not yet, or not at all.
+fn unreadable(error: &crate::template::Error, what: &str) -> Answer {
+    if error.is_pending() {
+        Answer::Pending
+    } else {
+        Answer::Done(Err(Error::new(format!("{what}{error}"))))
+    }
+}
+
+fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Answer {
     let expression = name
         .trim()
         .trim_start_matches("{{")
@@ -91,57 +98,51 @@ fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Outc
         .trim();
     let value = match templar.render_str(&format!("{{{{ {expression} }}}}"), scope) {
         Ok(value) => value,
+        Err(error) if error.is_pending() => return Answer::Pending,
         Err(error) if error.is_undefined() => "VARIABLE IS NOT DEFINED!".into(),
-        Err(error) => format!("{error}").into(),
+        Err(error) => error.to_string().into(),
     };
     let mut show = Mapping::new();
     show.insert(expression.into(), value.clone());
-    Outcome::new()
-        .with("_show", Value::Mapping(show))
-        .with(expression, value)
+    let outcome = Outcome::new().with("_show", Value::Mapping(show));
+    Answer::Done(Ok(outcome.with(expression, value)))
 }
 
-fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Result<Outcome, Error> {
+fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
     let argument = |name: &str| {
-        task.args
-            .entries
-            .get(name)
-            .map(|entry| entry.value.to_value())
+        let entry = task.args.entries.get(name);
+        entry.map(|entry| entry.value.to_value())
     };
     let said = |name: &str| {
-        argument(name)
-            .and_then(|value| templar.render_value(&value, scope).ok())
-            .map(|value| display(&value))
+        let rendered = argument(name).and_then(|value| templar.render_value(&value, scope).ok());
+        rendered.map(|value| display(&value))
     };
     let conditions = match argument("that") {
         Some(Value::Sequence(list)) => list,
         Some(single) => vec![single],
-        None => return Err(Error::new("missing argument `that` of `assert`")),
+        None => return Answer::Done(Err(Error::new("missing argument `that` of `assert`"))),
     };
     for condition in &conditions {
-        let holds = templar
-            .condition(condition, scope)
-            .map_err(|error| Error::new(format!("the condition cannot be judged: {error}")))?;
-        if !holds {
-            let message = said("fail_msg")
-                .or_else(|| said("msg"))
-                .unwrap_or_else(|| "Assertion failed".into());
-            return Err(Error::new(message)
-                .because(format!("`{}` is false", display(condition)))
-                .with("assertion", display(condition))
-                .with("evaluated_to", false));
+        match templar.condition(condition, scope) {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = said("fail_msg").or_else(|| said("msg"));
+                let error = Error::new(message.unwrap_or_else(|| "Assertion failed".into()))
+                    .because(format!("`{}` is false", display(condition)))
+                    .with("assertion", display(condition))
+                    .with("evaluated_to", false);
+                return Answer::Done(Err(error));
+            }
+            Err(error) => return unreadable(&error, "the condition cannot be judged: "),
         }
     }
-    let message = said("success_msg").unwrap_or_else(|| "All assertions passed".into());
-    let quiet = argument("quiet")
-        .and_then(|value| as_bool(&value))
-        .unwrap_or(false);
-    let outcome = Outcome::new().msg(message.clone());
-    Ok(if quiet {
-        outcome
-    } else {
-        outcome.with("_show", message)
-    })
+    let message = said("success_msg");
+    let quiet = argument("quiet").and_then(|value| as_bool(&value));
+    let outcome = Outcome::new().msg(message.as_deref().unwrap_or("All assertions passed"));
+    Answer::Done(Ok(match message {
+        Some(message) if quiet != Some(true) => outcome.with("_show", message),
+        _ => outcome,
+    }))
 }
 
 fn set_fact(scope: &TaskScope, mut given: Mapping) -> Result<Outcome, Error> {

@@ -75,6 +75,8 @@ pub(super) struct Flight {
     pub sequential: bool,
     /// `run_once`: the host whose result this host shares.
     pub follows: Option<usize>,
+    /// `run_once`: what comes of it here is every host's.
+    pub once: bool,
     /// Names that are pending because of it.
     pub expects: Vec<String>,
     pub expects_facts: bool,
@@ -100,6 +102,7 @@ impl Flight {
             fence: prepared.fence,
             sequential: prepared.sequential,
             follows: None,
+            once: false,
             expects: Vec::new(),
             expects_facts: prepared.brings_facts,
             no_log: prepared.no_log,

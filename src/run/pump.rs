@@ -73,17 +73,18 @@ impl Batch<'_> {
         task: &Arc<Task>,
         quiet: bool,
     ) -> bool {
-        let scope = TaskScope::new(
-            &self.run.world,
-            Some(&self.play),
-            &self.hosts[host].name,
-            Some(task),
-        );
-        if task.keywords.run_once.is_some() && self.hosts.len() > 1 {
+        let scope = self.scope_at(host, index, task);
+        // Once for all: when everything before it is over everywhere.
+        if task.keywords.run_once.is_some() && !scope.turn {
+            return false;
+        }
+        let mut once = false;
+        if task.keywords.run_once.is_some() {
             let shared = scope.clone().shared();
-            let once =
+            let said =
                 super::keywords::flag(&self.run.templar, task.keywords.run_once.as_ref(), &shared);
-            if matches!(once, Ok(Some(true))) {
+            once = matches!(said, Ok(Some(true)));
+            if once {
                 let leader = self
                     .hosts
                     .iter()
@@ -112,7 +113,7 @@ impl Batch<'_> {
             Err(NotNow::Pending) if !quiet => return false,
             Err(NotNow::NotQuiet) => return false,
             // Nothing is under way here, so what is pending is another host's; its end wakes this one.
-            Err(NotNow::Pending) if self.hosts.iter().any(|other| !other.flights.is_empty()) => {
+            Err(NotNow::Pending) if self.is_anything_under_way(host) => {
                 return false;
             }
             Err(NotNow::Pending) => Prepared {
@@ -123,6 +124,7 @@ impl Batch<'_> {
             },
         };
         let mut flight = Flight::of(index, Some(Arc::clone(task)), prepared);
+        flight.once = once;
         if let Some((name, _)) = &task.register {
             flight.expects.push(name.clone());
         }

@@ -16,6 +16,10 @@ pub struct TaskScope {
     pub task: Option<Arc<Task>>,
     /// The loop's variables, a result under judgement, …: the strongest level.
     pub locals: Arc<Dict>,
+    /// The linear order has come to the task: what other hosts did before it can be read.
+    pub turn: bool,
+    /// Another host, looked at ahead of the task's turn: nothing of it can be read yet.
+    hidden: bool,
 }
 
 impl TaskScope {
@@ -31,7 +35,15 @@ impl TaskScope {
             host: Arc::clone(host),
             task: task.cloned(),
             locals: Arc::default(),
+            turn: true,
+            hidden: false,
         }
+    }
+
+    /// Returns this scope, knowing whether the task's turn has come.
+    #[must_use]
+    pub fn at_turn(self, turn: bool) -> Self {
+        Self { turn, ..self }
     }
 
     /// Returns this scope with further local names.
@@ -201,6 +213,9 @@ fn fact(host: &HostVars, name: &str) -> Option<Value> {
 
 impl Scope for TaskScope {
     fn lookup(&self, name: &str) -> Option<Raw> {
+        if self.hidden {
+            return Some(Raw::Pending);
+        }
         if let Some(value) = self.locals.get(name) {
             return Some(Raw::Plain(value.clone()));
         }
@@ -325,9 +340,11 @@ impl Scope for TaskScope {
             Self {
                 world: Arc::clone(&self.world),
                 play: None,
-                host,
                 task: None,
                 locals: Arc::default(),
+                turn: self.turn,
+                hidden: !self.turn && host != self.host,
+                host,
             }
             .shared(),
         )

@@ -8,6 +8,7 @@ use super::scope::TaskScope;
 use super::verdict::{self, Verdict};
 use super::world;
 use crate::event::{EventKind, Status, TaskResult};
+use crate::modules::Error;
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
 use crate::value::{Dict, Mapping, Value};
@@ -72,7 +73,11 @@ impl Batch<'_> {
                     elapsed_ms: 0,
                 };
             }
-            (ItemState::Ready, Work::Controller) => self.answer(host, index, &task),
+            (ItemState::Ready, Work::Controller) => {
+                if !self.answer(host, index, &task) {
+                    return false;
+                }
+            }
             (ItemState::Ready, Work::Agent(_)) => {
                 self.send_ready(host, step);
                 return false;
@@ -85,12 +90,17 @@ impl Batch<'_> {
     }
 
     /// A module of the controller's own.
-    fn answer(&mut self, host: usize, index: usize, task: &Arc<Task>) {
-        let name = Arc::clone(&self.hosts[host].name);
-        let locals = self.hosts[host].flights[0].items[index].locals.clone();
-        let scope =
-            TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task)).with(locals);
+    /// Returns `false` while it reads what a task under way will bring.
+    fn answer(&mut self, host: usize, index: usize, task: &Arc<Task>) -> bool {
+        let flight = &self.hosts[host].flights[0];
+        let (step, locals) = (flight.step, flight.items[index].locals.clone());
+        let scope = self.scope_at(host, step, task).with(locals);
         let state = match control::answer(self.run, &scope, task) {
+            control::Answer::Pending if self.is_anything_under_way(host) => return false,
+            control::Answer::Pending => ItemState::Arrived {
+                result: Err(Error::new("it waits for a result that no task will bring")),
+                elapsed_ms: 0,
+            },
             control::Answer::Skip(condition) => {
                 ItemState::Judged(verdict::skip(skipped(&condition)))
             }
@@ -101,6 +111,7 @@ impl Batch<'_> {
             control::Answer::Rest(until) => ItemState::Resting { until },
         };
         self.hosts[host].flights[0].items[index].state = state;
+        true
     }
 
     /// Applies `until`, `failed_when`, `changed_when`. Returns `false` if the item is tried again.
@@ -230,7 +241,7 @@ impl Batch<'_> {
             .unwrap_or_default();
         if judged.failed && !envelope.ignore_errors {
             self.fail_host(host, &step, Some((&task, &judged)));
-            if envelope.any_errors_fatal || envelope.run_once {
+            if envelope.any_errors_fatal || flight.once {
                 self.fail_everyone(host, &step, &task);
             }
         }
@@ -283,11 +294,7 @@ impl Batch<'_> {
                 self.run.add_facts(owner, &judged.facts);
             }
         }
-        if flight
-            .items
-            .first()
-            .is_some_and(|item| item.envelope.run_once)
-        {
+        if flight.once {
             self.shared
                 .insert(flight.step, Shared { registered, facts });
         }

@@ -72,6 +72,14 @@ pub(super) fn action(
                 unarchive.set_archive(Arc::new(Archive::new(bytes)));
             }
         }
+        Action::Script(script) => {
+            let source = script.source()?;
+            let path = find(&*files, "files", &source)?;
+            let bytes = files
+                .read(&path)
+                .map_err(|error| unreadable(&path, &error))?;
+            script.with_content(bytes);
+        }
         Action::Assemble(assemble) => {
             if let Some(source) = assemble.needs_source().map(str::to_owned) {
                 let path = find(&*files, "files", &source)?;

@@ -1,0 +1,108 @@
+#!/bin/bash
+# Runs the stages of `make test` or `make test-all` one after the other and prints the seconds of each.
+# usage: stages.sh test    stops at the first stage that fails
+#        stages.sh all     goes on after a failure, and ends by itself after 70 minutes
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+which=${1:?usage: stages.sh test|all}
+limit=$((70 * 60))
+root=/var/cache/krun
+target=${CARGO_TARGET_DIR:-target}/x86_64-unknown-linux-gnu
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+
+# Packages, hosts and a real sshd need root; compiling does not, and leaves files that stay the user's.
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    as_root=(sudo env "PATH=$PATH")
+    export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=${KRUN_LAB:-}"
+fi
+lab() { "${as_root[@]}" "$target/debug/examples/lab" "$@"; }
+labs() { lab list 2>/dev/null | cut -d: -f1 | sort; }
+
+done_stages=() failed_stages=() missed_stages=() hosts_before='' hosts_known=no
+
+# stage NAME COMMAND...: runs it and keeps how long it took
+stage() {
+    local name=$1 began=$SECONDS status=0; shift
+    if [ "$which" = all ] && [ "$SECONDS" -ge "$limit" ]; then
+        missed_stages+=("$name")
+        return
+    fi
+    printf '\n==== %s\n' "$name"
+    if [ "$which" = all ] && ! declare -F "$1" >/dev/null; then
+        timeout --kill-after=30 $((limit - SECONDS)) "$@" || status=$?
+    else
+        "$@" || status=$?
+    fi
+    done_stages+=("$(printf '%5d s  %s' $((SECONDS - began)) "$name")")
+    printf '==== %s: %d s\n' "$name" $((SECONDS - began))
+    if [ "$which" = all ] && [ $status = 124 ]; then
+        missed_stages+=("$name (cut off)")
+    elif [ $status != 0 ]; then
+        failed_stages+=("$name")
+        [ "$which" = all ] || exit 1
+    fi
+}
+
+# What an interrupted stage left: the hosts that were not there before.
+sweep() {
+    [ $hosts_known = yes ] || return 0
+    comm -13 <(echo "$hosts_before") <(labs) | while read -r name; do
+        [ -z "$name" ] || lab down "$name"
+    done
+}
+
+summary() {
+    local status=$?
+    trap - EXIT
+    if [ $status != 0 ] || [ ${#missed_stages[@]} -gt 0 ] || [ ${#failed_stages[@]} -gt 0 ]; then sweep; fi
+    printf '\n'
+    [ ${#done_stages[@]} = 0 ] || printf '%s\n' "${done_stages[@]}"
+    printf '%5d s  in all\n' $SECONDS
+    [ ${#missed_stages[@]} = 0 ] || printf 'not reached in %d minutes: %s\n' $((limit / 60)) "${missed_stages[@]}"
+    [ ${#failed_stages[@]} = 0 ] || { printf 'FAILED: %s\n' "${failed_stages[@]}"; exit 1; }
+    exit $status
+}
+trap summary EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# The base image and the tarballs, so that no test's own time holds a download.
+image_and_tarballs() {
+    cargo build --quiet --example lab || return
+    hosts_before=$(labs) hosts_known=yes
+    "${as_root[@]}" tests/lab/assemble.sh $root || return
+    local name=stages-$$
+    lab up $name warm.foo.bar >/dev/null || return
+    lab down $name
+}
+
+licences() {
+    cargo deny --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-deny --target-dir "$target/cargo-deny" || return
+    cargo deny --config .deny.toml check bans licenses sources
+}
+
+# on_hosts FILTER...: tests of tests/it that make hosts
+on_hosts() {
+    if [ ${#as_root[@]} -gt 0 ]; then
+        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=1"
+    fi
+    local left=$((which_limit - SECONDS))
+    KRUN_LAB=1 timeout --kill-after=30 "$left" cargo test --test it -- --ignored --nocapture --test-threads 1 "$@"
+}
+which_limit=$limit
+
+stage packages "${as_root[@]}" tests/lab/prepare.sh
+stage format cargo fmt --check
+stage 'shipped agent' cargo build --quiet --release --bin krun
+stage 'unit tests' cargo test --quiet --lib
+stage 'rules of the sources' cargo test --quiet --test it
+stage 'ssh and agent' cargo test --quiet --test transport
+stage 'image and tarballs' image_and_tarballs
+stage canary cargo test --quiet --features canary --bin krun-canary --test canary
+stage 'install and upgrade under load' on_hosts upgrade::
+if [ "$which" = all ]; then
+    stage clippy cargo clippy --quiet --all-targets --features canary -- -D warnings
+    stage licences licences
+    stage 'all that needs hosts' on_hosts --skip upgrade::
+fi

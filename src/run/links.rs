@@ -83,7 +83,8 @@ impl Links {
         );
         tokio::spawn(async move {
             let since = Instant::now();
-            let mut link = match transport::connect(&host, &connection, &options).await {
+            let connecting = transport::connect_sending(&host, &connection, &options, &mut waiting);
+            let mut link = match connecting.await {
                 Ok(link) => link,
                 Err(error) => return drop(incoming.send(Incoming::Lost { host, error })),
             };

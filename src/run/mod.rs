@@ -181,10 +181,17 @@ impl Run {
             at: (&play.span).into(),
             hosts: here.len(),
         });
+        let prompted = match self.prompted(&play) {
+            Ok(prompted) => prompted,
+            Err(reason) => {
+                self.stop_before_anything(&name, &here, reason);
+                return Ending::Stop;
+            }
+        };
         let context = Arc::new(PlayContext {
             play: Arc::clone(&play),
             file_vars: std::sync::RwLock::default(),
-            prompted: Dict::new(),
+            prompted,
             hosts: std::sync::RwLock::new(PlayHosts {
                 all: all.clone(),
                 active: here.clone(),
@@ -200,6 +207,10 @@ impl Run {
             }
         };
         let slots = crate::plan::serial::cut(&widths, here.len());
+        // The recap lists hosts in the order of the play.
+        for host in &here {
+            self.stats(host);
+        }
         let (mut waiting, mut done, mut ending) = (here, Vec::new(), Ending::No);
         for (number, size) in slots.iter().enumerate() {
             if let Err(reason) = self.decide_order(&context, &mut waiting).await {
@@ -234,6 +245,24 @@ impl Run {
             Ending::Play | Ending::Batch => Ending::No,
             other => other,
         }
+    }
+
+    /// Answers to `vars_prompt`: `-e`, else the default; nobody is asked in the middle of a run.
+    fn prompted(&self, play: &Play) -> Result<Dict, String> {
+        let mut answers = Dict::new();
+        for prompt in &play.vars_prompt {
+            let Some(name) = prompt.entry("name").and_then(|node| node.as_str()) else {
+                continue;
+            };
+            if self.world.extra.contains_key(name) {
+                continue;
+            }
+            match prompt.entry("default") {
+                Some(default) => drop(answers.insert(name.to_owned(), default.to_value())),
+                None => return Err(format!("`vars_prompt` asks for `{name}`: give it with -e {name}=…")),
+            }
+        }
+        Ok(answers)
     }
 
     /// Counts the hosts that left, and decides whether the roll goes on.

@@ -125,6 +125,19 @@ impl Batch<'_> {
         else {
             return true;
         };
+        if self.ending == Ending::Interrupt && result.as_ref().is_err_and(is_cancelled) {
+            let result = TaskResult {
+                elapsed_ms,
+                ..TaskResult::new(Status::Cancelled)
+            };
+            let event = EventKind::TaskEnded {
+                host: name,
+                task: task_name(task),
+                result,
+            };
+            self.hosts[host].unsaid.push_back((step, event));
+            return true;
+        }
         // The agent drops what was sent behind a failure, whatever the verdict here will be.
         let raise = u32::from(result.is_err());
         let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
@@ -444,7 +457,7 @@ impl Batch<'_> {
     }
 
     /// Forgets what stands behind a failure: the agent drops it, too.
-    fn drop_flights(&mut self, host: usize) {
+    pub(super) fn drop_flights(&mut self, host: usize) {
         self.hosts[host].flights.clear();
         self.sent.retain(|_, (owner, _, _)| *owner != host);
         self.run.forget_pending(&self.hosts[host].name);
@@ -540,4 +553,9 @@ fn percentage(part: usize, whole: usize) -> f64 {
 /// Returns whether an item is under way on its host.
 pub(super) fn is_under_way(item: &Item) -> bool {
     matches!(item.state, ItemState::Sent { began: true, .. })
+}
+
+/// Whether a module ended because it was taken back.
+fn is_cancelled(error: &Error) -> bool {
+    error.message == "cancelled"
 }

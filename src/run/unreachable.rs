@@ -40,18 +40,36 @@ impl Batch<'_> {
                 task.title
             ));
         }
+        let ignored = self.ignores_loss(host);
         let event = EventKind::HostUnreachable {
             host: Arc::clone(lost),
             task,
             message: self.run.mask(&error.to_string()),
             causes,
             help: error.help(),
-            ignored: false,
+            ignored,
         };
         self.hosts[host].unsaid.push_back((at, event));
+        if ignored {
+            return self.pass_over(host);
+        }
         self.run.stats(lost).unreachable += 1;
         self.mark_unreachable(host);
         self.host_left(host);
+    }
+
+    /// Whether the task in hand says `ignore_unreachable`.
+    fn ignores_loss(&self, host: usize) -> bool {
+        let items = self.hosts[host].flights.front().map(|flight| &flight.items);
+        items.is_some_and(|items| items.iter().any(|item| item.envelope.ignore_unreachable))
+    }
+
+    /// The host goes on behind the task in hand; the next one connects anew.
+    fn pass_over(&mut self, host: usize) {
+        let step = self.hosts[host].done;
+        self.run.stats(&Arc::clone(&self.hosts[host].name)).ignored += 1;
+        self.drop_flights(host);
+        (self.hosts[host].done, self.hosts[host].next) = (step + 1, step + 1);
     }
 
     /// Tasks that other hosts had delegated there.

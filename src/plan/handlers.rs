@@ -2,8 +2,7 @@
 
 use super::expand::Ids;
 use super::{Step, StepKind, expand};
-use crate::diag::{Diagnostics, nearest};
-use crate::playbook::{Item, Play, Task};
+use crate::playbook::{Item, Task};
 use std::sync::Arc;
 
 /// The handlers of a play, in definition order: the order in which they run.
@@ -56,50 +55,6 @@ impl Handlers {
         found.sort_unstable();
         found.dedup();
         found
-    }
-
-    /// Reports each literal `notify` that no handler answers to, unless a role included while running may bring it.
-    pub(super) fn lint(&self, steps: &[Arc<Step>], play: &Play, diagnostics: &mut Diagnostics) {
-        let includes = |task: &Task| {
-            matches!(
-                super::short_name(&task.module),
-                "include_role" | "include_tasks"
-            )
-        };
-        let tasks = || steps.iter().filter_map(|step| step.task());
-        if tasks().any(|task| includes(task))
-            || self.list.iter().any(|handler| handler.name.contains("{{"))
-        {
-            return;
-        }
-        let names: Vec<&str> = self
-            .list
-            .iter()
-            .flat_map(|h| {
-                std::iter::once(h.name.as_str()).chain(h.listen.iter().map(String::as_str))
-            })
-            .collect();
-        for task in tasks() {
-            for node in &task.notify {
-                let Some(name) = node.as_str().filter(|name| !name.contains("{{")) else {
-                    continue;
-                };
-                if self
-                    .find(name, task.role.as_ref().map(|role| role.name.as_str()))
-                    .is_empty()
-                {
-                    let fault = node
-                        .span
-                        .error(format!("no handler `{name}` in the play `{}`", play.name));
-                    diagnostics.push(match nearest(name, names.iter().copied()) {
-                        Some(near) => fault.help(format!("did you mean `{near}`?")),
-                        None => {
-                            fault.help("add it under `handlers:`, or a `listen:` with this topic")
-                        }
-                    });
-                }
-            }
-        }
     }
 }
 

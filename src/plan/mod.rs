@@ -143,7 +143,6 @@ pub fn compile(
         let steps = expand::play(play, &mut ids);
         // Handlers are looked up by name from here on.
         let handlers = Handlers::new(&play.handlers, &mut ids);
-        handlers.lint(&steps, play, diagnostics);
         // What tags leave out is cut before anything is counted.
         let steps = prune::by_selection(steps, &input.selection);
         let hosts = serial::hosts(play, inventory, input.limit, diagnostics);

@@ -366,6 +366,7 @@ impl<W: Write> Report for Human<W> {
                 let why = result
                     .msg
                     .as_ref()
+                    .filter(|msg| !msg.is_empty())
                     .map_or_else(String::new, |msg| format!(": {msg}"));
                 let line = self
                     .paint

@@ -215,14 +215,6 @@ impl Batch<'_> {
                 drop(vars.set.insert(register.clone(), value))
             });
         }
-        let stats = self.run.stats(&name);
-        match (judged.skipped, judged.changed) {
-            (true, _) => stats.skipped += 1,
-            (false, changed) => {
-                stats.ok += 1;
-                stats.changed += u32::from(changed);
-            }
-        }
         let result = self.run.show(judged.result, false);
         self.hosts[host].unsaid.push_back((
             at,

@@ -15,11 +15,11 @@ use super::links::Incoming;
 use super::prepare::ItemState;
 use super::scope::TaskScope;
 use super::world::PlayContext;
-use crate::event::{EventKind, TaskName};
+use crate::event::{EventKind, Status, TaskName};
 use crate::plan::{Handlers, PlayPlan, Step};
 use crate::playbook::Task;
 use crate::proto::{FromAgent, Seq, ToAgent};
-use crate::value::HostName;
+use crate::value::{HostName, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -365,8 +365,32 @@ impl<'r> Batch<'r> {
                     break;
                 };
                 self.say_title(at);
+                self.count(&event);
                 self.run.emit(event);
             }
+        }
+    }
+
+    /// What is said is what counts: results found ahead of a stop are neither.
+    fn count(&mut self, event: &EventKind) {
+        let EventKind::TaskEnded { host, result, .. } = event else {
+            return;
+        };
+        let changed = result.data.get("changed").and_then(Value::as_bool);
+        let stats = self.run.stats(host);
+        match result.status {
+            Status::Ok => stats.ok += 1,
+            Status::Changed => {
+                stats.ok += 1;
+                stats.changed += 1;
+            }
+            Status::Skipped => stats.skipped += 1,
+            Status::Ignored => {
+                stats.ok += 1;
+                stats.ignored += 1;
+                stats.changed += u32::from(changed == Some(true));
+            }
+            Status::Failed | Status::Unknown | Status::Cancelled => {}
         }
     }
 
@@ -401,12 +425,22 @@ impl<'r> Batch<'r> {
     }
 
     /// Ends the batch as a guarded play does: what is in hand finishes, what has not begun is taken back.
-    pub(super) fn stop(&mut self, ending: Ending, reason: String) {
+    pub(super) fn stop(&mut self, ending: Ending, step: usize, reason: String) {
         if self.ending != Ending::No {
             return;
         }
         self.ending = ending;
         self.stop_reason = Some(reason);
+        // What was found ahead of the stop did not happen, in linear order.
+        for host in &mut self.hosts {
+            host.unsaid.retain(|(at, _)| *at <= step);
+            let later = host.flights.iter_mut().filter(|flight| flight.step > step);
+            for item in later.flat_map(|flight| &mut flight.items) {
+                if matches!(item.state, ItemState::Ready | ItemState::Resting { .. }) {
+                    item.state = ItemState::Dropped;
+                }
+            }
+        }
         self.take_back_what_waits();
     }
 

@@ -259,7 +259,11 @@ impl Run {
             }
             match prompt.entry("default") {
                 Some(default) => drop(answers.insert(name.to_owned(), default.to_value())),
-                None => return Err(format!("`vars_prompt` asks for `{name}`: give it with -e {name}=…")),
+                None => {
+                    return Err(format!(
+                        "`vars_prompt` asks for `{name}`: give it with -e {name}=…"
+                    ));
+                }
             }
         }
         Ok(answers)

@@ -108,7 +108,8 @@ pub(super) fn prepare(
     let entry = modules::find(module);
     let on_controller = entry.is_none_or(|entry| entry.place == Place::Controller);
     // What changes variables waits for everything before it; what only speaks or judges may be answered early.
-    if on_controller && !quiet && !matches!(module, "debug" | "assert" | "fail") {
+    let waits = !quiet || !scope.turn;
+    if on_controller && waits && !matches!(module, "debug" | "assert" | "fail") {
         return Err(NotNow::NotQuiet);
     }
     if task.keywords.delegate_to.is_some() && !quiet {

@@ -164,7 +164,7 @@ impl Batch<'_> {
                     left,
                     result,
                 };
-                self.run.emit(event);
+                self.hosts[host].unsaid.push_back((step, event));
                 false
             }
             Verdict::Final(mut judged) => {
@@ -242,7 +242,6 @@ impl Batch<'_> {
         let judged = self.verdict_of_all(&flight, &task);
         self.remember(host, &flight, &task, &judged);
         self.say_results(host, &flight, &task, &judged);
-        self.count(host, &flight, &judged);
         if judged.changed {
             self.notify(host, &task, &flight);
         }
@@ -368,26 +367,6 @@ impl Batch<'_> {
             .extend(events.into_iter().map(|event| (flight.step, event)));
     }
 
-    fn count(&mut self, host: usize, flight: &Flight, judged: &Judged) {
-        let ignored = flight
-            .items
-            .first()
-            .is_some_and(|item| item.envelope.ignore_errors);
-        let stats = self.run.stats(&self.hosts[host].name);
-        if judged.failed {
-            if ignored {
-                stats.ok += 1;
-                stats.ignored += 1;
-                stats.changed += u32::from(judged.changed);
-            }
-        } else if judged.skipped {
-            stats.skipped += 1;
-        } else {
-            stats.ok += 1;
-            stats.changed += u32::from(judged.changed);
-        }
-    }
-
     /// Keeps in mind which units the run stopped, so that a stop of the run can start them again or say so.
     fn follow_units(&mut self, host: usize, flight: &Flight) {
         for item in &flight.items {
@@ -480,7 +459,8 @@ impl Batch<'_> {
                 task.title(),
                 self.hosts[culprit].name
             );
-            self.stop(Ending::Stop, reason);
+            let step = self.hosts[culprit].done.saturating_sub(1);
+            self.stop(Ending::Stop, step, reason);
         }
     }
 
@@ -493,6 +473,7 @@ impl Batch<'_> {
             hosts.active.retain(|other| *other != name);
             hosts.batch.retain(|other| *other != name);
         }
+        let step = self.hosts[host].done.saturating_sub(1).max(self.said);
         if self.plan.guarded {
             let what = if unreachable {
                 "cannot be reached"
@@ -501,6 +482,7 @@ impl Batch<'_> {
             };
             return self.stop(
                 Ending::Stop,
+                step,
                 format!("{name} {what}, and this play stops at the first doubt"),
             );
         }
@@ -514,6 +496,7 @@ impl Batch<'_> {
         {
             self.stop(
                 Ending::Stop,
+                step,
                 format!(
                     "{failed} of {} hosts have failed, more than `max_fail_percentage: {limit}`",
                     self.hosts.len()

@@ -1,0 +1,81 @@
+//! Blocks: rescue, always, and where a failure goes on.
+
+use crate::support::Play;
+
+#[test]
+fn a_failure_in_a_block_is_rescued_and_always_runs() {
+    let ran = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - name: fails
+          command: /bin/false
+        - name: never
+          debug: msg=never
+      rescue:
+        - debug: msg="rescued {{ ansible_failed_task.name }} with {{ ansible_failed_result.rc }}"
+      always:
+        - debug: msg=always
+    - debug: msg=after
+"#,
+    )
+    .run();
+    ran.says(&["failed: [a]", "rescued fails with 1", "always", "after"]);
+    assert!(!ran.stdout.contains("never"));
+    assert_eq!(
+        ran.recap("a"),
+        "a : ok=3 changed=0 unreachable=0 failed=0 skipped=0 rescued=1 ignored=0"
+    );
+    assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn a_failure_without_rescue_runs_always_and_then_ends_the_host() {
+    let ran = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - block:
+            - command: /bin/false
+          always:
+            - debug: msg=inner
+        - debug: msg=never
+      always:
+        - debug: msg=outer
+    - debug: msg=never
+",
+    )
+    .run();
+    ran.says(&["failed: [a]", "inner", "outer"]);
+    assert!(!ran.stdout.contains("never"));
+    assert_eq!(ran.code, 2);
+}
+
+#[test]
+fn ignore_errors_and_failed_when_let_the_host_go_on() {
+    let ran = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - command: /bin/false
+      ignore_errors: true
+      register: it
+    - shell: exit 3
+      register: three
+      failed_when: three.rc not in [0, 3]
+      changed_when: false
+    - debug: msg="{{ it.failed }} {{ three.rc }} {{ three.failed }}"
+"#,
+    )
+    .run();
+    ran.says(&["failed: [a] (ignored)", "True 3 False"]);
+    assert_eq!(
+        ran.recap("a"),
+        "a : ok=3 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=1"
+    );
+}

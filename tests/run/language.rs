@@ -1,0 +1,133 @@
+//! The language: loops, until, includes, roles, tags, variables.
+
+use crate::support::Play;
+
+#[test]
+fn loops_register_all_results_and_when_is_judged_per_item() {
+    let ran = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - command: echo {{ item }}
+      loop: [1, 2, 3]
+      when: item != 2
+      register: it
+    - debug: msg="{{ it.results | map(attribute='stdout', default='-') | join(' ') }}"
+    - set_fact: {sum: "{{ sum | default(0) | int + item }}"}
+      loop: [1, 2, 3]
+    - debug: msg="sum {{ sum }}"
+    - debug: msg="{{ item.key }}={{ item.value }}"
+      with_dict: {x: 1, y: 2}
+"#,
+    )
+    .run();
+    ran.says(&[
+        "changed: [a] => (item=1)",
+        "skipping: [a] => (item=2)",
+        "1 - 3",
+        "sum 6",
+        "x=1",
+        "y=2",
+    ]);
+}
+
+#[test]
+fn until_tries_again_and_says_so() {
+    let ran = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - shell: "echo x >> {{ dir }}/tries; wc -l < {{ dir }}/tries"
+      register: it
+      until: it.stdout | int >= 3
+      retries: 5
+      delay: 0
+      changed_when: false
+    - debug: msg="{{ it.attempts }} attempts"
+"#,
+    )
+    .run();
+    ran.says(&[
+        "retrying: [a] (5 tries left)",
+        "retrying: [a] (4 tries left)",
+        "ok: [a]",
+        "3 attempts",
+    ]);
+}
+
+#[test]
+fn included_tasks_run_for_the_hosts_that_want_them() {
+    let play = Play::new(
+        r#"
+- hosts: all
+  gather_facts: false
+  tasks:
+    - include_tasks: "{{ inventory_hostname }}.yml"
+      when: inventory_hostname != 'c'
+    - debug: msg=after
+"#,
+    );
+    play.file("a.yml", "- debug: msg=for-a\n");
+    play.file("b.yml", "- debug: msg=for-b\n");
+    let ran = play.run();
+    ran.says(&["for-a", "for-b", "after"]);
+    assert_eq!(ran.stdout.matches("for-a").count(), 1);
+}
+
+#[test]
+fn a_role_brings_defaults_vars_templates_and_handlers() {
+    let play =
+        Play::new("- hosts: a\n  gather_facts: false\n  roles:\n    - role: r\n      who: you\n");
+    play.file(
+        "roles/r/defaults/main.yml",
+        "greeting: hello\nwho: nobody\n",
+    );
+    play.file("roles/r/templates/t.j2", "{{ greeting }} {{ who }}\n");
+    play.file(
+        "roles/r/tasks/main.yml",
+        "- template: {src: t.j2, dest: '{{ dir }}/out'}\n  notify: done\n",
+    );
+    play.file(
+        "roles/r/handlers/main.yml",
+        "- name: done\n  debug: msg=handled\n",
+    );
+    let ran = play.run();
+    ran.says(&["+hello you", "RUNNING HANDLER [r : done]", "handled"]);
+    assert_eq!(
+        std::fs::read_to_string(play.path().join("out")).unwrap(),
+        "hello you\n"
+    );
+}
+
+#[test]
+fn tags_choose_tasks() {
+    let text = r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - {debug: msg=one, tags: one}
+    - {debug: msg=two, tags: two}
+    - {debug: msg=always, tags: always}
+";
+    let ran = Play::new(text).args(&["--tags", "two"]).run();
+    ran.says(&["two", "always"]);
+    assert!(!ran.stdout.contains("one"));
+}
+
+#[test]
+fn check_mode_changes_nothing_and_shows_the_diff() {
+    let play = Play::new("- hosts: a\n  gather_facts: false\n  tasks:\n    - copy: {content: new, dest: '{{ dir }}/x'}\n    - command: touch {{ dir }}/y\n").args(&["--check", "--exit-code"]);
+    let ran = play.run();
+    ran.says(&["would change: [a]", "+new"]);
+    assert!(!play.path().join("x").exists() && !play.path().join("y").exists());
+    assert_eq!(ran.code, 3);
+}
+
+#[test]
+fn a_secret_of_no_log_is_not_shown() {
+    let ran = Play::new("- hosts: a\n  gather_facts: false\n  tasks:\n    - command: echo hunter2secret\n      no_log: true\n    - copy: {content: hunter2secret, dest: '{{ dir }}/x'}\n      no_log: true\n").args(&["-vv"]).run();
+    assert_eq!(ran.code, 0);
+    assert!(!ran.stdout.contains("hunter2secret"), "{}", ran.stdout);
+}

@@ -1,4 +1,4 @@
-//! Tests against real hosts: each needs root, podman and a few minutes, and runs only with `KRUN_LAB=1`.
+//! Rules of the sources, and tests against real hosts: those need root, podman and minutes, and run only with `KRUN_LAB=1`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -8,3 +8,4 @@
 mod brokers;
 mod lab;
 mod stage;
+mod tidy;

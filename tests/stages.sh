@@ -21,6 +21,13 @@ labs() { lab list 2>/dev/null | cut -d: -f1 | sort; }
 
 done_stages=() failed_stages=() missed_stages=() hosts_before='' hosts_known=no
 
+# limited COMMAND...: as long as time is left, and until Ctrl-C (`timeout` has a process group of its own)
+limited() {
+    timeout --kill-after=30 $((limit - SECONDS)) "$@" </dev/null &
+    child=$!
+    wait $child
+}
+
 # stage NAME COMMAND...: runs it and keeps how long it took
 stage() {
     local name=$1 began=$SECONDS status=0; shift
@@ -30,7 +37,7 @@ stage() {
     fi
     printf '\n==== %s\n' "$name"
     if [ "$which" = all ] && ! declare -F "$1" >/dev/null; then
-        timeout --kill-after=30 $((limit - SECONDS)) "$@" || status=$?
+        limited "$@" || status=$?
     else
         "$@" || status=$?
     fi
@@ -64,12 +71,14 @@ summary() {
     exit $status
 }
 trap summary EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+child=
+stop() { [ -z "$child" ] || kill "$child" 2>/dev/null; wait; exit "$1"; }
+trap 'stop 130' INT
+trap 'stop 143' TERM
 
 # The base image and the tarballs, so that no test's own time holds a download.
 image_and_tarballs() {
-    cargo build --quiet --example lab || return
+    cargo build --quiet --features canary --example lab || return
     hosts_before=$(labs) hosts_known=yes
     "${as_root[@]}" tests/lab/assemble.sh $root || return
     local name=stages-$$
@@ -87,19 +96,20 @@ on_hosts() {
     if [ ${#as_root[@]} -gt 0 ]; then
         CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=1"
     fi
-    local left=$((which_limit - SECONDS))
-    KRUN_LAB=1 timeout --kill-after=30 "$left" cargo test --test it -- --ignored --nocapture --test-threads 1 "$@"
+    KRUN_LAB=1 limited cargo test --features canary --test it -- --ignored --nocapture --test-threads 1 "$@"
 }
-which_limit=$limit
 
 stage packages "${as_root[@]}" tests/lab/prepare.sh
 stage format cargo fmt --check
 stage 'shipped agent' cargo build --quiet --release --bin krun
-stage 'unit tests' cargo test --quiet --lib
-stage 'rules of the sources' cargo test --quiet --test it
-stage 'ssh and agent' cargo test --quiet --test transport
-stage 'image and tarballs' image_and_tarballs
+# One set of features, so that everything is compiled once.
+stage 'compiling the tests' cargo test --quiet --no-run --features canary
+stage 'unit tests' cargo test --quiet --features canary --lib
+stage 'rules of the sources' cargo test --quiet --features canary --test it
+stage 'whole runs' cargo test --quiet --features canary --test run
+stage 'ssh and agent' cargo test --quiet --features canary --test transport
 stage canary cargo test --quiet --features canary --bin krun-canary --test canary
+stage 'image and tarballs' image_and_tarballs
 stage 'install and upgrade under load' on_hosts upgrade::
 if [ "$which" = all ]; then
     stage clippy cargo clippy --quiet --all-targets --features canary -- -D warnings

@@ -303,7 +303,7 @@ fn sink(options: &RunOptions, machine: &Machine) -> (Sink, Option<tokio::task::J
             human
                 .lock()
                 .expect("the reporter does not panic")
-                .hear(event)
+                .hear(event);
         }),
         ticker,
     )

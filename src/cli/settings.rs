@@ -117,7 +117,7 @@ fn pairs(text: &str, diagnostics: &mut Diagnostics) -> Dict {
     for word in words {
         match word.split_once('=') {
             Some((name, value)) => {
-                drop(vars.insert(name.to_owned(), Value::String(value.to_owned())))
+                drop(vars.insert(name.to_owned(), Value::String(value.to_owned())));
             }
             None => diagnostics.push(Diagnostic::global(format!(
                 "`-e {word}` is not `name=value`"

@@ -96,7 +96,7 @@ impl Known {
                         || task.args.entries.keys().any(|key| is_template(key));
                 }
                 "include_vars" | "include_tasks" | "include_role" | "include" => {
-                    known.anything = true
+                    known.anything = true;
                 }
                 _ => {}
             }
@@ -255,9 +255,10 @@ impl Lint<'_> {
 
     fn condition(&mut self, node: &Node, own: &HashSet<String>, guarded: &mut HashSet<String>) {
         match &node.kind {
-            Kind::Str(text) => match self.templar.check_condition(text) {
-                Err(error) => self.syntax(&error, &node.span),
-                Ok(()) => {
+            Kind::Str(text) => {
+                if let Err(error) = self.templar.check_condition(text) {
+                    self.syntax(&error, &node.span)
+                } else {
                     let uses = self.templar.names_in_condition(text);
                     guarded.extend(
                         uses.iter()
@@ -267,7 +268,7 @@ impl Lint<'_> {
                     let own: HashSet<String> = own.iter().chain(guarded.iter()).cloned().collect();
                     self.uses(uses, &own, &node.span, &mut HashSet::new());
                 }
-            },
+            }
             Kind::Seq(items) => items
                 .iter()
                 .for_each(|item| self.condition(item, own, guarded)),

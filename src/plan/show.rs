@@ -95,7 +95,7 @@ fn play_notes(plan: &Plan, play: usize) -> String {
     let mut notes = Vec::new();
     match (&play.hosts, &play.slots) {
         (Some(hosts), Some(slots)) if slots.len() > 1 => {
-            notes.push(format!("{} hosts in {} batches", hosts.len(), slots.len()))
+            notes.push(format!("{} hosts in {} batches", hosts.len(), slots.len()));
         }
         (Some(hosts), _) => notes.push(format!("{} hosts", hosts.len())),
         (None, _) => notes.push("hosts known while running".to_owned()),

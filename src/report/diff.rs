@@ -14,7 +14,7 @@ pub fn draw(diff: &Diff, paint: Paint) -> String {
     let mut out = String::new();
     match &diff.content {
         Some(Content::Text { before, after }) if before != after => {
-            text(&mut out, diff, before, after, paint)
+            text(&mut out, diff, before, after, paint);
         }
         Some(Content::Opaque {
             reason,

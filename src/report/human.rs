@@ -357,7 +357,7 @@ impl<W: Write> Report for Human<W> {
                 result,
             } => self.task_ended(host, task, Some(label), result),
             EventKind::TaskEnded { host, task, result } => {
-                self.task_ended(host, task, None, result)
+                self.task_ended(host, task, None, result);
             }
             EventKind::TaskRetrying {
                 host, left, result, ..

@@ -44,7 +44,7 @@ impl Batch<'_> {
             StepKind::Task(task) => match short_name(&task.module) {
                 "meta" => self.meta(at, &step, task, &takers),
                 "include_tasks" | "include_role" | "include" => {
-                    self.include(at, &step, task, &takers)
+                    self.include(at, &step, task, &takers);
                 }
                 "add_host" | "group_by" => self.change_inventory(at, &step, task, &takers),
                 // A task with `barrier: true` or `needs:` runs as any other, once everyone is here.
@@ -113,7 +113,7 @@ impl Batch<'_> {
             "clear_facts" => {
                 for host in held {
                     super::world::write(&self.run.world.host(&self.hosts[host].name), |vars| {
-                        vars.facts.clear()
+                        vars.facts.clear();
                     });
                 }
             }
@@ -191,7 +191,7 @@ impl Batch<'_> {
             for locals in items {
                 match control::answer(self.run, &scope.with(locals), task) {
                     Answer::Done(Ok(outcome)) => {
-                        self.report(host, at, task, verdict::success(outcome))
+                        self.report(host, at, task, verdict::success(outcome));
                     }
                     Answer::Done(Err(error)) => self.fail_at_barrier(host, at, step, task, error),
                     Answer::Skip(condition) => self.report(
@@ -212,7 +212,7 @@ impl Batch<'_> {
         if let Some((register, _)) = &task.register {
             let value = Value::Mapping(judged.data.clone());
             super::world::write(&self.run.world.host(&name), |vars| {
-                drop(vars.set.insert(register.clone(), value))
+                drop(vars.set.insert(register.clone(), value));
             });
         }
         let result = self.run.show(judged.result, false);

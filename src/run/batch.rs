@@ -15,11 +15,11 @@ use super::links::Incoming;
 use super::prepare::ItemState;
 use super::scope::TaskScope;
 use super::world::PlayContext;
-use crate::event::{EventKind, Status, TaskName};
+use crate::event::{EventKind, TaskName};
 use crate::plan::{Handlers, PlayPlan, Step};
 use crate::playbook::Task;
 use crate::proto::{FromAgent, Seq, ToAgent};
-use crate::value::{HostName, Value};
+use crate::value::HostName;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -330,97 +330,6 @@ impl<'r> Batch<'r> {
         }
         for (to, seq) in grants {
             self.run.links.send(&to, ToAgent::Grant(seq));
-        }
-    }
-
-    /// Says what the linear order has come to.
-    fn say(&mut self) {
-        if self.is_free() {
-            return self.say_until(usize::MAX);
-        }
-        let frontier = self.frontier();
-        while self.said < frontier.min(self.steps.len()) {
-            self.say_until(self.said);
-            self.said += 1;
-        }
-        self.say_until(self.said);
-    }
-
-    /// Says everything left: the batch is over.
-    fn say_rest(&mut self) {
-        let last = self.steps.len();
-        for step in self.said..=last {
-            self.say_until(step);
-        }
-    }
-
-    fn say_until(&mut self, step: usize) {
-        for host in 0..self.hosts.len() {
-            while self.hosts[host]
-                .unsaid
-                .front()
-                .is_some_and(|(at, _)| *at <= step)
-            {
-                let Some((at, event)) = self.hosts[host].unsaid.pop_front() else {
-                    break;
-                };
-                self.say_title(at);
-                self.count(&event);
-                self.run.emit(event);
-            }
-        }
-    }
-
-    /// What is said is what counts: results found ahead of a stop are neither.
-    fn count(&mut self, event: &EventKind) {
-        let EventKind::TaskEnded { host, result, .. } = event else {
-            return;
-        };
-        let changed = result.data.get("changed").and_then(Value::as_bool);
-        let stats = self.run.stats(host);
-        match result.status {
-            Status::Ok => stats.ok += 1,
-            Status::Changed => {
-                stats.ok += 1;
-                stats.changed += 1;
-            }
-            Status::Skipped => stats.skipped += 1,
-            Status::Ignored => {
-                stats.ok += 1;
-                stats.ignored += 1;
-                stats.changed += u32::from(changed == Some(true));
-            }
-            Status::Failed | Status::Unknown | Status::Cancelled => {}
-        }
-    }
-
-    fn say_title(&mut self, step: usize) {
-        if self.titled == Some(step) {
-            return;
-        }
-        self.titled = Some(step);
-        let Some(step) = self.steps.get(step) else {
-            return;
-        };
-        if let Some(task) = self.shown_task(step) {
-            self.run.emit(EventKind::TaskStarted { task });
-        }
-    }
-
-    /// The name under which a step is shown, its templates rendered where that is possible.
-    pub(super) fn shown_task(&self, step: &Step) -> Option<TaskName> {
-        match &step.kind {
-            crate::plan::StepKind::Gather => Some(super::gather_name(&self.plan.play)),
-            crate::plan::StepKind::Task(task) => {
-                let mut name = task_name(task);
-                if let (true, Some(host)) = (name.title.contains("{{"), self.hosts.first()) {
-                    name.title = self
-                        .run
-                        .render_title(&self.play, &host.name, task, &name.title);
-                }
-                Some(name)
-            }
-            crate::plan::StepKind::BlockEnd(..) | crate::plan::StepKind::Flush => None,
         }
     }
 

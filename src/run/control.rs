@@ -222,7 +222,7 @@ fn include_vars(
         .map(|(name, value)| (Value::String(name.clone()), value.clone()))
         .collect();
     world::write(&scope.world.host(&scope.host), |vars| {
-        vars.included.extend(named)
+        vars.included.extend(named);
     });
     Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
 }
@@ -305,7 +305,7 @@ fn pause(scope: &TaskScope, given: Mapping) -> Answer {
     });
     if begun || scope.world.settings.check_mode {
         world::write(&scope.world.host(&scope.host), |vars| {
-            drop(vars.set.shift_remove(key))
+            drop(vars.set.shift_remove(key));
         });
         return Answer::Done(Ok(Outcome::new()
             .with("delta", seconds)
@@ -318,7 +318,7 @@ fn pause(scope: &TaskScope, given: Mapping) -> Answer {
         .help("give it `seconds:`")));
     }
     world::write(&scope.world.host(&scope.host), |vars| {
-        drop(vars.set.insert(key.into(), seconds.into()))
+        drop(vars.set.insert(key.into(), seconds.into()));
     });
     Answer::Rest(Instant::now() + Duration::from_secs_f64(seconds))
 }

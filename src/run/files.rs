@@ -20,12 +20,11 @@ impl TaskFiles {
         if path.is_absolute() {
             return vec![path.to_path_buf()];
         }
-        match &self.task {
-            Some(task) => search_paths(task, kind, name),
-            None => {
-                let dir = self.play_dir.clone().unwrap_or_else(|| PathBuf::from("."));
-                [dir.join(kind).join(name), dir.join(name)].into()
-            }
+        if let Some(task) = &self.task {
+            search_paths(task, kind, name)
+        } else {
+            let dir = self.play_dir.clone().unwrap_or_else(|| PathBuf::from("."));
+            [dir.join(kind).join(name), dir.join(name)].into()
         }
     }
 }

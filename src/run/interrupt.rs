@@ -59,7 +59,7 @@ impl Batch<'_> {
             let waits = matches!(&item.work, Work::Agent(action) if WAITS.contains(&action.name()));
             match &item.state {
                 ItemState::Sent { seq, to, .. } if waits || again => {
-                    cancels.push((Arc::clone(to), *seq))
+                    cancels.push((Arc::clone(to), *seq));
                 }
                 ItemState::Resting { .. } | ItemState::Ready => item.state = ItemState::Dropped,
                 _ => {}

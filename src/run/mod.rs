@@ -2,7 +2,10 @@
 
 mod barrier;
 mod batch;
+mod connect;
 mod control;
+mod emit;
+mod failing;
 mod files;
 mod host;
 mod includes;
@@ -14,6 +17,7 @@ mod loops;
 mod prepare;
 mod pump;
 mod rolling;
+mod saying;
 mod scope;
 mod settle;
 mod sources;
@@ -26,9 +30,7 @@ pub use scope::TaskScope;
 pub use world::{Settings, World};
 
 use crate::diag::Span;
-use crate::event::{At, Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};
-use crate::inventory::Connection;
-use crate::modules::Error;
+use crate::event::{At, Event, EventKind, Stats, Stop, TaskName};
 use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
 use crate::template::{Scope, Templar};
@@ -42,7 +44,7 @@ use links::Links;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use world::{PlayContext, PlayHosts};
 
 /// What a run needs beyond its plan.
@@ -410,164 +412,6 @@ impl Run {
         Ok(widths)
     }
 
-    /// Connects to all hosts of a batch at once, so that rendering and handshakes overlap.
-    fn connect_batch(&mut self, context: &Arc<PlayContext>, hosts: &[HostName]) {
-        for host in hosts {
-            if let Err(error) = self.open(host, context, None, host) {
-                self.emit(EventKind::Warning {
-                    text: format!("{host}: {error}"),
-                    at: None,
-                });
-            }
-        }
-    }
-
-    /// Opens a link to `to`, on behalf of `owner`, if there is none.
-    pub(self) fn open(
-        &mut self,
-        to: &HostName,
-        context: &Arc<PlayContext>,
-        task: Option<&Arc<Task>>,
-        owner: &HostName,
-    ) -> Result<(), Error> {
-        if self.links.has(to) {
-            return Ok(());
-        }
-        let connection = self.connection(to, context, task, owner)?;
-        for warning in &connection.warnings {
-            self.emit(EventKind::Warning {
-                text: format!("{to}: {warning}"),
-                at: None,
-            });
-        }
-        self.emit(EventKind::HostConnecting {
-            host: Arc::clone(to),
-        });
-        self.links.open(to, connection);
-        Ok(())
-    }
-
-    /// A link stands.
-    pub(self) fn connected(
-        &mut self,
-        host: HostName,
-        ready: &crate::proto::Ready,
-        warnings: Vec<String>,
-        elapsed_ms: u64,
-    ) {
-        self.links.connected(&host, ready);
-        for warning in warnings {
-            self.emit(EventKind::Warning {
-                text: format!("{host}: {warning}"),
-                at: None,
-            });
-        }
-        self.emit(EventKind::HostConnected {
-            host,
-            warm: ready.warm,
-            elapsed_ms,
-        });
-    }
-
-    /// How to reach a host: its variables beat keywords, keywords beat the command line.
-    fn connection(
-        &self,
-        to: &HostName,
-        context: &Arc<PlayContext>,
-        task: Option<&Arc<Task>>,
-        owner: &HostName,
-    ) -> Result<Connection, Error> {
-        let play_scope = TaskScope::new(&self.world, Some(context), to, task);
-        let known = self.world.inventory().hosts.contains_key(&**to);
-        let scope: Arc<dyn Scope> = play_scope.shared();
-        let settings = &self.world.settings;
-        let keywords = task.map_or(&context.play.keywords, |task| &task.keywords);
-        let local_name = matches!(&**to, "localhost" | "127.0.0.1" | "::1");
-        let fallback = |name: &str| -> Option<Value> {
-            let keyword = |node: &Option<crate::yaml::Node>| {
-                keywords::text(&self.templar, node.as_ref(), &scope)
-                    .ok()
-                    .flatten()
-                    .map(Value::String)
-            };
-            match name {
-                "ansible_connection" if local_name && !known => Some("local".into()),
-                "ansible_connection" if to == owner => keyword(&keywords.connection),
-                "ansible_user" if to == owner => keyword(&keywords.remote_user)
-                    .or_else(|| settings.remote_user.clone().map(Value::String)),
-                "ansible_user" => settings.remote_user.clone().map(Value::String),
-                "ansible_port" if to == owner => keyword(&keywords.port),
-                "ansible_private_key_file" => settings.private_key_file.clone().map(Value::String),
-                _ => None,
-            }
-        };
-        let lookup = |name: &str| {
-            keywords::variable(&self.templar, name, &scope)
-                .ok()
-                .flatten()
-                .filter(|value| !value.is_null())
-                .or_else(|| fallback(name))
-        };
-        Connection::resolve(to, &lookup).map_err(|error| {
-            Error::new(format!("the connection variables of `{to}` are wrong")).because(error)
-        })
-    }
-
-    pub(self) fn emit(&mut self, kind: EventKind) {
-        let at = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, millis);
-        (self.sink)(&Event { at, kind });
-    }
-
-    pub(self) fn stats(&mut self, host: &HostName) -> &mut Stats {
-        self.stats.entry(Arc::clone(host)).or_default()
-    }
-
-    /// Takes secrets out of a text.
-    pub(self) fn mask(&self, text: &str) -> String {
-        self.world
-            .masks
-            .read()
-            .expect("masks lock")
-            .mask(text)
-            .into_owned()
-    }
-
-    /// Takes secrets out of a result; with `no_log`, everything but how it ended.
-    pub(self) fn show(&self, mut result: TaskResult, no_log: bool) -> TaskResult {
-        if no_log {
-            let hidden = "hidden by `no_log`";
-            return TaskResult {
-                msg: (result.status == Status::Failed)
-                    .then(|| format!("the task failed; its output is {hidden}")),
-                delegated_to: result.delegated_to,
-                elapsed_ms: result.elapsed_ms,
-                is_loop: result.is_loop,
-                ..TaskResult::new(result.status)
-            };
-        }
-        let masks = self.world.masks.read().expect("masks lock");
-        let text = |text: &mut String| *text = masks.mask(text).into_owned();
-        result.msg.iter_mut().for_each(text);
-        result.causes.iter_mut().for_each(text);
-        result.warnings.iter_mut().for_each(text);
-        result.help.iter_mut().for_each(text);
-        let mut data = Value::Mapping(std::mem::take(&mut result.data));
-        masks.mask_value(&mut data);
-        if let Value::Mapping(data) = data {
-            result.data = data;
-        }
-        result
-            .show
-            .iter_mut()
-            .for_each(|value| masks.mask_value(value));
-        for diff in &mut result.diffs {
-            diff.mask(&masks);
-        }
-        result
-    }
-
     pub(self) fn add_facts(&self, host: &HostName, facts: &Mapping) {
         if facts.is_empty() {
             return;
@@ -591,32 +435,6 @@ impl Run {
         self.gone.clear();
     }
 
-    /// Renders a title where that is possible; else as it was written.
-    pub(self) fn render_title(
-        &self,
-        context: &Arc<PlayContext>,
-        host: &HostName,
-        task: &Arc<Task>,
-        title: &str,
-    ) -> String {
-        let scope = TaskScope::new(&self.world, Some(context), host, Some(task)).shared();
-        self.templar
-            .render_text(title, &scope)
-            .unwrap_or_else(|_| title.to_owned())
-    }
-
-    fn render_play_name(&self, play: &Play) -> String {
-        if !play.name.contains("{{") {
-            return play.name.clone();
-        }
-        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
-            .with(play.vars.values.clone())
-            .shared();
-        self.templar
-            .render_text(&play.name, &scope)
-            .unwrap_or_else(|_| play.name.clone())
-    }
-
     /// `max_fail_percentage` of the play, if it says one.
     pub(self) fn max_fail_percentage(
         &self,
@@ -636,7 +454,7 @@ impl Run {
 }
 
 /// Facts are gathered under Ansible's name for it.
-pub(self) fn gather_name(play: &Play) -> TaskName {
+fn gather_name(play: &Play) -> TaskName {
     TaskName {
         title: "Gathering Facts".into(),
         at: At::from(&play.span),
@@ -646,7 +464,7 @@ pub(self) fn gather_name(play: &Play) -> TaskName {
 }
 
 /// The task that gathers facts, with the play's own keywords.
-pub(self) fn gather_task(play: &Play) -> Task {
+fn gather_task(play: &Play) -> Task {
     let keywords = Keywords {
         check_mode: None,
         ..play.keywords.clone()

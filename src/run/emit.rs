@@ -1,0 +1,93 @@
+//! Says what happens: events with their time, secrets taken out before they exist.
+
+use super::scope::TaskScope;
+use super::world::PlayContext;
+use super::{Run, millis};
+use crate::event::{Event, EventKind, Stats, Status, TaskResult};
+use crate::playbook::{Play, Task};
+use crate::value::{HostName, Value};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+impl Run {
+    pub(super) fn emit(&mut self, kind: EventKind) {
+        let at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, millis);
+        (self.sink)(&Event { at, kind });
+    }
+
+    pub(super) fn stats(&mut self, host: &HostName) -> &mut Stats {
+        self.stats.entry(Arc::clone(host)).or_default()
+    }
+
+    /// Takes secrets out of a text.
+    pub(super) fn mask(&self, text: &str) -> String {
+        self.world
+            .masks
+            .read()
+            .expect("masks lock")
+            .mask(text)
+            .into_owned()
+    }
+
+    /// Takes secrets out of a result; with `no_log`, everything but how it ended.
+    pub(super) fn show(&self, mut result: TaskResult, no_log: bool) -> TaskResult {
+        if no_log {
+            let hidden = "hidden by `no_log`";
+            return TaskResult {
+                msg: (result.status == Status::Failed)
+                    .then(|| format!("the task failed; its output is {hidden}")),
+                delegated_to: result.delegated_to,
+                elapsed_ms: result.elapsed_ms,
+                is_loop: result.is_loop,
+                ..TaskResult::new(result.status)
+            };
+        }
+        let masks = self.world.masks.read().expect("masks lock");
+        let text = |text: &mut String| *text = masks.mask(text).into_owned();
+        result.msg.iter_mut().for_each(text);
+        result.causes.iter_mut().for_each(text);
+        result.warnings.iter_mut().for_each(text);
+        result.help.iter_mut().for_each(text);
+        let mut data = Value::Mapping(std::mem::take(&mut result.data));
+        masks.mask_value(&mut data);
+        if let Value::Mapping(data) = data {
+            result.data = data;
+        }
+        result
+            .show
+            .iter_mut()
+            .for_each(|value| masks.mask_value(value));
+        for diff in &mut result.diffs {
+            diff.mask(&masks);
+        }
+        result
+    }
+
+    /// Renders a title where that is possible; else as it was written.
+    pub(super) fn render_title(
+        &self,
+        context: &Arc<PlayContext>,
+        host: &HostName,
+        task: &Arc<Task>,
+        title: &str,
+    ) -> String {
+        let scope = TaskScope::new(&self.world, Some(context), host, Some(task)).shared();
+        self.templar
+            .render_text(title, &scope)
+            .unwrap_or_else(|_| title.to_owned())
+    }
+
+    pub(super) fn render_play_name(&self, play: &Play) -> String {
+        if !play.name.contains("{{") {
+            return play.name.clone();
+        }
+        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+            .with(play.vars.values.clone())
+            .shared();
+        self.templar
+            .render_text(&play.name, &scope)
+            .unwrap_or_else(|_| play.name.clone())
+    }
+}

@@ -1,0 +1,122 @@
+//! What a failure does: a rescue takes over, or the host leaves the play, and perhaps the play ends for all.
+
+use super::batch::{Batch, Ending};
+use super::host::HostState;
+use super::prepare::Judged;
+use super::world;
+use crate::plan::{Part, Step};
+use crate::playbook::Task;
+use crate::value::{Dict, Mapping, Value};
+use std::sync::Arc;
+
+impl Batch<'_> {
+    /// The host has failed at a step: a `rescue` takes over, or the host leaves the play.
+    pub(super) fn fail_host(
+        &mut self,
+        host: usize,
+        step: &Step,
+        failure: Option<(&Task, &Judged)>,
+    ) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let rescued = self.hosts[host].fail_at(&step.path);
+        if let Some((task, judged)) = failure {
+            let mut locals = Dict::new();
+            let mut about = Mapping::new();
+            about.insert("name".into(), task.title().into());
+            about.insert("action".into(), task.module.as_str().into());
+            locals.insert("ansible_failed_task".into(), Value::Mapping(about));
+            locals.insert(
+                "ansible_failed_result".into(),
+                Value::Mapping(judged.data.clone()),
+            );
+            world::write(&self.run.world.host(&name), |vars| vars.set.extend(locals));
+            let stats = self.run.stats(&name);
+            if rescued {
+                stats.rescued += 1;
+            } else {
+                stats.failed += 1;
+            }
+        }
+        self.hosts[host].epoch += 1;
+        self.drop_flights(host);
+        self.hosts[host].next = self.hosts[host].done;
+        if !self.hosts[host].is_alive() {
+            self.host_left(host);
+        }
+    }
+
+    /// Forgets what stands behind a failure: the agent drops it, too.
+    pub(super) fn drop_flights(&mut self, host: usize) {
+        self.hosts[host].flights.clear();
+        self.sent.retain(|_, (owner, _, _)| *owner != host);
+        self.run.forget_pending(&self.hosts[host].name);
+    }
+
+    /// `any_errors_fatal`, and a failed `run_once`: everyone fails at this step; their rescues and always still run.
+    pub(super) fn fail_everyone(&mut self, culprit: usize, step: &Step, task: &Task) {
+        for other in 0..self.hosts.len() {
+            if other != culprit && self.hosts[other].is_alive() {
+                self.hosts[other].fail_at(&step.path);
+            }
+        }
+        let in_block = step
+            .path
+            .iter()
+            .any(|(_, part)| matches!(part, Part::Body { .. }));
+        if !in_block {
+            let reason = format!(
+                "`{}` failed on {}, and `any_errors_fatal` ends the play",
+                task.title(),
+                self.hosts[culprit].name
+            );
+            let step = self.hosts[culprit].done.saturating_sub(1);
+            self.stop(Ending::Stop, step, reason);
+        }
+    }
+
+    /// A host has left the play: guarded plays end here, others where too many have left.
+    pub(super) fn host_left(&mut self, host: usize) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let unreachable = self.hosts[host].state == HostState::Unreachable;
+        {
+            let mut hosts = self.play.hosts.write().expect("play hosts lock");
+            hosts.active.retain(|other| *other != name);
+            hosts.batch.retain(|other| *other != name);
+        }
+        let step = self.hosts[host].done.saturating_sub(1).max(self.said);
+        if self.plan.guarded {
+            let what = if unreachable {
+                "cannot be reached"
+            } else {
+                "has failed"
+            };
+            return self.stop(
+                Ending::Stop,
+                step,
+                format!("{name} {what}, and this play stops at the first doubt"),
+            );
+        }
+        let failed = self
+            .hosts
+            .iter()
+            .filter(|host| host.state == HostState::Failed)
+            .count();
+        if let Some(limit) = self.run.max_fail_percentage(&self.play, &name)
+            && percentage(failed, self.hosts.len()) > limit
+        {
+            self.stop(
+                Ending::Stop,
+                step,
+                format!(
+                    "{failed} of {} hosts have failed, more than `max_fail_percentage: {limit}`",
+                    self.hosts.len()
+                ),
+            );
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of hosts")]
+fn percentage(part: usize, whole: usize) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}

@@ -1,4 +1,4 @@
-//! A lab from the shell, for the scripts beside this file: `lab up NAME HOST... | list | ssh-config NAME | down NAME|--all`.
+//! A lab from the shell, for the scripts beside this file: `lab up NAME [--package P] [--user U] HOST... | list | ssh-config NAME | down NAME|--all`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -12,6 +12,8 @@ use krun::lab::{Error, Lab, LabSpec, Site};
 
 /// Labs, their image and the tarballs; the same place as the command line's for root.
 const ROOT: &str = "/var/cache/krun";
+const USAGE: &str =
+    "usage: lab up NAME [--package P] [--user U] HOST... | list | ssh-config NAME | down NAME|--all";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -35,7 +37,16 @@ fn main() -> ExitCode {
 fn answer(words: &[&str]) -> Result<String, Error> {
     let root = Path::new(ROOT);
     match words {
-        ["up", name, hosts @ ..] => {
+        ["up", name, words @ ..] => {
+            let (mut hosts, mut users, mut packages) = (Vec::new(), Vec::new(), Vec::new());
+            let mut words = words.iter().map(|&word| word.to_owned());
+            while let Some(word) = words.next() {
+                match word.as_str() {
+                    "--package" => packages.extend(words.next()),
+                    "--user" => users.extend(words.next()),
+                    _ => hosts.push(word),
+                }
+            }
             let archive = root.join("archive.apache.org");
             let site = Site {
                 name: "archive.apache.org".to_owned(),
@@ -43,7 +54,9 @@ fn answer(words: &[&str]) -> Result<String, Error> {
             };
             let spec = LabSpec {
                 name: (*name).to_owned(),
-                hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+                hosts,
+                users,
+                packages,
                 sites: archive.exists().then_some(site).into_iter().collect(),
                 ..LabSpec::default()
             };
@@ -60,6 +73,6 @@ fn answer(words: &[&str]) -> Result<String, Error> {
         ["ssh-config", name] => Ok(Lab::find(root, name)?.ssh_config().display().to_string()),
         ["down", "--all"] => Ok(format!("removed: {}", Lab::down_all(root)?.join(" "))),
         ["down", name] => Lab::down(root, name).map(|()| format!("removed: {name}")),
-        _ => Ok("usage: lab up NAME HOST... | list | ssh-config NAME | down NAME|--all".to_owned()),
+        _ => Ok(USAGE.to_owned()),
     }
 }

@@ -88,10 +88,7 @@ pub fn look(sys: &Sys, program: &str, names: &[&str]) -> Result<Looked, Error> {
             if is_missing(&said, queried) {
                 continue;
             }
-            let own = found
-                .iter()
-                .filter(|(known, _)| queried.starts_with(known.as_str()));
-            let mut versions: Vec<String> = own.map(|(_, version)| version.clone()).collect();
+            let mut versions = own_versions(&found, queried);
             if versions.is_empty() {
                 versions.push("provided".into());
             }
@@ -101,6 +98,22 @@ pub fn look(sys: &Sys, program: &str, names: &[&str]) -> Result<Looked, Error> {
         }
     }
     Ok(Looked { packages })
+}
+
+/// The versions of the package that is meant: of `jdk` and `jdk-devel`, both of which `jdk-devel-1` begins with,
+/// the longer name.
+fn own_versions(found: &[(String, String)], queried: &str) -> Vec<String> {
+    let own = found
+        .iter()
+        .filter(|(known, _)| queried.starts_with(known.as_str()));
+    let longest = own.clone().map(|(known, _)| known.len()).max();
+    let mut versions: Vec<String> = Vec::new();
+    for (_, version) in own.filter(|(known, _)| Some(known.len()) == longest) {
+        if !versions.contains(version) {
+            versions.push(version.clone());
+        }
+    }
+    versions
 }
 
 /// rpm names what it does not have, in words that have not changed in twenty years.
@@ -198,6 +211,15 @@ mod tests {
         assert_eq!(kind("java-11-openjdk-11.0.2"), Kind::Package);
         assert_eq!(without_epoch("bind-32:9.16-1.el9"), "bind-9.16-1.el9");
         assert_eq!(without_epoch("perl(File::Path)"), "perl(File::Path)");
+    }
+
+    #[test]
+    fn a_package_is_not_taken_for_one_whose_name_begins_alike() {
+        let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
+        let found = [pair("jdk", "1-1"), pair("jdk-devel", "2-1"), pair("jdk", "1-1")];
+        assert_eq!(own_versions(&found, "jdk-devel"), ["2-1"]);
+        assert_eq!(own_versions(&found, "jdk-devel-2"), ["2-1"]);
+        assert_eq!(own_versions(&found, "jdk"), ["1-1"]);
     }
 
     #[test]

@@ -65,6 +65,8 @@ chroot "$root" usermod --append --groups krun-lab krun
 enable() { chroot "$root" systemctl --quiet "$@" 2>>"$work/systemctl.log"; }
 enable enable krun-lab-seed.service ssh.service
 enable disable nginx.service || true
+# A login waits for the end of its user's manager, which hybrid control groups sometimes do not tell.
+enable mask user@.service
 enable mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     fstrim.timer console-getty.service getty.target systemd-udevd.service systemd-udev-trigger.service \
     systemd-udevd-kernel.socket systemd-udevd-control.socket

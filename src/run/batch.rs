@@ -35,6 +35,8 @@ pub(super) struct Batch<'r> {
     pub hosts: Vec<HostRun>,
     /// Which host, step and item a message of an agent means.
     pub sent: HashMap<(HostName, Seq), (usize, usize, usize)>,
+    /// When a host ended something last: what it had queued behind that began no earlier.
+    pub ended: HashMap<HostName, Instant>,
     /// Everything before this step is said.
     pub said: usize,
     /// The step whose title was said last.
@@ -88,6 +90,7 @@ impl<'r> Batch<'r> {
             handlers,
             hosts,
             sent: HashMap::new(),
+            ended: HashMap::new(),
             said: 0,
             titled: None,
             ending: Ending::No,
@@ -277,6 +280,8 @@ impl<'r> Batch<'r> {
                     ItemState::Sent { since, .. } => *since,
                     _ => Instant::now(),
                 };
+                let before = self.ended.insert(Arc::clone(from), Instant::now());
+                let since = before.map_or(since, |before| before.max(since));
                 let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
                 item.state = ItemState::Arrived { result, elapsed_ms };
                 self.sent.remove(&(Arc::clone(from), seq));

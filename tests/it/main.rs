@@ -5,6 +5,7 @@
     reason = "what tests stand on is test code, too"
 )]
 
+mod book;
 mod brokers;
 mod lab;
 mod stage;

@@ -91,7 +91,7 @@ impl Stage {
 }
 
 /// Makes the tarballs where they are not there yet; returns the site's directory.
-fn assemble() -> PathBuf {
+pub(crate) fn assemble() -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/assemble.sh");
     let output = Command::new(script).arg(ROOT).output().unwrap();
     assert!(

@@ -12,8 +12,7 @@ use krun::lab::{Error, Lab, LabSpec, Site};
 
 /// Labs, their image and the tarballs; the same place as the command line's for root.
 const ROOT: &str = "/var/cache/krun";
-const USAGE: &str =
-    "usage: lab up NAME [--package P] [--user U] HOST... | list | ssh-config NAME | down NAME|--all";
+const USAGE: &str = "usage: lab up NAME [--package P] [--user U] HOST... | list | ssh-config NAME | down NAME|--all";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -131,3 +131,13 @@ fn a_secret_of_no_log_is_not_shown() {
     assert_eq!(ran.code, 0);
     assert!(!ran.stdout.contains("hunter2secret"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_task_queued_behind_a_slow_one_does_not_count_its_time() {
+    let ran = Play::new(
+        "- hosts: a\n  gather_facts: false\n  tasks:\n    - command: sleep 2.3\n    - file: {path: '{{ dir }}', state: directory}\n",
+    )
+    .run();
+    assert!(ran.stdout.contains("changed: [a]  2."), "{}", ran.stdout);
+    assert!(ran.stdout.contains("ok: [a]\n"), "{}", ran.stdout);
+}

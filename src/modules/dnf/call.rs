@@ -75,7 +75,7 @@ pub(super) fn failed(program: &str, words: &[&str], output: &Output) -> Error {
             "  - ",
         ]
         .iter()
-        .any(|start| line.starts_with(start))
+        .any(|start| line.starts_with(start) && line.trim() != "Error:")
     });
     for fault in faults.take(10) {
         error = error.because(fault.trim());

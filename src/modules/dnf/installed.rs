@@ -216,7 +216,11 @@ mod tests {
     #[test]
     fn a_package_is_not_taken_for_one_whose_name_begins_alike() {
         let pair = |name: &str, version: &str| (name.to_owned(), version.to_owned());
-        let found = [pair("jdk", "1-1"), pair("jdk-devel", "2-1"), pair("jdk", "1-1")];
+        let found = [
+            pair("jdk", "1-1"),
+            pair("jdk-devel", "2-1"),
+            pair("jdk", "1-1"),
+        ];
         assert_eq!(own_versions(&found, "jdk-devel"), ["2-1"]);
         assert_eq!(own_versions(&found, "jdk-devel-2"), ["2-1"]);
         assert_eq!(own_versions(&found, "jdk"), ["1-1"]);

@@ -80,18 +80,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rdkafka", &["canary/"]),
 ];
 
-/// Files longer than the limit, each with the reason why it is not split yet.
-const LONGER: &[(&str, &str)] = &[
-    (
-        "src/run/mod.rs",
-        "opening and closing of a run; the plays' loop is to go to a file of its own",
-    ),
-    (
-        "src/run/settle.rs",
-        "the sharing of `run_once` results is to go to a file of its own",
-    ),
-];
-
+/// Lines of the longest file.
 const LONGEST: usize = 500;
 
 fn root() -> &'static Path {
@@ -224,7 +213,7 @@ fn no_file_is_longer_than_a_person_reads() {
     let mut faults = Vec::new();
     for (path, text) in sources("src").into_iter().chain(sources("tests")) {
         let lines = text.lines().count();
-        if lines > LONGEST && !LONGER.iter().any(|(name, _)| *name == path) {
+        if lines > LONGEST {
             faults.push(format!(
                 "{path}: {lines} lines; split it by idea (at most {LONGEST})"
             ));

@@ -1,6 +1,7 @@
 //! Turns YAML text, as Ansible's users write it (YAML 1.1), into a tree in which every node knows its place.
 
 mod fault;
+mod mend;
 mod parse;
 mod scalar;
 

@@ -1,6 +1,6 @@
 //! Turns the events of the YAML parser into a tree of nodes, with anchors, merge keys and tags resolved.
 
-use super::{Entry, Kind, Map, Node, fault, scalar};
+use super::{Entry, Kind, Map, Node, fault, mend, scalar};
 use crate::diag::{Diagnostic, Diagnostics, Source, Span};
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as Stretch, StrInput, Tag};
@@ -43,7 +43,9 @@ pub fn parse_all(source: &Arc<Source>, diagnostics: &mut Diagnostics) -> Option<
         diagnostics.push(Span::start_of(source).error(message));
         return None;
     }
-    let mut composer = Composer::new(source, diagnostics);
+    let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+    let text = mend::mend(text);
+    let mut composer = Composer::new(&text, source, diagnostics);
     match composer.documents() {
         Ok(documents) => Some(documents),
         Err(fault) => {
@@ -73,8 +75,7 @@ struct Composer<'a> {
 }
 
 impl<'a> Composer<'a> {
-    fn new(source: &'a Arc<Source>, diagnostics: &'a mut Diagnostics) -> Self {
-        let text = source.text.strip_prefix('\u{feff}').unwrap_or(&source.text);
+    fn new(text: &'a str, source: &'a Arc<Source>, diagnostics: &'a mut Diagnostics) -> Self {
         Self {
             parser: Parser::new_from_str(text),
             source,

@@ -205,6 +205,7 @@ pub(super) fn settings(
         become_password,
         remote_user: options.remote_user.clone(),
         private_key_file: options.private_key.clone(),
+        ssh_common_args: options.ssh_common_args.clone(),
         inventory_sources: options.files.inventory.clone(),
         environment: machine.environment.clone(),
         state_dir: machine.cwd.join(".krun"),

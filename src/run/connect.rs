@@ -100,6 +100,7 @@ impl Run {
                 "ansible_user" => settings.remote_user.clone().map(Value::String),
                 "ansible_port" if to == owner => keyword(&keywords.port),
                 "ansible_private_key_file" => settings.private_key_file.clone().map(Value::String),
+                "ansible_ssh_common_args" => settings.ssh_common_args.clone().map(Value::String),
                 _ => None,
             }
         };

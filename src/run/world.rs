@@ -36,6 +36,7 @@ pub struct Settings {
     pub become_password: Option<crate::value::Secret>,
     pub remote_user: Option<String>,
     pub private_key_file: Option<String>,
+    pub ssh_common_args: Option<String>,
     pub inventory_sources: Vec<String>,
     /// Environment of the controller, for `lookup('env')`.
     pub environment: Vec<(String, String)>,

@@ -7,6 +7,10 @@
 
 mod book;
 mod brokers;
+mod interrupted;
+mod krun_run;
 mod lab;
+mod sight;
 mod stage;
 mod tidy;
+mod upgrade;

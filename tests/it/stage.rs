@@ -51,12 +51,18 @@ impl Stage {
 
     /// The book's six hosts, bare, with `https://archive.apache.org` in reach.
     pub(crate) fn book(name: &str) -> Self {
+        Self::book_and(name, &[])
+    }
+
+    /// The book's six hosts and others beside them.
+    pub(crate) fn book_and(name: &str, others: &[&str]) -> Self {
         let site = assemble();
         Self::of(&LabSpec {
             name: name.to_owned(),
             hosts: ZOOKEEPERS
                 .into_iter()
                 .chain(BROKERS)
+                .chain(others.iter().copied())
                 .map(str::to_owned)
                 .collect(),
             sites: vec![Site {

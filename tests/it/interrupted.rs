@@ -4,7 +4,7 @@
 //! broker to its end and goes on to the next one, where the next kill strikes. After the last kill comes a plain run
 //! that ends well, and one that has nothing to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::time::Instant;
 
@@ -13,9 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::krun_run::{Run, install, run};
-use crate::sight::{Inside, Watch};
+use crate::sight::{Inside, Process, Watch};
 use crate::stage::{BROKERS, Stage, enabled};
 
+/// In the command line of every process of an agent.
+const AGENT: &str = "/.krun/agent-";
 const UPGRADE: &str = "upgrade-2.6.yml";
 
 /// Where a run is killed.
@@ -85,7 +87,7 @@ fn walk(name: &str, points: &[Point]) {
     install(&stage.0);
     let watch = Watch::start(&stage.0);
     // Brokers that a roll's kills have struck. A broker of the second roll may be one of the first.
-    let mut struck: BTreeSet<(bool, String)> = BTreeSet::new();
+    let mut struck: BTreeSet<(bool, &'static str)> = BTreeSet::new();
     for &point in points {
         interrupt(&stage, point, &mut struck);
     }
@@ -103,10 +105,12 @@ fn walk(name: &str, points: &[Point]) {
 }
 
 /// Runs the upgrade until a broker that was not struck in this roll yet reaches the point, and kills there.
-fn interrupt(stage: &Stage, point: Point, struck: &mut BTreeSet<(bool, String)>) {
+fn interrupt(stage: &Stage, point: Point, struck: &mut BTreeSet<(bool, &'static str)>) {
     let begun = Instant::now();
     let agents = BROKERS.map(|host| (host, Inside::of(&stage.0, host)));
     let mut run = Run::start(&stage.0, UPGRADE);
+    // Looked for ahead of the moment, as the agent goes on while one looks.
+    let mut pids: BTreeMap<&str, Vec<Process>> = BTreeMap::new();
     let mut last = String::new();
     while let Some(event) = run.next() {
         let (host, title, is_begin) = match &event.kind {
@@ -118,22 +122,26 @@ fn interrupt(stage: &Stage, point: Point, struck: &mut BTreeSet<(bool, String)>)
             _ => continue,
         };
         last = format!("{host}: {title}");
-        let (is_here, is_second) = match point {
-            Before(task) => (is_begin && title == task, task == UNPIN || task == RESTART),
-            After(task) => (!is_begin && title == task, task == UNPIN || task == RESTART),
+        let (is_here, task) = match point {
+            Before(task) => (is_begin && title == task, task),
+            After(task) => (!is_begin && title == task, task),
         };
-        if !is_here || struck.contains(&(is_second, host.to_string())) {
+        let is_second = task == UNPIN || task == RESTART;
+        let &(name, ref inside) = agents.iter().find(|(name, _)| **name == **host).unwrap();
+        if !is_here || struck.contains(&(is_second, name)) {
+            if title != task {
+                pids.insert(name, inside.processes(AGENT));
+            }
             continue;
         }
-        let inside = &agents.iter().find(|(name, _)| **name == **host).unwrap().1;
-        let pids = inside.processes("/.krun/agent-");
-        assert!(!pids.is_empty(), "{host} has an agent");
-        for agent in &pids {
+        let pids = &pids[name];
+        assert!(pids.len() >= 2, "an agent, and one that is root: {pids:?}");
+        for agent in pids {
             // sudo between the two may have gone with the first.
             let _ = kill(Pid::from_raw(agent.pid), Signal::SIGKILL);
         }
         run.kill();
-        struck.insert((is_second, host.to_string()));
+        struck.insert((is_second, name));
         let stands = stage.on(
             host,
             "readlink /usr/local/kafka; systemctl is-active kafka-server || true",

@@ -100,8 +100,15 @@ impl Run {
     pub(crate) fn next(&mut self) -> Option<Event> {
         let mut line = String::new();
         let size = self.lines.read_line(&mut line).unwrap();
-        (size > 0)
-            .then(|| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        if size == 0 {
+            return None;
+        }
+        let event: Event =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if let Some(trouble) = trouble(&event.kind) {
+            println!("{}: {trouble}", self.what);
+        }
+        Some(event)
     }
 
     /// SIGKILL.
@@ -114,9 +121,6 @@ impl Run {
     pub(crate) fn end(mut self) -> Ended {
         let mut events = Vec::new();
         while let Some(event) = self.next() {
-            if let Some(trouble) = trouble(&event.kind) {
-                println!("{}: {trouble}", self.what);
-            }
             events.push(event);
         }
         let code = self.child.wait().unwrap().code();

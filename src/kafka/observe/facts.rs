@@ -107,7 +107,10 @@ pub fn kafka_facts(sys: &Sys, args: &FactsArgs) -> Result<Mapping> {
     put("api_versions", broker.api_versions.clone().into());
     match cluster {
         Ok(metadata) => cluster_facts(&metadata, local.broker_id, &mut put),
-        Err(error) => put("unreachable", error.chain().into()),
+        Err(error) => {
+            cluster_facts(&Metadata::default(), local.broker_id, &mut put);
+            put("unreachable", error.chain().into());
+        }
     }
     let differs = pending::differences(&local, linked.as_ref(), &broker.settings);
     put("restart_needed", (!differs.is_empty()).into());
@@ -216,6 +219,7 @@ fn api_versions(client: &Client) -> Mapping {
 fn cluster_facts(metadata: &Metadata, id: Option<i32>, put: &mut impl FnMut(&str, Value)) {
     put("cluster_id", optional(metadata.cluster_id.clone()));
     put("controller_id", optional(metadata.controller));
+    // Nobody is the controller where none is known.
     put(
         "is_controller",
         (id.is_some() && metadata.controller == id).into(),

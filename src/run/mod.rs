@@ -33,7 +33,7 @@ use crate::diag::Span;
 use crate::event::{At, Event, EventKind, Stats, Stop, TaskName};
 use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
-use crate::template::{Scope, Templar};
+use crate::template::Templar;
 use crate::transport;
 use crate::value::{Dict, HostName, Mapping, Value, display};
 use crate::vault::Vault;

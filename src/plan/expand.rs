@@ -3,6 +3,7 @@
 use super::{Part, Step, StepKind};
 use crate::playbook::{Item, Play};
 use crate::value::HostName;
+use crate::yaml::Kind;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -47,7 +48,14 @@ pub(super) fn play(play: &Play, ids: &mut Ids) -> Vec<Arc<Step>> {
             only: None,
         })
     };
-    steps.push(bare(StepKind::Gather, ids));
+    // `gather_facts: no`, written out, needs no step; a template is judged for each host.
+    let never = play
+        .gather_facts
+        .as_ref()
+        .is_some_and(|node| node.kind == Kind::Bool(false));
+    if !never {
+        steps.push(bare(StepKind::Gather, ids));
+    }
     steps.extend(items(&play.pre_tasks, &[], None, ids));
     steps.push(bare(StepKind::Flush, ids));
     steps.extend(items(&play.roles, &[], None, ids));

@@ -23,7 +23,8 @@ pub(super) struct Shared<'a> {
 pub(super) fn write(dir: &Path, host: &Host, shared: &Shared<'_>) -> Result<String, Error> {
     let ssh = dir.join("tree/etc/ssh");
     let trust = dir.join("tree/usr/local/share/ca-certificates");
-    for path in [&ssh, &trust] {
+    let linger = dir.join("tree/var/lib/systemd/linger");
+    for path in [&ssh, &trust, &linger] {
         fs::create_dir_all(path).map_err(Error::file("make", path))?;
     }
     let public = key_pair(&ssh.join("ssh_host_ed25519_key"), &host.name)?;
@@ -44,6 +45,11 @@ pub(super) fn write(dir: &Path, host: &Host, shared: &Shared<'_>) -> Result<Stri
         .iter()
         .fold("krun\n".to_owned(), |all, user| all + user + "\n");
     put(&dir.join("users"), &users)?;
+    // systemd's manager of a user would end with the last login, and now and then hangs in that for two minutes
+    // in a container; a login meanwhile waits for it.
+    for user in users.lines().chain(["root"]) {
+        put(&linger.join(user), "")?;
+    }
     if shared.spec.outbound {
         put(&dir.join("outbound"), "")?;
     }

@@ -15,10 +15,6 @@ pub(crate) fn here() -> &'static Path {
 }
 
 /// A setting of the tests, from outside.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is told from outside which programs to use"
-)]
 pub(crate) fn told(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from)
 }

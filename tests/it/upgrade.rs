@@ -37,7 +37,7 @@ fn krun_installs_and_upgrades_a_cluster_under_load() {
 
     let watch = Watch::start(lab);
     let load = Load::start(&stage, &canary);
-    load.wait_until_it_flows(&stage);
+    Load::wait_until_it_flows(&stage);
     let begun = Instant::now();
     run(lab, "upgrade-2.6.yml").expect_success(3);
     let took = begun.elapsed();
@@ -189,7 +189,7 @@ impl Load {
     }
 
     /// Waits for acknowledged records.
-    fn wait_until_it_flows(&self, stage: &Stage) {
+    fn wait_until_it_flows(stage: &Stage) {
         stage.on(
             CLIENT,
             "timeout 60 sh -c 'until [ \"$(grep -c ^ack load)\" -gt 500 ]; do sleep 0.2; done' || { cat load.log; false; }",

@@ -189,7 +189,8 @@ fn escape(text: &str, is_key: bool) -> String {
             '\r' => out.push_str("\\r"),
             '\x0c' => out.push_str("\\f"),
             ' ' if is_key || at == 0 => out.push_str("\\ "),
-            '=' | ':' if is_key => {
+            // At the start of a value, too: after a blank separator it would be taken for the separator.
+            '=' | ':' if is_key || at == 0 => {
                 out.push('\\');
                 out.push(c);
             }

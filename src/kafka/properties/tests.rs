@@ -148,6 +148,13 @@ fn what_was_appended_behind_a_block_keeps_its_own_line() {
     );
 }
 
+#[test]
+fn a_value_that_begins_like_a_separator_stays_whole() {
+    let edited = edit("a b", &wishes(&[("a", Some("=c"))]), None);
+    assert_eq!(edited, "a \\=c");
+    assert_eq!(parse(&edited)["a"], "=c");
+}
+
 proptest! {
     #[test]
     fn what_was_added_under_a_marker_is_taken_back_byte_for_byte(

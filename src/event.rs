@@ -151,6 +151,8 @@ pub enum Status {
     Unknown,
     /// Taken back before or while it ran.
     Cancelled,
+    /// Check mode: nobody can say what it would bring about; `msg` says why.
+    Unforeseen,
 }
 
 /// How a task or an item of its loop ended on one host.
@@ -218,6 +220,9 @@ pub struct Stats {
     pub skipped: u32,
     pub rescued: u32,
     pub ignored: u32,
+    /// Tasks of which check mode cannot say what they would bring about.
+    #[serde(default)]
+    pub unforeseen: u32,
     /// A stopped roll never reached it.
     pub not_run: bool,
 }

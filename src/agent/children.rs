@@ -1,6 +1,6 @@
 //! Keeps an agent for every other user that tasks run as: a child of the login agent, handed one rendered action at a time.
 
-use crate::agent::elevate;
+use crate::agent::{elevate, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{FromAgent, Hello, Identity, Seq, Task, ToAgent, frame};
 use crate::sys::Sys;
@@ -117,6 +117,9 @@ impl Child {
         let seq = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answers) = mpsc::channel();
         lock(&self.calls).open.insert(seq, sender);
+        if let Some(overlay) = sys.overlay() {
+            self.send(&ToAgent::Overlay(rehearsal::packed(overlay)?))?;
+        }
         let result = self
             .send(&ToAgent::Task(Box::new(Task {
                 seq,
@@ -167,6 +170,11 @@ impl Child {
                     };
                     self.send(&answer)?;
                 }
+                Ok(FromAgent::Overlay { layer, .. }) => {
+                    if let Some(overlay) = sys.overlay() {
+                        rehearsal::adopt(overlay, &layer)?;
+                    }
+                }
                 Ok(FromAgent::Progress { text, .. }) => sys.progress(&text),
                 Ok(FromAgent::Ended { result, .. }) => return result.map(Ran::Done),
                 Ok(FromAgent::Dropped { .. }) => return Ok(Ran::Cancelled),
@@ -188,6 +196,7 @@ fn distribute(mut output: BufReader<ChildStdout>, calls: &Mutex<Calls>) {
             | FromAgent::Began { seq }
             | FromAgent::Progress { seq, .. }
             | FromAgent::Ended { seq, .. }
+            | FromAgent::Overlay { seq, .. }
             | FromAgent::Dropped { seq } => *seq,
             _ => continue,
         };

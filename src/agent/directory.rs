@@ -205,6 +205,7 @@ mod tests {
             controller: controller.into(),
             run: run.into(),
             host: host.into(),
+            check_mode: false,
         };
         let place = tempfile::tempdir().unwrap();
         let ann = hello("ann@desk", "run1", "one");

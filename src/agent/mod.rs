@@ -10,6 +10,7 @@ mod faults;
 mod journal;
 mod outbox;
 mod queue;
+mod rehearsal;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,13 @@ pub use directory::candidates;
 pub use start::main;
 
 use crate::proto::{FromAgent, Ready, Seq, ToAgent, VERSION, frame};
-use crate::sys::Sys;
+use crate::sys::{Sys, overlay};
 use children::Children;
 use directory::{Lock, Locked};
 use journal::Journal;
 use outbox::Outbox;
 use queue::{Pushed, Queue};
+use rehearsal::Rehearsals;
 use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -68,6 +70,7 @@ struct Agent {
     outbox: Outbox,
     journal: Option<Journal>,
     children: Children,
+    rehearsals: Rehearsals,
     /// Counts what was changed on this host since the agent began.
     changes: AtomicU64,
 }
@@ -129,8 +132,12 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
         let opened = Journal::open(&path, &hello.run);
         journal = Some(opened.map_err(|source| Error::File { path, source })?);
     }
+    if hello.check_mode {
+        overlay::sweep();
+    }
     let ready = greeting();
     let agent = Arc::new(Agent {
+        rehearsals: Rehearsals::new(&options.sys, hello.check_mode),
         sys: options.sys,
         user: ready.user.clone(),
         queue: Queue::default(),
@@ -180,6 +187,12 @@ impl Agent {
                 ToAgent::Cancel(seq) => {
                     if self.queue.cancel(seq) {
                         self.drop_all([seq]);
+                    }
+                }
+                ToAgent::Overlay(layer) => {
+                    if let Err(error) = self.rehearsals.adopt(&layer) {
+                        let reason = error.to_string();
+                        self.outbox.send(FromAgent::Refused { reason });
                     }
                 }
                 ToAgent::CancelAll => self.drop_all(self.queue.cancel_all()),

@@ -21,6 +21,7 @@ fn hello(run: &str) -> Hello {
         controller: "ann@desk".into(),
         run: run.into(),
         host: "host".into(),
+        check_mode: false,
     }
 }
 

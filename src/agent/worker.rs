@@ -2,7 +2,7 @@
 
 use crate::agent::outbox::Outbox;
 use crate::agent::queue::Verdict;
-use crate::agent::{Agent, faults};
+use crate::agent::{Agent, faults, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{FromAgent, JournalMark, Task};
 use crate::sys::Sys;
@@ -78,8 +78,7 @@ impl Turn<'_> {
             if cancel.load(Ordering::Relaxed) {
                 return Ok(Ran::Cancelled);
             }
-            let sys = self.sys(cancel);
-            let ran = self.run_once(&sys);
+            let ran = self.look_and_apply(cancel);
             if let Some(error) = self.broken.take() {
                 return Err(error);
             }
@@ -89,6 +88,24 @@ impl Turn<'_> {
                 return ran;
             }
         }
+    }
+
+    fn look_and_apply(&mut self, cancel: &Arc<AtomicBool>) -> Result<Ran, Error> {
+        let sys = self.sys(cancel);
+        if !self.task.check_mode {
+            return self.run_once(&sys);
+        }
+        let rehearsal = self.agent.rehearsals.begin(&sys);
+        let overlay = &rehearsal.overlay;
+        let version = overlay.version();
+        let sys = sys.over(Arc::clone(overlay));
+        let ran = self.run_once(&sys);
+        let ran = rehearsal.judge(&sys, self.task, ran);
+        if self.agent.journal.is_none() && overlay.version() != version {
+            let (seq, layer) = (self.task.seq, rehearsal::packed(overlay)?);
+            self.agent.outbox.send(FromAgent::Overlay { seq, layer });
+        }
+        ran
     }
 
     fn run_once(&mut self, sys: &Sys) -> Result<Ran, Error> {

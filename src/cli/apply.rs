@@ -255,7 +255,9 @@ fn run_plan(
             names,
             Box::new(move |event: &Event| {
                 if let EventKind::RunEnded { stats, .. } = &event.kind {
-                    *seen.lock().expect("a flag") = stats.values().any(|stats| stats.changed > 0);
+                    *seen.lock().expect("a flag") = stats
+                        .values()
+                        .any(|stats| stats.changed + stats.unforeseen > 0);
                 }
                 sink(event);
             }),

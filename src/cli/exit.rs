@@ -8,7 +8,7 @@ pub(super) fn usage() -> ExitCode {
     ExitCode::from(5)
 }
 
-/// Changes are pending, with `--check --exit-code`.
+/// Changes are pending, with `--check --exit-code` or `plan --exit-code`.
 pub(super) fn pending() -> ExitCode {
     ExitCode::from(3)
 }

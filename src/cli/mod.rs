@@ -28,6 +28,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Contact the hosts, change nothing, and show what a run would change: `--check` by another name.
+    Plan(Box<RunOptions>),
     /// Print the dependency graph of playbooks, each edge with its reason.
     Graph(show::GraphOptions),
     /// Print the hosts, groups and variables of an inventory.
@@ -65,6 +67,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit::usage()
         }
         None => apply::apply(&cli.run, &args),
+        Some(Command::Plan(mut options)) => {
+            options.check = true;
+            apply::apply(&options, &args)
+        }
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),

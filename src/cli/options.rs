@@ -47,7 +47,7 @@ pub(super) struct RunOptions {
     /// Show differences (always on; taken for Ansible's sake).
     #[arg(short = 'D', long)]
     pub diff: bool,
-    /// With --check: exit with 3 if something would change.
+    /// With --check, or of a plan: exit with 3 if something would change.
     #[arg(long)]
     pub exit_code: bool,
     /// Hosts to connect to at once.

@@ -243,6 +243,7 @@ pub(super) fn transport_options(
         std::process::id()
     );
     transport.run = run.to_owned();
+    transport.check_mode = options.check;
     transport.user = user.to_owned();
     transport.ssh_auth_sock = machine.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     transport.cache = Some(machine.cache());

@@ -102,6 +102,7 @@ const WARN: Arg = Arg::new("warn", ArgKind::Bool, "accepted, without effect");
 impl Module for Command {
     const NAME: &'static str = "command";
     const NATURE: Nature = Nature::Action;
+    const LEAVES_UNKNOWN: bool = true;
     const ARGS: &'static [Arg] = &[
         CMD,
         Arg::new("argv", ArgKind::StrList, "the command as a list of words"),
@@ -169,6 +170,7 @@ impl Command {
 impl Module for Shell {
     const NAME: &'static str = "shell";
     const NATURE: Nature = Nature::Action;
+    const LEAVES_UNKNOWN: bool = true;
     const ARGS: &'static [Arg] = &[
         CMD,
         CHDIR,

@@ -87,6 +87,8 @@ pub trait Module: Serialize + DeserializeOwned + Send + 'static {
     const NATURE: Nature;
     /// Whether no other host could tell that it ran: the closed list of design.md §3.
     const HOST_ONLY: bool = false;
+    /// Whether nobody can say what this action leaves on the host: a command.
+    const LEAVES_UNKNOWN: bool = false;
     const ARGS: &'static [Arg];
     /// User documentation: what it does, then a YAML example.
     const DOC: &'static str;
@@ -98,6 +100,14 @@ pub trait Module: Serialize + DeserializeOwned + Send + 'static {
 
     /// Brings about what `check` found. For an action: does it.
     fn apply(&self, sys: &Sys, change: Self::Change) -> Result<Outcome, Error>;
+
+    /// What check mode does for `apply`, on a host whose writes go to an overlay and that starts no programs.
+    ///
+    /// The same, unless what `apply` changes is no file. `seen` is what `check` said.
+    fn rehearse(&self, sys: &Sys, change: Self::Change, seen: Outcome) -> Result<Outcome, Error> {
+        let _ = seen;
+        self.apply(sys, change)
+    }
 }
 
 /// What a look at the host found.
@@ -149,6 +159,9 @@ pub struct Outcome {
     pub diffs: Vec<Diff>,
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Check mode: why nobody can say what this task would bring about.
+    #[serde(default)]
+    pub unknown: Option<String>,
 }
 
 impl Outcome {
@@ -276,12 +289,21 @@ pub fn run<M: Module>(
     };
     match permission(&found.outcome) {
         Permission::Apply => module.apply(sys, change).map(Ran::Done),
-        Permission::OnlyShow if M::NATURE == Nature::Action => Ok(Ran::Done(Outcome {
-            skipped: true,
-            changed: false,
-            msg: Some(format!("{} does not run in check mode", M::NAME)),
-            ..Outcome::default()
-        })),
+        Permission::OnlyShow if M::NATURE == Nature::Action => {
+            if M::LEAVES_UNKNOWN {
+                sys.leave_unknown();
+            }
+            let why = format!("{} does not run in check mode", M::NAME);
+            Ok(Ran::Done(Outcome {
+                skipped: true,
+                unknown: Some(why.clone()),
+                msg: Some(why),
+                ..Outcome::default()
+            }))
+        }
+        Permission::OnlyShow if sys.overlay().is_some() => module
+            .rehearse(&sys.clone().without_programs(), change, found.outcome)
+            .map(Ran::Done),
         Permission::OnlyShow => Ok(Ran::Done(found.outcome)),
         Permission::Cancelled => Ok(Ran::Cancelled),
     }

@@ -206,9 +206,8 @@ fn validate(sys: &Sys, command: &str, content: &[u8]) -> Result<(), Error> {
     sys.write_atomic(&path, content, private)?;
     let real = sys.real(&path).display().to_string();
     let words = shlex::split(command).unwrap_or_default();
-    let output = sys.run(&Command::new(
-        words.iter().map(|word| word.replace("%s", &real)),
-    ));
+    let words = words.iter().map(|word| word.replace("%s", &real));
+    let output = sys.run(&Command::new(words).only_reads());
     let removed = sys.remove(&path);
     let output = output.map_err(|error| Error::new("failed to validate").because(error))?;
     if !output.success() {

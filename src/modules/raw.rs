@@ -19,6 +19,7 @@ pub struct Raw {
 impl Module for Raw {
     const NAME: &'static str = "raw";
     const NATURE: Nature = Nature::Action;
+    const LEAVES_UNKNOWN: bool = true;
     const ARGS: &'static [Arg] = &[Arg::new(
         "executable",
         ArgKind::Path,

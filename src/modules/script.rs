@@ -34,6 +34,7 @@ pub struct Script {
 impl Module for Script {
     const NAME: &'static str = "script";
     const NATURE: Nature = Nature::Action;
+    const LEAVES_UNKNOWN: bool = true;
     const ARGS: &'static [Arg] = &[
         Arg::new(
             "cmd",

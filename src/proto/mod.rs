@@ -4,9 +4,10 @@ pub mod frame;
 
 use crate::modules::{Action, Error, Outcome};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
@@ -26,6 +27,8 @@ pub enum ToAgent {
     CancelAll,
     /// Ask for the journal (after a lost connection).
     Journal,
+    /// From a login agent to an agent of another user: what was written over the host so far, in check mode.
+    Overlay(ByteBuf),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,6 +40,8 @@ pub struct Hello {
     pub run: String,
     /// The host's name in the inventory: the same run under the same name has come back after a lost connection.
     pub host: String,
+    /// Check mode of the whole run: each task sees what those before it would have written.
+    pub check_mode: bool,
 }
 
 /// One action for one host.
@@ -58,7 +63,7 @@ pub struct Task {
     pub environment: Vec<(String, String)>,
     /// May apply without asking.
     pub granted: bool,
-    /// Check mode: report what would change, apply nothing.
+    /// Check mode: show what would change, write only to an overlay of the host.
     pub check_mode: bool,
     /// Seconds, counted from when it begins on the host.
     pub deadline: Option<u64>,
@@ -120,6 +125,11 @@ pub enum FromAgent {
         seq: Seq,
     },
     Journal(Vec<JournalEntry>),
+    /// From an agent of another user to the login agent, before `Ended`: the overlay with what the task wrote over it.
+    Overlay {
+        seq: Seq,
+        layer: ByteBuf,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -90,6 +90,7 @@ impl<W: Write> Human<W> {
             Status::Failed => self.paint.bold_red(format!("failed: {who}{item}")),
             Status::Ignored => self.paint.cyan(format!("failed: {who}{item} (ignored)")),
             Status::Unknown => self.paint.bold_red(format!("unknown: {who}{item}")),
+            Status::Unforeseen => self.paint.magenta(format!("unknown: {who}{item}")),
             Status::Cancelled => self.paint.yellow(format!("cancelled: {who}{item}")),
         };
         let line = if result.elapsed_ms >= 2000 {
@@ -103,6 +104,9 @@ impl<W: Write> Human<W> {
             Status::Failed | Status::Ignored | Status::Unknown
         ) {
             self.failure(task, result);
+        } else if result.status == Status::Unforeseen {
+            let why = result.msg.as_deref().unwrap_or("hidden");
+            self.line(&format!("  {why}"));
         } else if let Some(show) = &result.show {
             self.show(show);
         } else if self.verbosity > 0 && !result.data.is_empty() {
@@ -264,6 +268,11 @@ impl<W: Write> Human<W> {
             let line = self.recap_line(host, *stats, width);
             self.line(&line);
         }
+        if self.check_mode {
+            let line = summary(stats);
+            let line = format!("\n{} {}", self.paint.bold("plan:"), line);
+            self.line(&line);
+        }
     }
 
     fn recap_line(&self, host: &HostName, stats: Stats, width: usize) -> String {
@@ -296,6 +305,11 @@ impl<W: Write> Human<W> {
             count("skipped", stats.skipped, &|text| paint.cyan(text)),
             count("rescued", stats.rescued, &|text| paint.yellow(text)),
             count("ignored", stats.ignored, &|text| paint.magenta(text)),
+            if self.check_mode {
+                count("unknown", stats.unforeseen, &|text| paint.magenta(text))
+            } else {
+                String::new()
+            },
         ];
         let not_run = if stats.not_run {
             paint.cyan("  later plays not run")
@@ -306,6 +320,27 @@ impl<W: Write> Human<W> {
             .trim_end()
             .to_owned()
     }
+}
+
+/// What a run would change, in one line: `4 to change on 2 hosts, 1 unknown`.
+fn summary(stats: &IndexMap<HostName, Stats>) -> String {
+    let sum = |count: fn(&Stats) -> u32| stats.values().map(count).sum::<u32>();
+    let changed = sum(|stats| stats.changed);
+    let n_hosts = stats.values().filter(|stats| stats.changed > 0).count();
+    let hosts = if n_hosts == 1 { "host" } else { "hosts" };
+    let mut line = match changed {
+        0 => "nothing to change".to_owned(),
+        _ => format!("{changed} to change on {n_hosts} {hosts}"),
+    };
+    let rest = [
+        (sum(|stats| stats.unforeseen), "unknown"),
+        (sum(|stats| stats.failed), "would fail"),
+        (sum(|stats| stats.unreachable), "unreachable"),
+    ];
+    for (n, what) in rest.iter().filter(|(n, _)| *n > 0) {
+        line.push_str(&format!(", {n} {what}"));
+    }
+    line
 }
 
 impl<W: Write> Report for Human<W> {

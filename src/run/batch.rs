@@ -247,6 +247,7 @@ impl<'r> Batch<'r> {
             FromAgent::Ready(_)
             | FromAgent::Busy { .. }
             | FromAgent::Refused { .. }
+            | FromAgent::Overlay { .. }
             | FromAgent::Journal(_) => return,
         };
         let Some(&(host, step, index)) = self.sent.get(&(Arc::clone(from), seq)) else {
@@ -293,6 +294,7 @@ impl<'r> Batch<'r> {
             FromAgent::Ready(_)
             | FromAgent::Busy { .. }
             | FromAgent::Refused { .. }
+            | FromAgent::Overlay { .. }
             | FromAgent::Journal(_) => {}
         }
     }

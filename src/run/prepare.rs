@@ -40,6 +40,20 @@ pub(super) struct Item {
     pub envelope: Arc<Envelope>,
 }
 
+impl Item {
+    /// The whole of a task whose items nobody can say.
+    fn unknown(error: &crate::template::Error) -> Self {
+        Self {
+            locals: Dict::new(),
+            label: String::new(),
+            work: Work::Unknown(format!("it needs {error}")),
+            state: ItemState::Ready,
+            attempt: 1,
+            envelope: Arc::default(),
+        }
+    }
+}
+
 /// What there is to do.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
@@ -50,6 +64,8 @@ pub(super) enum Work {
     Skip(String),
     /// Arguments that could not be rendered or typed.
     Fault(Error),
+    /// Check mode: it reads what nobody can say.
+    Unknown(String),
 }
 
 #[derive(Debug)]
@@ -82,6 +98,8 @@ pub(super) struct Judged {
     pub changed: bool,
     pub failed: bool,
     pub skipped: bool,
+    /// Check mode: why nobody can say what it brings about.
+    pub unknown: Option<String>,
     /// What `register` stores.
     pub data: Mapping,
     pub facts: Mapping,
@@ -153,6 +171,11 @@ pub(super) fn prepare(
     let values = match super::loops::items(templar, loop_, &shared) {
         Ok(values) => values,
         Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) if error.is_unknown() => {
+            prepared.is_loop = false;
+            prepared.items.push(Item::unknown(&error));
+            return Ok(prepared);
+        }
         // A loop over something undefined is no fault where the condition says that the task does not run.
         Err(error) => {
             return match conditions(templar, &task.when, &shared) {
@@ -292,6 +315,10 @@ fn item(
             Ok(Some(condition)) => return Ok(made(Work::Skip(condition), Arc::default())),
             Ok(None) => {}
             Err(error) if error.is_pending() => return Err(NotNow::Pending),
+            Err(error) if error.is_unknown() => {
+                let cause = format!("perhaps: whether it runs hangs on {error}");
+                return Ok(made(Work::Unknown(cause), Arc::default()));
+            }
             Err(error) => {
                 return Ok(made(
                     Work::Fault(Error::new(format!(
@@ -305,6 +332,12 @@ fn item(
     let envelope = match keywords::envelope(templar, scope, task) {
         Ok(envelope) => Arc::new(envelope),
         Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) if error.is_unknown() => {
+            return Ok(made(
+                Work::Unknown(format!("it needs {error}")),
+                Arc::default(),
+            ));
+        }
         Err(error) => {
             return Ok(made(
                 Work::Fault(Error::new(error.to_string())),
@@ -317,10 +350,12 @@ fn item(
     }
     let work = match arguments(templar, task, &shared) {
         Err(error) if error.is_pending() => return Err(NotNow::Pending),
+        Err(error) if error.is_unknown() => Work::Unknown(format!("it needs {error}")),
         Err(error) => Work::Fault(Error::new(error.to_string())),
         Ok(given) => match sources::action(templar, scope, task, given) {
             Ok(action) => Work::Agent(Box::new(action)),
             Err(sources::Fault::Pending) => return Err(NotNow::Pending),
+            Err(sources::Fault::Unknown(cause)) => Work::Unknown(format!("it needs {cause}")),
             Err(sources::Fault::Error(error)) => Work::Fault(error),
         },
     };

@@ -58,6 +58,10 @@ impl Batch<'_> {
                 stats.changed += 1;
             }
             Status::Skipped => stats.skipped += 1,
+            Status::Unforeseen => {
+                stats.ok += 1;
+                stats.unforeseen += 1;
+            }
             Status::Ignored => {
                 stats.ok += 1;
                 stats.ignored += 1;

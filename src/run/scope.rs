@@ -238,6 +238,9 @@ impl Scope for TaskScope {
             {
                 return Some(Raw::Pending);
             }
+            if let Some(cause) = host.unknown.get(name) {
+                return Some(Raw::Unknown(cause.clone()));
+            }
             host.set
                 .get(name)
                 .cloned()

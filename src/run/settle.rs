@@ -66,6 +66,10 @@ impl Batch<'_> {
                 item.state = ItemState::Judged(verdict::skip(skipped(condition)));
                 return true;
             }
+            (ItemState::Ready, Work::Unknown(cause)) => {
+                item.state = ItemState::Judged(verdict::unforeseen(cause.clone()));
+                return true;
+            }
             (ItemState::Ready, Work::Fault(error)) => {
                 item.state = ItemState::Arrived {
                     result: Err(error.clone()),
@@ -289,6 +293,16 @@ impl Batch<'_> {
             .map(|(register, _)| (register.clone(), Value::Mapping(judged.data.clone())));
         if let Some((register, value)) = &registered {
             world::write(&vars, |vars| {
+                let cause = judged.unknown.as_ref().map(|cause| {
+                    format!(
+                        "`{register}`, which `{}` would bring ({cause})",
+                        task.title()
+                    )
+                });
+                match cause {
+                    Some(cause) => vars.unknown.insert(register.clone(), cause),
+                    None => vars.unknown.remove(register),
+                };
                 drop(vars.set.insert(register.clone(), value.clone()));
             });
         }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// Why an action cannot be made.
 pub(super) enum Fault {
     Pending,
+    /// Check mode: the text reads what nobody can say.
+    Unknown(String),
     Error(Error),
 }
 
@@ -57,6 +59,8 @@ pub(super) fn action(
             let rendered = templar.render_file(&text, &path, &inner).map_err(|error| {
                 if error.is_pending() {
                     Fault::Pending
+                } else if error.is_unknown() {
+                    Fault::Unknown(error.to_string())
                 } else {
                     Fault::Error(Error::new(error.to_string()))
                 }

@@ -37,7 +37,7 @@ pub(super) fn judge(
         Ok(outcome) => success(outcome),
         Err(error) => failure(error),
     };
-    if judged.skipped {
+    if judged.skipped || judged.unknown.is_some() {
         return Verdict::Final(judged);
     }
     if task.until.is_some() || task.retries.is_some() {
@@ -165,7 +165,9 @@ pub(super) fn success(outcome: Outcome) -> Judged {
             ),
         );
     }
-    let status = if outcome.skipped {
+    let status = if outcome.unknown.is_some() {
+        Status::Unforeseen
+    } else if outcome.skipped {
         Status::Skipped
     } else if outcome.changed {
         Status::Changed
@@ -175,7 +177,7 @@ pub(super) fn success(outcome: Outcome) -> Judged {
     let show = data.get("_show").cloned();
     data.remove("_show");
     let result = TaskResult {
-        msg: outcome.msg,
+        msg: outcome.unknown.clone().or(outcome.msg),
         diffs: outcome.diffs,
         warnings: outcome.warnings,
         show,
@@ -186,6 +188,7 @@ pub(super) fn success(outcome: Outcome) -> Judged {
         changed: outcome.changed,
         failed: false,
         skipped: outcome.skipped,
+        unknown: outcome.unknown,
         data,
         facts: outcome.facts,
         result,
@@ -215,10 +218,19 @@ pub(super) fn failure(error: Error) -> Judged {
         changed,
         failed: true,
         skipped: false,
+        unknown: None,
         data,
         facts: Mapping::new(),
         result,
     }
+}
+
+/// The verdict on a task of which check mode cannot say what it would do.
+pub(super) fn unforeseen(cause: String) -> Judged {
+    success(Outcome {
+        unknown: Some(cause),
+        ..Outcome::default()
+    })
 }
 
 /// The verdict on a task that did not run.
@@ -231,6 +243,7 @@ pub(super) fn skip(data: Mapping) -> Judged {
         changed: false,
         failed: false,
         skipped: true,
+        unknown: None,
         data,
         facts: Mapping::new(),
         result,
@@ -245,10 +258,12 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
         .map_or("item", |loop_| loop_.loop_var.as_str());
     let (mut results, mut first_failure) = (Vec::new(), None);
     let (mut changed, mut failed, mut skipped) = (false, false, true);
+    let mut unknown = None;
     for (locals, judged) in items {
         changed |= judged.changed;
         failed |= judged.failed;
         skipped &= judged.skipped;
+        unknown = unknown.or_else(|| judged.unknown.clone());
         let mut data = judged.data.clone();
         for (name, value) in locals {
             data.insert(name.as_str().into(), value.clone());
@@ -274,6 +289,7 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
     data.insert("msg".into(), msg.into());
     let status = match (failed, skipped, changed) {
         (true, _, _) => Status::Failed,
+        _ if unknown.is_some() => Status::Unforeseen,
         (_, true, _) => Status::Skipped,
         (_, _, true) => Status::Changed,
         _ => Status::Ok,
@@ -291,6 +307,7 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
         changed,
         failed,
         skipped,
+        unknown,
         data,
         facts: Mapping::new(),
         result,

@@ -59,6 +59,8 @@ pub struct HostVars {
     pub included: Dict,
     /// `set_fact` and `register`.
     pub set: Dict,
+    /// Names whose value nobody can say in check mode, each with its reason.
+    pub unknown: HashMap<String, String>,
     /// Names that tasks under way will define, with how many tasks.
     pending: HashMap<String, usize>,
     /// Tasks under way that bring facts.

@@ -5,22 +5,24 @@
 //! Every error names the path and what was tried.
 
 mod stat;
+mod walk;
+mod write;
 
+pub(super) use stat::stat;
 pub use stat::{Kind, Stat, Time};
 
 use super::Sys;
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::AccessFlags;
-use stat::stat;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
@@ -46,16 +48,29 @@ pub enum Durability {
 impl Sys {
     /// Returns the whole content of a file, through links.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            let mut content = Vec::new();
+            let read = overlay
+                .open(&place)
+                .and_then(|mut file| file.read_to_end(&mut content));
+            return named("read", path, read.map(|_| content));
+        }
         named("read", path, fs::read(self.locate(path)?))
     }
 
     /// Opens a file for reading, through links.
     pub fn open(&self, path: &Path) -> io::Result<File> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            return named("open", path, overlay.open(&place));
+        }
         named("open", path, File::open(self.locate(path)?))
     }
 
     /// Returns what lies at `path` itself, a link not followed; `None` if nothing does.
     pub fn lstat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named("look at", path, overlay.lstat(&place));
+        }
         let real = self.locate_link(path)?;
         absent_is_none(path, fs::symlink_metadata(&real)).map(|found| {
             found.map(|metadata| {
@@ -67,6 +82,9 @@ impl Sys {
 
     /// Returns what `path` leads to; `None` if nothing is there or a link leads nowhere.
     pub fn stat(&self, path: &Path) -> io::Result<Option<Stat>> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            return named("look at", path, overlay.lstat(&place));
+        }
         absent_is_none(path, fs::metadata(self.locate(path)?))
             .map(|found| found.map(|metadata| stat(&metadata, None)))
     }
@@ -78,11 +96,18 @@ impl Sys {
 
     /// Returns where the link at `path` points, as written in it.
     pub fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            let target = overlay.link_target(&place);
+            return named("read link", path, target.ok_or(Errno::EINVAL.into()));
+        }
         named("read link", path, fs::read_link(self.locate_link(path)?))
     }
 
     /// Returns the names in a directory, sorted.
     pub fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            return named("list", path, overlay.list(&place));
+        }
         let directory = self.locate(path)?;
         let read = || -> io::Result<Vec<OsString>> {
             let mut names = fs::read_dir(directory)?
@@ -96,6 +121,9 @@ impl Sys {
 
     /// Makes one directory, with this mode or the system's default.
     pub fn create_dir(&self, path: &Path, mode: Option<u32>) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named("create directory", path, overlay.create_dir(&place, mode));
+        }
         let real = self.locate_link(path)?;
         // Never wider than asked, not even before its mode is set.
         let created = fs::DirBuilder::new()
@@ -107,6 +135,9 @@ impl Sys {
 
     /// Makes `path` a link to `target`, in place of any file or link there: made under a temporary name and renamed.
     pub fn symlink(&self, target: &Path, path: &Path) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named("link", path, overlay.symlink(target, &place));
+        }
         let real = self.locate_link(path)?;
         self.replace(path, &real, "link", |temporary| {
             std::os::unix::fs::symlink(target, temporary)
@@ -115,6 +146,10 @@ impl Sys {
 
     /// Makes `path` another name of the file at `source`, in place of any file or link there.
     pub fn hardlink(&self, source: &Path, path: &Path) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            let source = self.resolve_parent(source)?;
+            return named("link", path, overlay.hardlink(&source, &place));
+        }
         let (source, real) = (self.locate_link(source)?, self.locate_link(path)?);
         self.replace(path, &real, "link", |temporary| {
             fs::hard_link(&source, temporary)
@@ -125,11 +160,17 @@ impl Sys {
 
     /// Removes a file or link.
     pub fn remove(&self, path: &Path) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named("remove", path, overlay.remove(&place, false));
+        }
         named("remove", path, fs::remove_file(self.locate_link(path)?))
     }
 
     /// Removes a file, a link or a directory with all that is in it; links in it are not followed.
     pub fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named("remove", path, overlay.remove(&place, true));
+        }
         let real = self.locate_link(path)?;
         let remove = || {
             if fs::symlink_metadata(&real)?.is_dir() {
@@ -143,6 +184,10 @@ impl Sys {
 
     /// Moves a file, link or directory within one file system, in place of a file or link there.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(from, false)? {
+            let to = self.resolve_parent(to)?;
+            return named("rename", from, overlay.rename(&place, &to));
+        }
         let (from_real, to_real) = (self.locate_link(from)?, self.locate_link(to)?);
         named("rename", from, fs::rename(&from_real, &to_real))?;
         self.changed_beside(&from_real);
@@ -152,6 +197,9 @@ impl Sys {
 
     /// Sets the permission bits of what `path` leads to.
     pub fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            return named("set the mode of", path, overlay.set_mode(&place, mode));
+        }
         let real = self.locate(path)?;
         named(
             "set the mode of",
@@ -162,6 +210,13 @@ impl Sys {
 
     /// Sets the owner and group of what lies at `path`; a link itself, not where it leads.
     pub fn set_owner(&self, path: &Path, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            return named(
+                "set the owner of",
+                path,
+                overlay.set_owner(&place, uid, gid),
+            );
+        }
         let real = self.locate_link(path)?;
         named(
             "set the owner of",
@@ -177,6 +232,10 @@ impl Sys {
         atime: Option<Time>,
         mtime: Option<Time>,
     ) -> io::Result<()> {
+        if let Some((overlay, place)) = self.overlaid(path, false)? {
+            let set = overlay.set_times(&place, atime, mtime);
+            return named("set the times of", path, set);
+        }
         let real = self.locate_link(path)?;
         let spec = |time: Option<Time>| {
             time.map_or(TimeSpec::UTIME_OMIT, |time| {
@@ -202,60 +261,6 @@ impl Sys {
         self.set_times(path, now, now)
     }
 
-    /// Makes a file, or replaces the one there, so that other processes and a crash see the old one or the new one.
-    ///
-    /// A link at `path` is replaced, not followed: resolve it first where the module follows it.
-    /// What `attributes` leaves open stays as it was; a new file gets mode 0666 less the umask.
-    pub fn write_atomic(
-        &self,
-        path: &Path,
-        content: &[u8],
-        attributes: Attributes,
-    ) -> io::Result<()> {
-        self.write_atomic_from(path, &mut &content[..], attributes, Durability::Synced)
-            .map(drop)
-    }
-
-    /// Like [`Sys::write_atomic`], with the content as it comes. Returns how many bytes came.
-    pub fn write_atomic_from(
-        &self,
-        path: &Path,
-        content: &mut dyn Read,
-        attributes: Attributes,
-        durability: Durability,
-    ) -> io::Result<u64> {
-        let real = self.locate_link(path)?;
-        let old = fs::symlink_metadata(&real)
-            .ok()
-            .filter(fs::Metadata::is_file);
-        let mode = attributes
-            .mode
-            .or_else(|| old.as_ref().map(|old| old.mode() & 0o7777))
-            .unwrap_or(0o666 & !umask());
-        let mut n_bytes = 0;
-        self.replace(path, &real, "write", |temporary| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(temporary)?;
-            n_bytes = io::copy(content, &mut file)?;
-            set_owner_of(&file, attributes, old.as_ref())?;
-            // After the owner: changing it takes setuid away.
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            if let Some(mtime) = attributes.mtime {
-                let spec = TimeSpec::new(mtime.seconds, i64::from(mtime.nanos));
-                nix::sys::stat::futimens(&file, &spec, &spec)?;
-            }
-            file.flush()?;
-            if durability == Durability::Synced {
-                file.sync_all()?;
-            }
-            Ok(())
-        })?;
-        Ok(n_bytes)
-    }
-
     /// Returns a directory for private files that are soon removed: `/tmp`, made below a test's root.
     pub fn temporary_directory(&self) -> io::Result<PathBuf> {
         let path = PathBuf::from("/tmp");
@@ -267,6 +272,9 @@ impl Sys {
 
     /// Returns `true` if this process may read, write or execute what `path` leads to.
     pub fn may(&self, path: &Path, access: AccessFlags) -> io::Result<bool> {
+        if let Some((overlay, place)) = self.overlaid(path, true)? {
+            return Ok(overlay.may(&place, access));
+        }
         Ok(
             nix::unistd::faccessat(AT_FDCWD, &self.locate(path)?, access, AtFlags::AT_EACCESS)
                 .is_ok(),
@@ -275,6 +283,9 @@ impl Sys {
 
     /// Returns once the disk has the file or directory at `path`.
     pub fn sync(&self, path: &Path) -> io::Result<()> {
+        if self.overlay().is_some() {
+            return Ok(());
+        }
         let real = self.locate(path)?;
         named(
             "sync",
@@ -282,149 +293,6 @@ impl Sys {
             File::open(real).and_then(|file| file.sync_all()),
         )
     }
-
-    /// Makes something under a temporary name beside `real` and renames it into place; removes it if either fails.
-    fn replace(
-        &self,
-        path: &Path,
-        real: &Path,
-        verb: &str,
-        make: impl FnOnce(&Path) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let temporary = temporary_beside(real);
-        let result = make(&temporary).and_then(|()| fs::rename(&temporary, real));
-        // Also after a rename between two names of one file, which leaves both.
-        let left = fs::remove_file(&temporary);
-        debug_assert!(result.is_err() || left.is_err() || verb == "link");
-        if result.is_ok() {
-            self.changed_beside(real);
-        }
-        named(verb, path, result)
-    }
-
-    fn changed_beside(&self, real: &Path) {
-        if let (Ok(mut unsettled), Some(parent)) = (self.unsettled.lock(), real.parent()) {
-            unsettled.insert(parent.to_path_buf());
-        }
-    }
-
-    /// Returns once the disk has every name that this host's clones changed: for the end of a queue.
-    ///
-    /// Until then a loss of power may bring an old file back, whole: never half of a new one.
-    pub fn settle(&self) -> io::Result<()> {
-        let unsettled = match self.unsettled.lock() {
-            Ok(mut unsettled) => std::mem::take(&mut *unsettled),
-            Err(_) => return Ok(()),
-        };
-        for directory in unsettled {
-            match File::open(&directory).and_then(|open| open.sync_all()) {
-                // Gone again: there is nothing to keep.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                result => named("sync", &directory, result)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns where `path` leads as the host sees it, all links resolved; what does not exist is kept as written.
-    pub fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
-        self.walk(path, true)
-    }
-
-    /// Like [`Sys::resolve`], but a link in the last place stays itself.
-    pub fn resolve_parent(&self, path: &Path) -> io::Result<PathBuf> {
-        self.walk(path, false)
-    }
-
-    /// Returns the real path of what `path` leads to. The kernel resolves links, except below a test's root.
-    fn locate(&self, path: &Path) -> io::Result<PathBuf> {
-        if self.is_host() {
-            return Ok(path.to_path_buf());
-        }
-        self.walk(path, true).map(|path| self.real(&path))
-    }
-
-    /// Returns the real path of what lies at `path` itself, which may be a link.
-    fn locate_link(&self, path: &Path) -> io::Result<PathBuf> {
-        if self.is_host() {
-            // A trailing slash would follow the link.
-            return Ok(path.components().collect());
-        }
-        self.walk(path, false).map(|path| self.real(&path))
-    }
-
-    fn walk(&self, path: &Path, follow_last: bool) -> io::Result<PathBuf> {
-        let parts = |path: &Path| -> Vec<OsString> {
-            let part = |component: Component| match component {
-                Component::Normal(name) => Some(name.to_os_string()),
-                Component::ParentDir => Some("..".into()),
-                _ => None,
-            };
-            path.components().rev().filter_map(part).collect()
-        };
-        let mut ahead = parts(path);
-        let mut walked = if path.is_absolute() || !self.is_host() {
-            PathBuf::from("/")
-        } else {
-            std::env::current_dir()?
-        };
-        let mut n_links = 0;
-        while let Some(name) = ahead.pop() {
-            if name == ".." {
-                walked.pop();
-                continue;
-            }
-            walked.push(name);
-            if ahead.is_empty() && !follow_last {
-                break;
-            }
-            let Ok(target) = fs::read_link(self.real(&walked)) else {
-                continue;
-            };
-            n_links += 1;
-            if n_links > MAX_LINKS {
-                return named("follow", path, Err(io::Error::other("too many links")));
-            }
-            walked.pop();
-            if target.is_absolute() {
-                walked = PathBuf::from("/");
-            }
-            ahead.extend(parts(&target));
-        }
-        Ok(walked)
-    }
-}
-
-/// Gives a new file the wished owner, else the old file's.
-fn set_owner_of(file: &File, wish: Attributes, old: Option<&fs::Metadata>) -> io::Result<()> {
-    let now = file.metadata()?;
-    let uid = wish.uid.or(old.map(MetadataExt::uid));
-    let gid = wish.gid.or(old.map(MetadataExt::gid));
-    let uid = uid.filter(|uid| *uid != now.uid());
-    let gid = gid.filter(|gid| *gid != now.gid());
-    if uid.is_none() && gid.is_none() {
-        return Ok(());
-    }
-    match std::os::unix::fs::fchown(file, uid, gid) {
-        // Nobody asked: a user who may write here but not give files away leaves the file to themselves, as Ansible does.
-        Err(error)
-            if error.kind() == io::ErrorKind::PermissionDenied
-                && wish.uid.is_none()
-                && wish.gid.is_none() =>
-        {
-            Ok(())
-        }
-        result => result,
-    }
-}
-
-/// Returns a name beside `real` that nothing has: hidden, and ending so that no `conf.d` reads it.
-fn temporary_beside(real: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = real.file_name().unwrap_or_default().to_string_lossy();
-    let start: String = name.chars().take(40).collect();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    real.with_file_name(format!(".{start}.krun-{}-{count}~", std::process::id()))
 }
 
 /// Returns the agent's umask, by which new files lose permissions.

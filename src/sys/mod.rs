@@ -3,9 +3,11 @@
 pub mod fs;
 pub mod http;
 pub mod net;
+pub mod overlay;
 pub mod process;
 pub mod users;
 
+use overlay::Rehearsal;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,9 @@ pub struct Sys {
     unsettled: Arc<Mutex<BTreeSet<PathBuf>>>,
     /// Environment of the commands that the task starts, beyond the agent's own.
     environment: Vec<(String, String)>,
+    /// Takes all writes, in check mode.
+    rehearsal: Option<Arc<Rehearsal>>,
+    starts_programs: bool,
 }
 
 impl Sys {
@@ -40,6 +45,8 @@ impl Sys {
             deadline: None,
             unsettled: Arc::default(),
             environment: Vec::new(),
+            rehearsal: None,
+            starts_programs: true,
         }
     }
 
@@ -93,8 +100,19 @@ impl Sys {
         (self.progress)(text);
     }
 
-    /// Returns where the host's `path` really lies.
+    /// Returns where a program of the host finds `path`: of a file that only an overlay has, its copy.
     pub fn real(&self, path: &Path) -> PathBuf {
+        match self.overlay() {
+            Some(overlay) => {
+                let resolved = self.resolve(path);
+                overlay.real(resolved.as_deref().unwrap_or(path))
+            }
+            None => self.on_host(path),
+        }
+    }
+
+    /// Returns where the host's own `path` really lies.
+    fn on_host(&self, path: &Path) -> PathBuf {
         if self.root == Path::new("/") {
             return path.to_path_buf();
         }

@@ -31,6 +31,7 @@ pub struct Command {
     limit: Option<Duration>,
     grace: Duration,
     is_tool: bool,
+    only_reads: bool,
 }
 
 /// How a command ended, and what it wrote.
@@ -60,6 +61,7 @@ impl Command {
             limit: None,
             grace: Duration::from_secs(5),
             is_tool: false,
+            only_reads: false,
         }
     }
 
@@ -73,6 +75,13 @@ impl Command {
         let mut command = Self::new(argv).env("LC_ALL", "C").env("LANGUAGE", "C");
         command.is_tool = true;
         command
+    }
+
+    /// Marks a program that changes nothing on the host: a rehearsal starts no other.
+    #[must_use]
+    pub fn only_reads(mut self) -> Self {
+        self.only_reads = true;
+        self
     }
 
     /// Sets a variable, over the task's and the agent's.
@@ -195,6 +204,12 @@ impl Sys {
     /// The task's deadline and a cancel end it: TERM to its process group, KILL after the grace. A daemon that it leaves
     /// behind may hold its pipes: they are read a little longer, then let go. Errors are of the start only.
     pub fn run(&self, command: &Command) -> io::Result<Output> {
+        if !self.starts_programs && !command.only_reads {
+            let program = command.argv.first().map(OsString::as_os_str);
+            let program = program.unwrap_or_default().to_string_lossy();
+            let text = format!("`{program}` is not run in check mode");
+            return Err(io::Error::new(ErrorKind::Unsupported, text));
+        }
         let (started, begin) = (jiff::Zoned::now(), Instant::now());
         let mut running = Running::start(command, self)?;
         let ended = running.wait(command, self);

@@ -79,6 +79,7 @@ impl Sys {
         }
         let numbered = key.bytes().all(|byte| byte.is_ascii_digit());
         if !self.is_host() || !self.has_other_sources(database, numbered)? {
+            self.miss(|| format!("`{key}` in /etc/{database}"));
             return Ok(None);
         }
         let output = Command::new("getent")
@@ -87,10 +88,14 @@ impl Sys {
             .stderr(Stdio::null())
             .output();
         // A host without getent has no such source either.
-        Ok(output.ok().and_then(|output| {
+        let found = output.ok().and_then(|output| {
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
             text.lines().filter_map(parse).find(is_it)
-        }))
+        });
+        if found.is_none() {
+            self.miss(|| format!("`{key}` in /etc/{database}"));
+        }
+        Ok(found)
     }
 
     fn lines(&self, database: &str) -> io::Result<String> {

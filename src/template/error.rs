@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Syntax,
     /// The value depends on a task that has not ended yet.
     Pending,
+    /// In check mode: the value is what a task that does not run then would bring.
+    Unknown,
     /// A filter, test, lookup or function refused what it was given.
     Filter { name: String },
     /// A variable needs itself.
@@ -106,6 +108,14 @@ impl Error {
             ErrorKind::Pending,
             "the value is known only when a task under way has ended",
         )
+    }
+
+    pub(crate) fn unknown(cause: &str) -> Self {
+        Self::new(ErrorKind::Unknown, cause)
+    }
+
+    pub fn is_unknown(&self) -> bool {
+        self.kind == ErrorKind::Unknown
     }
 
     pub fn is_undefined(&self) -> bool {

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     pub engine: Arc<Engine>,
     /// Set when anything read was not known yet: the whole result is then worthless.
     pub pending: Cell<bool>,
+    /// Why something that was read is unknown.
+    pub unknown: RefCell<Option<String>>,
     /// How deep expressions and variables are nested at this moment.
     pub depth: Cell<usize>,
     under_way: RefCell<Vec<(*const Host, String)>>,
@@ -32,6 +34,7 @@ impl Run {
         Rc::new(Self {
             engine: Arc::clone(engine),
             pending: Cell::new(false),
+            unknown: RefCell::default(),
             depth: Cell::new(0),
             under_way: RefCell::new(Vec::new()),
             hosts: RefCell::new(HashMap::new()),
@@ -52,6 +55,11 @@ impl Run {
     pub(crate) fn pending_error(&self) -> Error {
         self.pending.set(true);
         Error::pending()
+    }
+
+    fn unknown_error(&self, cause: &str) -> Error {
+        *self.unknown.borrow_mut() = Some(cause.to_owned());
+        Error::unknown(cause)
     }
 }
 
@@ -85,6 +93,7 @@ impl Host {
         let value = match self.scope.lookup(name) {
             None => return Ok(None),
             Some(Raw::Pending) => return Err(run.pending_error()),
+            Some(Raw::Unknown(cause)) => return Err(run.unknown_error(&cause)),
             Some(Raw::Plain(value)) => Val::from_plain(&value),
             Some(Raw::Lazy(value)) => value_of(run, self, value, name)?,
         };

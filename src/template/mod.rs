@@ -88,6 +88,9 @@ impl Session {
         if self.run.pending.get() {
             return Err(Error::pending());
         }
+        if let Some(cause) = &*self.run.unknown.borrow() {
+            return Err(Error::unknown(cause));
+        }
         result
     }
 

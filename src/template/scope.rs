@@ -13,6 +13,8 @@ pub enum Raw {
     Plain(Value),
     /// Will be known when a task now under way has ended. Rendering stops with `ErrorKind::Pending`.
     Pending,
+    /// Nobody can say in check mode, for this reason. Rendering stops with `ErrorKind::Unknown`.
+    Unknown(String),
 }
 
 /// The variables that a host sees at one task. Called on each look-up.

@@ -55,6 +55,7 @@ pub(super) fn hello(host: &str, options: &Options) -> Result<Vec<u8>, Error> {
         controller: options.controller.clone(),
         run: options.run.clone(),
         host: host.to_owned(),
+        check_mode: options.check_mode,
     }))
 }
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub controller: String,
     /// The run's identity.
     pub run: String,
+    /// The whole run is in check mode: agents keep an overlay of their host.
+    pub check_mode: bool,
     /// Who runs krun: the login name where nothing else says one.
     pub user: String,
     /// The user's home on this machine.
@@ -56,6 +58,7 @@ impl Options {
             agent_binary,
             connect_timeout: Duration::from_secs(10),
             controller: String::new(),
+            check_mode: false,
             run: String::new(),
             user: String::from("root"),
             home,

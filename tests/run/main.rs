@@ -5,4 +5,5 @@ mod faults;
 mod handlers;
 mod hosts;
 mod language;
+mod plan;
 mod support;

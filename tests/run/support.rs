@@ -49,8 +49,18 @@ impl Play {
     }
 
     pub(crate) fn run(&self) -> Ran {
+        self.start(&[])
+    }
+
+    /// Runs `krun plan`, say, with the same files.
+    pub(crate) fn subcommand(&self, name: &str) -> Ran {
+        self.start(&[name])
+    }
+
+    fn start(&self, words: &[&str]) -> Ran {
         let dir = self.dir.path().display();
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
+        command.args(words);
         command.args([
             "-i",
             "a,b,c,",

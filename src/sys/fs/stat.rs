@@ -1,11 +1,12 @@
 //! Turns the system's metadata into a file's kind, permissions, owner, size and times.
 
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 /// What lies at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     File,
     Directory,
@@ -17,7 +18,7 @@ pub enum Kind {
 }
 
 /// A moment as file systems keep it, since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Time {
     pub seconds: i64,
     pub nanos: u32,
@@ -48,7 +49,7 @@ impl Time {
 }
 
 /// A file's metadata.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stat {
     pub kind: Kind,
     /// Permission bits, `0o7777` at most.
@@ -86,7 +87,7 @@ impl Stat {
 }
 
 /// Keeps of the system's metadata what modules ask for.
-pub(super) fn stat(metadata: &fs::Metadata, link_target: Option<PathBuf>) -> Stat {
+pub(in crate::sys) fn stat(metadata: &fs::Metadata, link_target: Option<PathBuf>) -> Stat {
     let kind = metadata.file_type();
     let time = |seconds, nanos: i64| Time {
         seconds,

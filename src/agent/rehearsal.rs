@@ -1,0 +1,109 @@
+//! Keeps the overlay of this host that tasks in check mode write to, for the login agent and its children alike.
+//!
+//! In a run in check mode all tasks share it. A task in check mode of another run has one of its own: nobody after it
+//! sees what it would have done.
+
+use crate::modules::{Error, Outcome, Ran};
+use crate::proto::Task;
+use crate::sys::Sys;
+use crate::sys::overlay::{Layer, Overlay};
+use serde_bytes::ByteBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The overlay of a run in check mode, if this is one.
+pub(super) struct Rehearsals {
+    shared: Option<Arc<Overlay>>,
+    /// One task at a time: its children are lent the overlay and give it back.
+    turn: Mutex<()>,
+}
+
+/// One task in check mode.
+pub(super) struct Rehearsal<'a> {
+    pub(super) overlay: Arc<Overlay>,
+    /// Whether later tasks see what this one would do.
+    is_shared: bool,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Rehearsals {
+    pub(super) fn new(sys: &Sys, is_check_run: bool) -> Self {
+        Self {
+            shared: is_check_run.then(|| sys.new_overlay()),
+            turn: Mutex::default(),
+        }
+    }
+
+    pub(super) fn begin(&self, sys: &Sys) -> Rehearsal<'_> {
+        Rehearsal {
+            is_shared: self.shared.is_some(),
+            overlay: self.shared.clone().unwrap_or_else(|| sys.new_overlay()),
+            _turn: self.turn.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Takes over what another agent of this host wrote.
+    pub(super) fn adopt(&self, layer: &[u8]) -> Result<(), Error> {
+        match &self.shared {
+            Some(overlay) => adopt(overlay, layer),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn adopt(overlay: &Overlay, layer: &[u8]) -> Result<(), Error> {
+    let layer: Layer = rmp_serde::from_slice(layer)
+        .map_err(|error| Error::new("the overlay of this host cannot be read").because(error))?;
+    overlay.adopt(layer);
+    Ok(())
+}
+
+pub(super) fn packed(overlay: &Overlay) -> Result<ByteBuf, Error> {
+    rmp_serde::to_vec(&overlay.layer())
+        .map(ByteBuf::from)
+        .map_err(|error| Error::new("the overlay of this host cannot be handed on").because(error))
+}
+
+impl Rehearsal<'_> {
+    /// Turns a failure into something unknown where an earlier task may have brought what this one found missing.
+    ///
+    /// Outside of a run in check mode there is no such earlier task, and an action is skipped as in Ansible.
+    pub(super) fn judge(
+        &self,
+        sys: &Sys,
+        task: &Task,
+        result: Result<Ran, Error>,
+    ) -> Result<Ran, Error> {
+        if !self.is_shared {
+            return result.map(|ran| match ran {
+                Ran::Done(outcome) => Ran::Done(Outcome {
+                    unknown: None,
+                    ..outcome
+                }),
+                Ran::Cancelled => Ran::Cancelled,
+            });
+        }
+        let earlier = self.overlay.unknowns();
+        if sys.leaves_unknown() {
+            self.overlay.unknown_after(&task.name);
+        }
+        let (Some(missing), Some(last)) = (sys.missed(), earlier.last()) else {
+            return result;
+        };
+        let or_before = match earlier.len() {
+            1 => String::new(),
+            n => format!(", or {} before it,", n - 1),
+        };
+        let unknown = format!("{missing} is not there now; after `{last}`{or_before} it may be");
+        match result {
+            Err(error) => Ok(Ran::Done(Outcome {
+                unknown: Some(unknown),
+                ..Outcome::new().msg(error.to_string())
+            })),
+            Ok(Ran::Done(outcome)) if task.action.name() == "stat" => Ok(Ran::Done(Outcome {
+                unknown: Some(unknown),
+                ..outcome
+            })),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Gives bytes that were written over a host a private place on its disk, and takes that place away at the end.
+//!
+//! The directory can be entered but not listed by others, and every file in it has a name that cannot be guessed and, as
+//! far as this user may set them, the owner and permissions of the file that it stands for. So another identity's agent
+//! that is told the name can read what it could read in earnest, and nobody else anything.
+
+use crate::sys::fs::Stat;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, Uid};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Where the directory may be, the best first: on a disk rather than in memory.
+const BASES: [&str; 3] = ["/var/tmp", "/tmp", "/dev/shm"];
+
+/// A private directory, made when something is first put into it and removed with this value.
+#[derive(Debug, Default)]
+pub(super) struct Spill {
+    directory: Mutex<Option<PathBuf>>,
+}
+
+impl Spill {
+    /// Makes an empty file that only this user can read.
+    pub(super) fn file(&self) -> io::Result<(PathBuf, File)> {
+        let path = self
+            .directory()?
+            .join(format!("{:032x}", rand::random::<u128>()));
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok((path, file))
+    }
+
+    fn directory(&self) -> io::Result<PathBuf> {
+        let mut directory = self
+            .directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*directory {
+            return Ok(made.clone());
+        }
+        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        for base in BASES {
+            let name = format!("{}{:016x}", prefix(Pid::this()), rand::random::<u64>());
+            let path = Path::new(base).join(name);
+            match DirBuilder::new().mode(0o711).create(&path) {
+                Ok(()) => {
+                    fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
+                    *directory = Some(path.clone());
+                    return Ok(path);
+                }
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        if let Ok(Some(directory)) = self.directory.get_mut() {
+            let _ = fs::remove_dir_all(directory);
+        }
+    }
+}
+
+/// Gives a spilled file the owner and permissions of what it stands for, as far as this user may.
+pub(super) fn share(spilled: &Path, stat: &Stat) {
+    let may_give_away = Uid::effective().is_root();
+    if may_give_away && std::os::unix::fs::lchown(spilled, Some(stat.uid), Some(stat.gid)).is_err()
+    {
+        return;
+    }
+    let is_own = may_give_away || stat.uid == Uid::effective().as_raw();
+    let has_group = may_give_away || stat.gid == nix::unistd::Gid::effective().as_raw();
+    let mask = if is_own && has_group { 0o777 } else { 0o700 };
+    let mode = fs::Permissions::from_mode(stat.mode & mask);
+    let _ = fs::set_permissions(spilled, mode);
+}
+
+/// Removes what agents of this user left that were killed.
+pub fn sweep() {
+    for entry in BASES.iter().flat_map(fs::read_dir).flatten().flatten() {
+        let name = entry.file_name();
+        let Some(process) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(&own_prefix()))
+            .and_then(|rest| rest.split('-').next()?.parse().ok())
+        else {
+            continue;
+        };
+        let is_ours = entry
+            .metadata()
+            .is_ok_and(|found| found.is_dir() && found.uid() == Uid::effective().as_raw());
+        if is_ours && kill(Pid::from_raw(process), None) == Err(nix::errno::Errno::ESRCH) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn own_prefix() -> String {
+    format!("krun-overlay-{}-", Uid::effective())
+}
+
+fn prefix(process: Pid) -> String {
+    format!("{}{process}-", own_prefix())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_agent_left_is_swept_and_a_living_ones_is_not() {
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let dead = Pid::from_raw(i32::try_from(ended.id()).unwrap());
+        let left = Path::new(BASES[0]).join(format!("{}1", prefix(dead)));
+        fs::create_dir(&left).unwrap();
+        let spill = Spill::default();
+        let (living, _) = spill.file().unwrap();
+        sweep();
+        assert!(!left.exists());
+        assert!(living.exists());
+        drop(spill);
+        assert!(!living.exists() && !living.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn a_file_that_only_its_owner_may_read_is_spilled_so() {
+        let spill = Spill::default();
+        let (path, file) = spill.file().unwrap();
+        let metadata = file.metadata().unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o600);
+        let mut stat = crate::sys::fs::stat(&metadata, None);
+        stat.mode = 0o4640;
+        share(&path, &stat);
+        assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o640);
+        let directory = path.parent().unwrap().metadata().unwrap();
+        assert_eq!(directory.mode() & 0o777, 0o711);
+    }
+}

@@ -1,0 +1,178 @@
+//! A plan shows what a run then does, task upon task, and leaves the host as it was.
+
+use crate::support::{Play, Ran};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const CHAIN: &str = r#"
+- hosts: a
+  gather_facts: false
+  vars: {root: "{{ dir }}/root"}
+  tasks:
+    - name: a directory
+      file: path={{ root }}/conf state=directory mode=0750
+    - name: a file in it
+      copy: dest={{ root }}/conf/app.conf content="one=1\ntwo=2\n" mode=0640
+    - name: a line of it
+      lineinfile: path={{ root }}/conf/app.conf regexp=^two= line=two=3
+    - name: unpack
+      unarchive: src={{ root }}/app.tgz dest={{ root }} remote_src=yes
+    - name: into the tree
+      template: src=settings.j2 dest={{ root }}/app-2/settings
+    - name: switch the link
+      file: src={{ root }}/app-2 path={{ root }}/app state=link
+    - name: edit through it
+      replace: path={{ root }}/app/settings regexp=blue replace=green
+    - name: remove the old one
+      file: path={{ root }}/app-1 state=absent
+    - stat: path={{ root }}/app-1/settings
+      register: old
+    - debug: msg="gone {{ not old.stat.exists }}"
+    - name: a block where it was
+      blockinfile: path={{ root }}/app-1 create=yes block=here
+    - slurp: src={{ root }}/app/settings
+      register: settings
+    - debug: msg="settings {{ settings.content | b64decode | trim }}"
+"#;
+
+fn chain() -> Play {
+    let play = Play::new(CHAIN);
+    play.file("settings.j2", "colour=blue\n");
+    play.file("root/app-1/settings", "colour=red\n");
+    play.file("pack/app-2/settings", "colour=white\n");
+    play.file("pack/app-2/lib/x.jar", "jar");
+    std::os::unix::fs::symlink("app-1", play.path().join("root/app")).unwrap();
+    let packed = std::process::Command::new("tar")
+        .args(["-czf", "root/app.tgz", "-C", "pack", "app-2"])
+        .current_dir(play.path())
+        .status();
+    assert!(packed.unwrap().success());
+    play
+}
+
+/// Everything below a directory, times left out.
+fn fingerprint(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut ahead = vec![root.to_path_buf()];
+    while let Some(path) = ahead.pop() {
+        let metadata = path.symlink_metadata().unwrap();
+        let content = if metadata.is_symlink() {
+            path.read_link().unwrap().display().to_string()
+        } else if metadata.is_dir() {
+            ahead.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
+            String::new()
+        } else {
+            hex::encode(Sha256::digest(std::fs::read(&path).unwrap()))
+        };
+        let line = format!(
+            "{:o} {}:{} {content}",
+            metadata.mode(),
+            metadata.uid(),
+            metadata.gid()
+        );
+        found.insert(path.strip_prefix(root).unwrap().display().to_string(), line);
+    }
+    found
+}
+
+/// What a run printed below its plays, in the words of a real run.
+fn told(ran: &Ran) -> Vec<String> {
+    let story = ran.story().into_iter();
+    story
+        .filter(|line| !line.starts_with("check mode") && !line.contains("plan:"))
+        .filter(|line| !line.starts_with("a "))
+        .map(|line| line.replace("would change:", "changed:"))
+        .collect()
+}
+
+#[test]
+fn a_plan_of_chained_tasks_is_what_the_run_then_does_and_touches_nothing() {
+    let play = chain();
+    let before = fingerprint(play.path());
+    let plan = play.subcommand("plan");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let mut after = fingerprint(play.path());
+    after.retain(|path, _| !path.starts_with(".krun") && !path.starts_with(".cache"));
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
+    assert_eq!(before["root/app"], after["root/app"]);
+    assert!(
+        before
+            .iter()
+            .skip(1)
+            .all(|(path, line)| after[path] == *line)
+    );
+    plan.says(&[
+        "gone True",
+        "settings colour=green",
+        "plan: 9 to change on 1 host",
+    ]);
+    let run = play.run();
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(told(&plan), told(&run));
+}
+
+#[test]
+fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_on() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: build
+      command: make install
+      register: made
+    - name: from the build
+      copy: src={{ dir }}/built dest={{ dir }}/installed remote_src=yes
+    - name: is it there
+      stat: path={{ dir }}/built
+      register: built
+    - name: what is there is read on
+      copy: src={{ dir }}/play.yml dest={{ dir }}/installed remote_src=yes
+    - name: after it
+      copy: dest={{ dir }}/log content=x
+      when: made.rc == 0
+    - name: with its output
+      copy: dest={{ dir }}/log content="{{ made.stdout }}"
+    - name: once more
+      copy: dest={{ dir }}/log content=x
+      when: built.stat.exists
+"#,
+    )
+    .args(&["--exit-code"]);
+    let plan = play.subcommand("plan");
+    assert_eq!(plan.code, 3, "{}\n{}", plan.stdout, plan.stderr);
+    let built = play.path().join("built");
+    let cause = "command does not run in check mode";
+    plan.says(&[
+        "TASK [build]",
+        "unknown: [a]",
+        cause,
+        "TASK [from the build]",
+        "unknown: [a]",
+        &format!(
+            "`{}` is not there now; after `build` it may be",
+            built.display()
+        ),
+        "TASK [is it there]",
+        "unknown: [a]",
+        "TASK [what is there is read on]",
+        "would change: [a]",
+        "TASK [after it]",
+        "unknown: [a]",
+        &format!("perhaps: whether it runs hangs on `made`, which `build` would bring ({cause})"),
+        "TASK [with its output]",
+        "unknown: [a]",
+        &format!("it needs `made`, which `build` would bring ({cause})"),
+        "TASK [once more]",
+        "unknown: [a]",
+        "plan: 1 to change on 1 host, 6 unknown",
+    ]);
+    let recap = plan.recap("a");
+    assert!(recap.ends_with("ignored=0 unknown=6"), "{recap}");
+    assert!(!play.path().join("log").exists());
+}

@@ -54,13 +54,17 @@ impl fmt::Debug for ClientProperties {
 }
 
 /// How a task says where the cluster is; all may be left out on a broker's own host.
-#[derive(Debug, Clone, Default)]
-pub struct Access<'a> {
-    /// Chooses between brokers on one host, and serves while none runs.
-    pub server_properties: Option<&'a Path>,
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Access {
+    /// Chooses between brokers on one host, and serves while none runs. Default: the running process's argument.
+    #[serde(default)]
+    pub server_properties: Option<PathBuf>,
     /// `host:port` each.
-    pub bootstrap: &'a [String],
-    pub client_properties: Option<&'a ClientProperties>,
+    #[serde(default)]
+    pub bootstrap: Vec<String>,
+    /// Default: what the broker itself uses towards its peers.
+    #[serde(default)]
+    pub client_properties: Option<ClientProperties>,
 }
 
 /// The broker of this host: its process and its settings.
@@ -98,16 +102,16 @@ fn log_dirs(server: &Properties) -> Vec<PathBuf> {
         .collect()
 }
 
-impl Access<'_> {
+impl Access {
     /// Looks at the broker of this host.
     ///
     /// # Errors
     /// Several brokers run here and none is chosen; the server.properties cannot be read.
     pub fn local(&self, sys: &Sys) -> Result<Local> {
-        let running = running::find(sys, self.server_properties)?;
+        let running = running::find(sys, self.server_properties.as_deref())?;
         let path = self
             .server_properties
-            .map(Path::to_path_buf)
+            .clone()
             .or_else(|| running.as_ref().map(|r| r.server_properties.clone()));
         let Some(path) = path else {
             return Ok(Local::default());
@@ -129,6 +133,15 @@ impl Access<'_> {
         })
     }
 
+    /// Prepares connections to the cluster of this host's broker, or of `bootstrap`.
+    ///
+    /// # Errors
+    /// Those of [`Access::local`] and [`Access::cluster`].
+    pub fn own_cluster(&self, sys: &Sys) -> Result<Cluster> {
+        let local = self.local(sys)?;
+        self.cluster(sys, &local, &[])
+    }
+
     /// Prepares connections to the cluster; nothing is contacted yet.
     ///
     /// The local broker's inter-broker listener comes first, then `bootstrap`, then `others` (host names
@@ -139,6 +152,7 @@ impl Access<'_> {
     pub fn cluster(&self, sys: &Sys, local: &Local, others: &[String]) -> Result<Cluster> {
         let client = self
             .client_properties
+            .as_ref()
             .map(|client| client.keys(sys))
             .transpose()?;
         let protocol = client
@@ -155,7 +169,7 @@ impl Access<'_> {
             .and_then(|entrance| entrance.addresses.last())
             .map_or(9092, |address| address.port);
         let mut addresses = entrance.map(|e| e.addresses).unwrap_or_default();
-        for word in self.bootstrap {
+        for word in &self.bootstrap {
             let address = Address::parse(word, port)
                 .ok_or_else(|| Error::Settings(format!("cannot read the address `{word}`")))?;
             addresses.push(address);
@@ -223,9 +237,9 @@ mod tests {
         (root, sys)
     }
 
-    fn access() -> Access<'static> {
+    fn access() -> Access {
         Access {
-            server_properties: Some(Path::new("/server.properties")),
+            server_properties: Some("/server.properties".into()),
             ..Access::default()
         }
     }
@@ -244,9 +258,7 @@ mod tests {
     #[test]
     fn without_any_broker_the_way_to_name_one_is_said() {
         let (_root, sys) = host("");
-        let nothing = Access::default();
-        let local = nothing.local(&sys).unwrap();
-        let error = nothing.cluster(&sys, &local, &[]).err().unwrap();
+        let error = Access::default().own_cluster(&sys).err().unwrap();
         assert!(error.to_string().contains("`bootstrap`"));
     }
 
@@ -255,8 +267,7 @@ mod tests {
         let (_root, sys) = host(
             "listeners=SASL_PLAINTEXT://:9092\nsecurity.inter.broker.protocol=SASL_PLAINTEXT\n",
         );
-        let local = access().local(&sys).unwrap();
-        let error = access().cluster(&sys, &local, &[]).err().unwrap();
+        let error = access().own_cluster(&sys).err().unwrap();
         assert!(
             matches!(&error, Error::Mechanism(name) if name == "GSSAPI"),
             "{error}"

@@ -75,6 +75,15 @@ impl Metadata {
         })
     }
 
+    /// Returns a broker that is there, for questions that any of them answers.
+    ///
+    /// # Errors
+    /// None is there.
+    pub fn any_broker(&self) -> Result<i32> {
+        let first = self.brokers.keys().next().copied();
+        first.ok_or_else(|| Error::Host("the cluster has no live broker".into()))
+    }
+
     /// All partitions with their topic's name and their number.
     pub fn partitions(&self) -> impl Iterator<Item = (&str, i32, &Partition)> {
         self.topics.iter().flat_map(|(topic, partitions)| {

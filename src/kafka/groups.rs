@@ -18,12 +18,7 @@ fn coordinator(cluster: &mut Cluster, group: &str) -> Result<i32> {
     let request = FindCoordinatorRequest::default()
         .with_key(text(group))
         .with_key_type(0);
-    let metadata = cluster.metadata()?;
-    let &any = metadata
-        .brokers
-        .keys()
-        .next()
-        .ok_or_else(|| Error::Host("the cluster has no live broker".into()))?;
+    let any = cluster.metadata()?.any_broker()?;
     cluster.with_broker(any, |client| {
         let answer = client.ask(&request)?;
         if answer.error_code != 0 {

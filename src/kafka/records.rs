@@ -1,7 +1,5 @@
 //! Turns a few records into offsets and offsets into records: what a check after an upgrade sends and reads.
 
-pub use super::groups::committed;
-
 use super::client::Client;
 use super::cluster::{Cluster, topic_name, view_of};
 use super::error::{Error, Result};
@@ -32,20 +30,19 @@ pub enum End {
     Next,
 }
 
-/// Sends records to one partition and returns the first one's offset. `acks`: -1 all, 1 the leader.
+/// Sends records to one partition, to be acknowledged by all its replicas in sync, and returns the first one's offset.
 pub fn produce(
     cluster: &mut Cluster,
     topic: &str,
     partition: i32,
     records: &[(Option<&str>, &str)],
-    acks: i16,
 ) -> Result<i64> {
     let batch = encode(records)?;
     let data = PartitionProduceData::default()
         .with_index(partition)
         .with_records(Some(batch));
     let request = ProduceRequest::default()
-        .with_acks(acks)
+        .with_acks(-1)
         .with_timeout_ms(30_000)
         .with_topic_data(vec![
             TopicProduceData::default()
@@ -210,16 +207,11 @@ fn at_leader<T>(
     ask: impl FnMut(&mut Client) -> Result<T>,
 ) -> Result<T> {
     let metadata = cluster.metadata()?;
-    let &any = metadata
-        .brokers
-        .keys()
-        .next()
-        .ok_or_else(|| Error::Host("the cluster has no live broker".into()))?;
     let leader = match metadata.topics.get(topic) {
         Some(partitions) => partitions.get(&partition).map(|p| p.leader),
         // The metadata of all topics leaves out what may not be described; asked by name, the broker says so.
         None => cluster
-            .with_broker(any, |client| view_of(client, &[topic]))?
+            .with_broker(metadata.any_broker()?, |client| view_of(client, &[topic]))?
             .topics
             .get(topic)
             .and_then(|partitions| partitions.get(&partition).map(|p| p.leader)),

@@ -138,17 +138,10 @@ pub fn check(cluster: &mut Cluster, wish: &Wish) -> Result<Option<Change>> {
 }
 
 fn settings(cluster: &mut Cluster, metadata: &Metadata, topic: &str) -> Result<Settings> {
-    let any = any_broker(metadata)?;
+    let any = metadata.any_broker()?;
     let mut found =
         cluster.with_broker(any, |client| configs::of_topics(client, &[topic], None))?;
     Ok(found.remove(topic).unwrap_or_default())
-}
-
-fn any_broker(metadata: &Metadata) -> Result<i32> {
-    let first = metadata.brokers.keys().next();
-    first
-        .copied()
-        .ok_or_else(|| Error::Host("the cluster has no live broker".into()))
 }
 
 /// How long a controller may take over a change.
@@ -240,15 +233,9 @@ fn create(
         .with_topics(vec![topic])
         .with_timeout_ms(LIMIT_MS);
     let answer = client.ask_within(&request, LIMIT)?;
-    for topic in &answer.topics {
-        accepted::<CreateTopicsRequest>(
-            client,
-            topic.error_code,
-            name,
-            topic.error_message.as_deref(),
-        )?;
-    }
-    Ok(())
+    let verdicts = answer.topics.iter();
+    let verdicts = verdicts.map(|topic| (topic.error_code, topic.error_message.as_deref()));
+    accepted::<CreateTopicsRequest>(client, name, verdicts)
 }
 
 fn delete(client: &mut Client, name: &str) -> Result<()> {
@@ -256,10 +243,8 @@ fn delete(client: &mut Client, name: &str) -> Result<()> {
         .with_topic_names(vec![topic_name(name)])
         .with_timeout_ms(LIMIT_MS);
     let answer = client.ask_within(&request, LIMIT)?;
-    for topic in &answer.responses {
-        accepted::<DeleteTopicsRequest>(client, topic.error_code, name, None)?;
-    }
-    Ok(())
+    let verdicts = answer.responses.iter();
+    accepted::<DeleteTopicsRequest>(client, name, verdicts.map(|topic| (topic.error_code, None)))
 }
 
 fn grow(client: &mut Client, name: &str, count: i32) -> Result<()> {
@@ -271,15 +256,9 @@ fn grow(client: &mut Client, name: &str, count: i32) -> Result<()> {
         .with_topics(vec![topic])
         .with_timeout_ms(LIMIT_MS);
     let answer = client.ask_within(&request, LIMIT)?;
-    for topic in &answer.results {
-        accepted::<CreatePartitionsRequest>(
-            client,
-            topic.error_code,
-            name,
-            topic.error_message.as_deref(),
-        )?;
-    }
-    Ok(())
+    let verdicts = answer.results.iter();
+    let verdicts = verdicts.map(|topic| (topic.error_code, topic.error_message.as_deref()));
+    accepted::<CreatePartitionsRequest>(client, name, verdicts)
 }
 
 /// Key, value on the topic itself now, value wished.
@@ -318,11 +297,9 @@ fn alter_some(client: &mut Client, name: &str, config: &[Difference]) -> Result<
         .with_configs(configs);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     let answer = client.ask_within(&request, LIMIT)?;
-    for result in &answer.responses {
-        let message = result.error_message.as_deref();
-        accepted::<IncrementalAlterConfigsRequest>(client, result.error_code, name, message)?;
-    }
-    Ok(())
+    let verdicts = answer.responses.iter();
+    let verdicts = verdicts.map(|topic| (topic.error_code, topic.error_message.as_deref()));
+    accepted::<IncrementalAlterConfigsRequest>(client, name, verdicts)
 }
 
 /// Before 2.3 the whole set is replaced, so what is to stay is said again.
@@ -354,16 +331,22 @@ fn alter_all(
         .with_configs(configs);
     let request = AlterConfigsRequest::default().with_resources(vec![resource]);
     let answer = client.ask_within(&request, LIMIT)?;
-    for result in &answer.responses {
-        let message = result.error_message.as_deref();
-        accepted::<AlterConfigsRequest>(client, result.error_code, name, message)?;
-    }
-    Ok(())
+    let verdicts = answer.responses.iter();
+    let verdicts = verdicts.map(|topic| (topic.error_code, topic.error_message.as_deref()));
+    accepted::<AlterConfigsRequest>(client, name, verdicts)
 }
 
-fn accepted<R: Ask>(client: &Client, code: i16, topic: &str, message: Option<&str>) -> Result<()> {
-    if code == 0 {
-        return Ok(());
+/// Of each answer its code, 0 for yes, and its message.
+fn accepted<'a, R: Ask>(
+    client: &Client,
+    topic: &str,
+    verdicts: impl Iterator<Item = (i16, Option<&'a str>)>,
+) -> Result<()> {
+    let mut refused = verdicts.filter(|(code, _)| *code != 0);
+    match refused.next() {
+        None => Ok(()),
+        Some((code, message)) => {
+            Err(client.refusal::<R>(code, &format!("topic `{topic}`"), message))
+        }
     }
-    Err(client.refusal::<R>(code, &format!("topic `{topic}`"), message))
 }

@@ -144,6 +144,48 @@ impl Arg {
     }
 }
 
+/// The default of an argument that is on unless it is turned off.
+pub(super) fn yes() -> bool {
+    true
+}
+
+/// Joins lists of arguments: a module's own and those that it shares with others.
+macro_rules! joined {
+    ($($part:expr),+ $(,)?) => {{
+        const PARTS: &[&[$crate::modules::args::Arg]] = &[$(&$part),+];
+        const ALL: [$crate::modules::args::Arg; $crate::modules::args::count(PARTS)] =
+            $crate::modules::args::join(PARTS);
+        &ALL
+    }};
+}
+pub(super) use joined;
+
+/// How many arguments [`joined!`] joins.
+pub(super) const fn count(parts: &[&[Arg]]) -> usize {
+    let (mut n_args, mut at) = (0, 0);
+    while at < parts.len() {
+        n_args += parts[at].len();
+        at += 1;
+    }
+    n_args
+}
+
+/// What [`joined!`] makes; `N` is what [`count`] says.
+pub(super) const fn join<const N: usize>(parts: &[&[Arg]]) -> [Arg; N] {
+    let mut all = [Arg::new("", ArgKind::Any, ""); N];
+    let (mut filled, mut at) = (0, 0);
+    while at < parts.len() {
+        let mut index = 0;
+        while index < parts[at].len() {
+            all[filled] = parts[at][index];
+            filled += 1;
+            index += 1;
+        }
+        at += 1;
+    }
+    all
+}
+
 /// Turns rendered arguments into the mapping that the module's struct deserializes from: aliases resolved, values coerced, `null` left out.
 ///
 /// Returns every fault, as lines for a message.

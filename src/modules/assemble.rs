@@ -1,10 +1,11 @@
 //! `assemble`: turns the files of a directory, in the order of their names, into one file.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
+use super::args::{Arg, ArgKind, joined, yes};
+use super::attributes::{PERMISSIONS, Permissions, Wish};
 use super::copy::Sources;
 use super::copy::one::{self, One};
 use super::pattern::{self, Flags};
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
@@ -23,23 +24,13 @@ pub struct Assemble {
     remote_src: bool,
     #[serde(default)]
     ignore_hidden: bool,
-    #[serde(default)]
-    backup: bool,
-    #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
     /// Not an argument: the fragments, where the controller sends them.
     #[serde(default)]
     sources: Option<Arc<Sources>>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// The file as it is to be.
@@ -53,56 +44,46 @@ impl Module for Assemble {
     const NAME: &'static str = "assemble";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 18>([
-        Arg::new("src", ArgKind::Path, "the directory of the fragments").required(),
-        Arg::new("dest", ArgKind::Path, "the file that is made").required(),
-        Arg::new(
-            "delimiter",
-            ArgKind::Str,
-            "what stands between fragments (default nothing)",
-        ),
-        Arg::new(
-            "regexp",
-            ArgKind::Str,
-            "take only names that match (default all)",
-        ),
-        Arg::new(
-            "remote_src",
-            ArgKind::Bool,
-            "`src` lies on the host (default yes)",
-        ),
-        Arg::new(
-            "ignore_hidden",
-            ArgKind::Bool,
-            "leave out names that begin with a dot (default no)",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file that is replaced (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-        Arg::new(
-            "decrypt",
-            ArgKind::Bool,
-            "decrypt vault files first (default yes)",
-        ),
-    ]);
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new("src", ArgKind::Path, "the directory of the fragments").required(),
+            Arg::new("dest", ArgKind::Path, "the file that is made").required(),
+            Arg::new(
+                "delimiter",
+                ArgKind::Str,
+                "what stands between fragments (default nothing)",
+            ),
+            Arg::new(
+                "regexp",
+                ArgKind::Str,
+                "take only names that match (default all)",
+            ),
+            Arg::new(
+                "remote_src",
+                ArgKind::Bool,
+                "`src` lies on the host (default yes)",
+            ),
+            Arg::new(
+                "ignore_hidden",
+                ArgKind::Bool,
+                "leave out names that begin with a dot (default no)",
+            ),
+            place::BACKUP,
+            place::VALIDATE,
+            Arg::new(
+                "decrypt",
+                ArgKind::Bool,
+                "decrypt vault files first (default yes)",
+            ),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Joins the files of a directory into one.\n\n    - assemble:\n        src: /etc/kafka/jaas.d\n        dest: /etc/kafka/jaas.conf\n        mode: '0600'\n";
     type Change = Change;
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         let content = self.content(sys)?;
-        let wish = Wish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )?;
+        let wish = self.permissions.wish(sys)?;
         let name = Path::new(&self.src).file_name();
         let found = One {
             dest: &self.dest,
@@ -111,10 +92,9 @@ impl Module for Assemble {
             source: Some(&self.src),
             wish: &wish,
             directories: &Wish::default(),
-            backup: self.backup,
             force: true,
             follow: false,
-            validate: self.validate.as_deref(),
+            safeguards: &self.safeguards,
         }
         .check(sys)?;
         Ok(Found {

@@ -7,10 +7,11 @@ use super::{Error, Outcome};
 use crate::sys::Sys;
 use crate::sys::fs::{self, Kind, Stat};
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The arguments that every module takes that makes files.
-pub const ARGS: [Arg; 9] = [
+/// The arguments of [`Permissions`], and those that Ansible takes beside them.
+pub const PERMISSIONS: [Arg; 9] = [
     Arg::new(
         "mode",
         ArgKind::Mode,
@@ -38,20 +39,48 @@ pub const ARGS: [Arg; 9] = [
     ),
 ];
 
-/// Joins a module's own arguments and those of [`ARGS`].
-pub const fn with_common<const OWN: usize, const ALL: usize>(own: [Arg; OWN]) -> [Arg; ALL] {
-    assert!(OWN + ARGS.len() == ALL, "ALL counts the arguments");
-    let mut all = [ARGS[0]; ALL];
-    let mut index = 0;
-    while index < ALL {
-        all[index] = if index < OWN {
-            own[index]
-        } else {
-            ARGS[index - OWN]
-        };
-        index += 1;
+/// What a task asks of a file besides its content, as it is written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Permissions {
+    #[serde(default)]
+    pub mode: Option<String>,
+    #[serde(default)]
+    pub owner: Option<String>,
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+impl Permissions {
+    /// Reads the mode and looks up the accounts. An account that does not exist is an error.
+    pub fn wish(&self, sys: &Sys) -> Result<Wish, Error> {
+        let mode = self.mode.as_deref().map(Mode::parse).transpose();
+        Ok(Wish {
+            mode: mode.map_err(Error::new)?,
+            uid: self
+                .owner
+                .as_deref()
+                .map(|name| uid(sys, name))
+                .transpose()?,
+            gid: self
+                .group
+                .as_deref()
+                .map(|name| gid(sys, name))
+                .transpose()?,
+        })
     }
-    all
+
+    /// Takes out a `mode: preserve`, the mode of the source. Returns what is left, and whether it was there.
+    pub fn without_preserve(&self) -> (Self, bool) {
+        let preserve = self.mode.as_deref() == Some("preserve");
+        let mode = self.mode.clone().filter(|_| !preserve);
+        (
+            Self {
+                mode,
+                ..self.clone()
+            },
+            preserve,
+        )
+    }
 }
 
 /// What a task asks of a file besides its content, accounts looked up.
@@ -63,20 +92,6 @@ pub struct Wish {
 }
 
 impl Wish {
-    /// Looks up the accounts. An account that does not exist is an error.
-    pub fn new(
-        sys: &Sys,
-        mode: Option<&str>,
-        owner: Option<&str>,
-        group: Option<&str>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
-            mode: mode.map(Mode::parse).transpose().map_err(Error::new)?,
-            uid: owner.map(|name| uid(sys, name)).transpose()?,
-            gid: group.map(|name| gid(sys, name)).transpose()?,
-        })
-    }
-
     /// Returns the numbers that a file or directory is to have; `now` is what is there.
     pub fn attributes(&self, now: Option<&Stat>, is_directory: bool) -> fs::Attributes {
         let base = now.map_or_else(|| default_mode(is_directory), |now| now.mode);
@@ -232,9 +247,14 @@ mod tests {
     fn an_unknown_account_is_named_and_a_number_needs_none() {
         let directory = tempfile::tempdir().unwrap();
         let sys = Sys::at(directory.path());
-        let error = Wish::new(&sys, None, Some("kafka"), None).unwrap_err();
+        let of = |owner: &str, group: Option<&str>| Permissions {
+            mode: None,
+            owner: Some(owner.into()),
+            group: group.map(str::to_owned),
+        };
+        let error = of("kafka", None).wish(&sys).unwrap_err();
         assert_eq!(error.message, "there is no user `kafka` on this host");
-        let wish = Wish::new(&sys, None, Some("970"), Some("971")).unwrap();
+        let wish = of("970", Some("971")).wish(&sys).unwrap();
         assert_eq!((wish.uid, wish.gid), (Some(970), Some(971)));
     }
 }

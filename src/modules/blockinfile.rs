@@ -1,18 +1,15 @@
 //! `blockinfile`: turns a text file into one that has a block of lines between two markers, or has it not.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
-use super::edit::{self, Asked, Edit, Original};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions};
+use super::edit::{self, Edit, Original};
 use super::pattern::{self, Flags};
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the module's arguments"
-)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Blockinfile {
     path: PathBuf,
@@ -33,87 +30,71 @@ pub struct Blockinfile {
     #[serde(default)]
     create: bool,
     #[serde(default)]
-    backup: bool,
-    #[serde(default)]
     append_newline: bool,
     #[serde(default)]
     prepend_newline: bool,
-    #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 impl Module for Blockinfile {
     const NAME: &'static str = "blockinfile";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 22>([
-        Arg::new("path", ArgKind::Path, "the file")
-            .required()
-            .aliases(&["dest", "destfile", "name"]),
-        Arg::new("block", ArgKind::Str, "the lines; empty removes the block").aliases(&["content"]),
-        Arg::new(
-            "state",
-            ArgKind::Str,
-            "whether the block is to be there (default `present`)",
-        )
-        .choices(&["absent", "present"]),
-        Arg::new(
-            "marker",
-            ArgKind::Str,
-            "the lines around it (default `# {mark} ANSIBLE MANAGED BLOCK`)",
-        ),
-        Arg::new(
-            "marker_begin",
-            ArgKind::Str,
-            "what `{mark}` becomes in the first (default `BEGIN`)",
-        ),
-        Arg::new(
-            "marker_end",
-            ArgKind::Str,
-            "what `{mark}` becomes in the last (default `END`)",
-        ),
-        Arg::new(
-            "insertafter",
-            ArgKind::Str,
-            "where a new block goes: behind the last line that matches, or `EOF` (default `EOF`)",
-        ),
-        Arg::new(
-            "insertbefore",
-            ArgKind::Str,
-            "where a new block goes: before the last line that matches, or `BOF`",
-        ),
-        Arg::new(
-            "create",
-            ArgKind::Bool,
-            "make the file if it is not there (default no)",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file as it was (default no)",
-        ),
-        Arg::new(
-            "append_newline",
-            ArgKind::Bool,
-            "an empty line behind the block (default no)",
-        ),
-        Arg::new(
-            "prepend_newline",
-            ArgKind::Bool,
-            "an empty line before the block (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-    ]);
+    const ARGS: &'static [Arg] = joined!(
+        [
+            edit::PATH,
+            Arg::new("block", ArgKind::Str, "the lines; empty removes the block")
+                .aliases(&["content"]),
+            Arg::new(
+                "state",
+                ArgKind::Str,
+                "whether the block is to be there (default `present`)",
+            )
+            .choices(&["absent", "present"]),
+            Arg::new(
+                "marker",
+                ArgKind::Str,
+                "the lines around it (default `# {mark} ANSIBLE MANAGED BLOCK`)",
+            ),
+            Arg::new(
+                "marker_begin",
+                ArgKind::Str,
+                "what `{mark}` becomes in the first (default `BEGIN`)",
+            ),
+            Arg::new(
+                "marker_end",
+                ArgKind::Str,
+                "what `{mark}` becomes in the last (default `END`)",
+            ),
+            Arg::new(
+                "insertafter",
+                ArgKind::Str,
+                "where a new block goes: behind the last line that matches, or `EOF` (default `EOF`)",
+            ),
+            Arg::new(
+                "insertbefore",
+                ArgKind::Str,
+                "where a new block goes: before the last line that matches, or `BOF`",
+            ),
+            edit::CREATE,
+            edit::BACKUP,
+            Arg::new(
+                "append_newline",
+                ArgKind::Bool,
+                "an empty line behind the block (default no)",
+            ),
+            Arg::new(
+                "prepend_newline",
+                ArgKind::Bool,
+                "an empty line before the block (default no)",
+            ),
+            place::VALIDATE,
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Sees to a block of lines in a file, between two marker lines.\n\n    - blockinfile:\n        path: /etc/hosts\n        block: |\n          10.0.0.1 broker1\n          10.0.0.2 broker2\n";
     type Change = Edit;
 
@@ -129,16 +110,7 @@ impl Module for Blockinfile {
             let msg = format!("File {} not present", self.path.display());
             return Ok(Found::same(Outcome::new().msg(msg)));
         }
-        let asked = Asked {
-            wish: Wish::new(
-                sys,
-                self.mode.as_deref(),
-                self.owner.as_deref(),
-                self.group.as_deref(),
-            )?,
-            backup: self.backup,
-            validate: self.validate.as_deref(),
-        };
+        let wish = self.permissions.wish(sys)?;
         let (new, has_block) = self.edited(&original, present)?;
         let msg = if new == original.text {
             ""
@@ -150,7 +122,7 @@ impl Module for Blockinfile {
             "Block removed"
         };
         Ok(edit::with_message(
-            original.becomes(sys, &new, &asked)?,
+            original.becomes(sys, &new, &wish, &self.safeguards)?,
             msg,
         ))
     }

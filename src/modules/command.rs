@@ -1,6 +1,6 @@
 //! `command` and `shell`: turn a command line into what it wrote and how it ended.
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, joined, yes};
 use super::{Error, Found, Module, Nature, Outcome, tool, words};
 use crate::sys::Sys;
 use crate::sys::process::{self, Output};
@@ -8,37 +8,40 @@ use crate::value::{Mapping, Value};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Arguments that `command`, `shell` and `script` share: when to run, where, with what input.
-#[derive(Debug, Clone, Default)]
-pub struct Frame<'a> {
-    pub chdir: Option<&'a str>,
-    pub creates: Option<&'a str>,
-    pub removes: Option<&'a str>,
-    pub stdin: Option<String>,
-    pub strip: bool,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Command {
+/// What `command`, `shell` and `script` share: what to run, when, and where.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Frame {
     #[serde(default, rename = "_raw_params")]
-    free_form: Option<String>,
+    pub(super) free_form: Option<String>,
     #[serde(default)]
     cmd: Option<String>,
-    #[serde(default)]
-    argv: Vec<String>,
     #[serde(default)]
     chdir: Option<String>,
     #[serde(default)]
     creates: Option<String>,
     #[serde(default)]
     removes: Option<String>,
+}
+
+/// What a command reads, and how its output is registered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Streams {
     #[serde(default)]
     stdin: Option<String>,
     #[serde(default = "yes")]
     stdin_add_newline: bool,
     #[serde(default = "yes")]
     strip_empty_ends: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Command {
+    #[serde(flatten)]
+    frame: Frame,
+    #[serde(default)]
+    argv: Vec<String>,
+    #[serde(flatten)]
+    streams: Streams,
     #[serde(default = "yes")]
     expand_argument_vars: bool,
     #[serde(default)]
@@ -46,24 +49,11 @@ pub struct Command {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Shell {
-    #[serde(default, rename = "_raw_params")]
-    free_form: Option<String>,
-    #[serde(default)]
-    cmd: Option<String>,
-    #[serde(default)]
-    chdir: Option<String>,
-    #[serde(default)]
-    creates: Option<String>,
-    #[serde(default)]
-    removes: Option<String>,
-    #[serde(default)]
-    stdin: Option<String>,
-    #[serde(default = "yes")]
-    stdin_add_newline: bool,
-    #[serde(default = "yes")]
-    strip_empty_ends: bool,
+    #[serde(flatten)]
+    frame: Frame,
+    #[serde(flatten)]
+    streams: Streams,
     #[serde(default)]
     executable: Option<String>,
     #[serde(default)]
@@ -75,71 +65,72 @@ const CMD: Arg = Arg::new(
     ArgKind::Str,
     "the command line, instead of free text",
 );
-const CHDIR: Arg = Arg::new("chdir", ArgKind::Path, "directory in which to run it");
-const CREATES: Arg = Arg::new(
-    "creates",
-    ArgKind::Path,
-    "a path or pattern; if it exists, the command does not run",
-);
-const REMOVES: Arg = Arg::new(
-    "removes",
-    ArgKind::Path,
-    "a path or pattern; if it does not exist, the command does not run",
-);
-const STDIN: Arg = Arg::new("stdin", ArgKind::Str, "what the command reads");
-const NEWLINE: Arg = Arg::new(
-    "stdin_add_newline",
-    ArgKind::Bool,
-    "end `stdin` with a newline (default yes)",
-);
-const STRIP: Arg = Arg::new(
-    "strip_empty_ends",
-    ArgKind::Bool,
-    "take newlines off the end of stdout and stderr (default yes)",
-);
+/// The other arguments of [`Frame`], and those of [`Streams`].
+const FRAME: [Arg; 6] = [
+    Arg::new("chdir", ArgKind::Path, "directory in which to run it"),
+    Arg::new(
+        "creates",
+        ArgKind::Path,
+        "a path or pattern; if it exists, the command does not run",
+    ),
+    Arg::new(
+        "removes",
+        ArgKind::Path,
+        "a path or pattern; if it does not exist, the command does not run",
+    ),
+    Arg::new("stdin", ArgKind::Str, "what the command reads"),
+    Arg::new(
+        "stdin_add_newline",
+        ArgKind::Bool,
+        "end `stdin` with a newline (default yes)",
+    ),
+    Arg::new(
+        "strip_empty_ends",
+        ArgKind::Bool,
+        "take newlines off the end of stdout and stderr (default yes)",
+    ),
+];
 const WARN: Arg = Arg::new("warn", ArgKind::Bool, "accepted, without effect");
 
 impl Module for Command {
     const NAME: &'static str = "command";
     const NATURE: Nature = Nature::Action;
     const LEAVES_UNKNOWN: bool = true;
-    const ARGS: &'static [Arg] = &[
-        CMD,
-        Arg::new("argv", ArgKind::StrList, "the command as a list of words"),
-        CHDIR,
-        CREATES,
-        REMOVES,
-        STDIN,
-        NEWLINE,
-        STRIP,
-        Arg::new(
-            "expand_argument_vars",
-            ArgKind::Bool,
-            "expand `$NAME` from the environment (default yes)",
-        ),
-        WARN,
-    ];
+    const ARGS: &'static [Arg] = joined!(
+        [
+            CMD,
+            Arg::new("argv", ArgKind::StrList, "the command as a list of words"),
+        ],
+        FRAME,
+        [
+            Arg::new(
+                "expand_argument_vars",
+                ArgKind::Bool,
+                "expand `$NAME` from the environment (default yes)",
+            ),
+            WARN,
+        ]
+    );
     const DOC: &'static str = "Runs a program with arguments, without a shell.\n\n    - command: bin/kafka-topics.sh --list --bootstrap-server localhost:9092\n      args:\n        chdir: /usr/local/kafka\n      register: topics\n";
     type Change = ();
 
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         self.argv(sys)?;
-        self.frame().check(sys)
+        self.frame.check(sys)
     }
 
     fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
         let argv = self.argv(sys)?;
         let shown = argv.iter().map(|word| Value::from(word.as_str())).collect();
         let name = argv.first().cloned().unwrap_or_default();
-        self.frame()
-            .run(sys, process::Command::new(argv), &name, shown)
+        let command = process::Command::new(argv);
+        self.frame.run(sys, command, &self.streams, &name, shown)
     }
 }
 
 impl Command {
     fn argv(&self, sys: &Sys) -> Result<Vec<String>, Error> {
-        let text = self.cmd.as_deref().or(self.free_form.as_deref());
-        let argv = match text {
+        let argv = match self.frame.text() {
             Some(_) if !self.argv.is_empty() => {
                 return Err(Error::new("only one of `cmd` and `argv` can be given"));
             }
@@ -155,77 +146,60 @@ impl Command {
         }
         Ok(argv.iter().map(|word| words::expand(sys, word)).collect())
     }
-
-    fn frame(&self) -> Frame<'_> {
-        Frame {
-            chdir: self.chdir.as_deref(),
-            creates: self.creates.as_deref(),
-            removes: self.removes.as_deref(),
-            stdin: input(self.stdin.as_deref(), self.stdin_add_newline),
-            strip: self.strip_empty_ends,
-        }
-    }
 }
 
 impl Module for Shell {
     const NAME: &'static str = "shell";
     const NATURE: Nature = Nature::Action;
     const LEAVES_UNKNOWN: bool = true;
-    const ARGS: &'static [Arg] = &[
-        CMD,
-        CHDIR,
-        CREATES,
-        REMOVES,
-        STDIN,
-        NEWLINE,
-        STRIP,
-        Arg::new(
-            "executable",
-            ArgKind::Path,
-            "the shell (default /bin/sh), by its whole path",
-        ),
-        WARN,
-    ];
+    const ARGS: &'static [Arg] = joined!(
+        [CMD],
+        FRAME,
+        [
+            Arg::new(
+                "executable",
+                ArgKind::Path,
+                "the shell (default /bin/sh), by its whole path",
+            ),
+            WARN,
+        ]
+    );
     const DOC: &'static str = "Runs a command line in a shell.\n\n    - shell: grep -c ERROR /data/kafka-logs/server.log || true\n      register: errors\n";
     type Change = ();
 
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         self.text()?;
-        self.frame().check(sys)
+        self.frame.check(sys)
     }
 
     fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
         let text = self.text()?;
         let shell = self.executable.as_deref();
         let command = process::Command::shell(text, shell);
-        self.frame()
-            .run(sys, command, shell.unwrap_or("/bin/sh"), text.into())
+        let program = shell.unwrap_or("/bin/sh");
+        self.frame
+            .run(sys, command, &self.streams, program, text.into())
     }
 }
 
 impl Shell {
     fn text(&self) -> Result<&str, Error> {
-        let text = self.cmd.as_deref().or(self.free_form.as_deref());
+        let text = self.frame.text();
         text.filter(|text| !text.trim().is_empty())
             .ok_or_else(|| Error::new("no command given").with("rc", 256))
     }
-
-    fn frame(&self) -> Frame<'_> {
-        Frame {
-            chdir: self.chdir.as_deref(),
-            creates: self.creates.as_deref(),
-            removes: self.removes.as_deref(),
-            stdin: input(self.stdin.as_deref(), self.stdin_add_newline),
-            strip: self.strip_empty_ends,
-        }
-    }
 }
 
-impl Frame<'_> {
+impl Frame {
+    /// What to run, as the task has it.
+    pub fn text(&self) -> Option<&str> {
+        self.cmd.as_deref().or(self.free_form.as_deref())
+    }
+
     /// Decides by `creates` and `removes` whether there is anything to run.
     pub fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         // Relative paths count from `chdir`, as the command itself would see them.
-        let absolute = |path: &str| match self.chdir {
+        let absolute = |path: &str| match &self.chdir {
             Some(directory) => {
                 let path = words::expand(sys, path);
                 let path = Path::new(&words::expand(sys, directory)).join(path);
@@ -233,11 +207,11 @@ impl Frame<'_> {
             }
             None => path.to_owned(),
         };
-        let reason = if let Some(path) = self.creates
+        let reason = if let Some(path) = &self.creates
             && words::exists(sys, &absolute(path))
         {
             Some(format!("since {path} exists"))
-        } else if let Some(path) = self.removes
+        } else if let Some(path) = &self.removes
             && !words::exists(sys, &absolute(path))
         {
             Some(format!("since {path} does not exist"))
@@ -265,10 +239,11 @@ impl Frame<'_> {
         &self,
         sys: &Sys,
         mut command: process::Command,
+        streams: &Streams,
         program: &str,
         shown: Value,
     ) -> Result<Outcome, Error> {
-        if let Some(directory) = self.chdir {
+        if let Some(directory) = &self.chdir {
             let directory = words::expand(sys, directory);
             let path = Path::new(&directory);
             match sys.stat(path) {
@@ -283,13 +258,14 @@ impl Frame<'_> {
                 }
             }
         }
-        if let Some(input) = &self.stdin {
-            command = command.stdin(input.as_bytes());
+        if let Some(text) = &streams.stdin {
+            let end = if streams.stdin_add_newline { "\n" } else { "" };
+            command = command.stdin(format!("{text}{end}").as_bytes());
         }
         let output = sys
             .run(&command)
             .map_err(|error| tool::not_started(program, &error).with("cmd", shown.clone()))?;
-        let data = self.registered(&output, shown);
+        let data = streams.registered(&output, shown);
         if output.success() && !output.timed_out && !output.cancelled {
             let mut outcome = Outcome::new().changed().msg("");
             outcome.data = data;
@@ -306,10 +282,12 @@ impl Frame<'_> {
         error.data = data;
         Err(error.with("changed", true))
     }
+}
 
+impl Streams {
     fn registered(&self, output: &Output, shown: Value) -> Mapping {
         let text = |text: &str| -> String {
-            let text = if self.strip {
+            let text = if self.strip_empty_ends {
                 text.trim_end_matches(['\r', '\n'])
             } else {
                 text
@@ -331,14 +309,6 @@ impl Frame<'_> {
         let entries = entries.into_iter().map(|(key, value)| (key.into(), value));
         entries.collect()
     }
-}
-
-fn input(stdin: Option<&str>, newline: bool) -> Option<String> {
-    stdin.map(|text| format!("{text}{}", if newline { "\n" } else { "" }))
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Returns the lines of an output as a list, as Python's `splitlines` cuts them.

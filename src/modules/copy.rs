@@ -8,10 +8,10 @@ mod tree;
 
 pub use sources::Sources;
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
+use super::args::{Arg, ArgKind, joined, yes};
+use super::attributes::{PERMISSIONS, Permissions};
 use super::mode::Mode;
-use super::place::sha1;
+use super::place::{self, Safeguards, sha1};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use crate::value::{self, Value};
@@ -34,14 +34,10 @@ pub struct Copy {
     src: Option<String>,
     #[serde(default)]
     content: Option<Value>,
-    #[serde(default)]
-    backup: bool,
     #[serde(default = "yes")]
     force: bool,
     #[serde(default)]
     remote_src: bool,
-    #[serde(default)]
-    validate: Option<String>,
     #[serde(default)]
     directory_mode: Option<String>,
     #[serde(default)]
@@ -50,19 +46,13 @@ pub struct Copy {
     local_follow: bool,
     #[serde(default)]
     checksum: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
     /// Not an argument: what the controller read of `src`.
     #[serde(default)]
     sources: Option<Arc<Sources>>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What is to be done for one file, or for a tree.
@@ -89,12 +79,14 @@ impl Copy {
     }
 
     fn wishes(&self, sys: &Sys) -> Result<tree::Asked<'_>, Error> {
-        let (owner, group) = (self.owner.as_deref(), self.group.as_deref());
-        let preserve = self.mode.as_deref() == Some("preserve");
-        let mode = self.mode.as_deref().filter(|_| !preserve);
+        let (permissions, preserve) = self.permissions.without_preserve();
+        let of_directories = Permissions {
+            mode: self.directory_mode.clone(),
+            ..permissions.clone()
+        };
         Ok(tree::Asked {
-            files: Wish::new(sys, mode, owner, group)?,
-            directories: Wish::new(sys, self.directory_mode.as_deref(), owner, group)?,
+            files: permissions.wish(sys)?,
+            directories: of_directories.wish(sys)?,
             preserve,
             copy: self,
         })
@@ -129,10 +121,9 @@ impl Copy {
             source,
             wish: &wishes.files,
             directories: &wishes.directories,
-            backup: self.backup,
             force: self.force,
             follow: self.follow,
-            validate: self.validate.as_deref(),
+            safeguards: &self.safeguards,
         };
         let found = one.check(sys)?;
         Ok(Found {
@@ -167,65 +158,47 @@ impl Module for Copy {
     const NAME: &'static str = "copy";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 21>([
-        Arg::new(
-            "dest",
-            ArgKind::Path,
-            "where to, on the host; with a trailing slash, a directory",
-        )
-        .required(),
-        Arg::new(
-            "src",
-            ArgKind::Path,
-            "a file or directory of the controller (looked for in files/); with a trailing slash, what is in it",
-        ),
-        Arg::new(
-            "content",
-            ArgKind::Any,
-            "the text itself; a mapping or list is written as JSON",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file that is replaced (default no)",
-        ),
-        Arg::new(
-            "force",
-            ArgKind::Bool,
-            "replace a file that differs (default yes)",
-        ),
-        Arg::new(
-            "remote_src",
-            ArgKind::Bool,
-            "`src` lies on the host (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-        Arg::new(
-            "directory_mode",
-            ArgKind::Mode,
-            "permissions of directories that are made (default by the umask)",
-        ),
-        Arg::new(
-            "follow",
-            ArgKind::Bool,
-            "write where a link at `dest` leads, instead of replacing it (default no)",
-        ),
-        Arg::new(
-            "local_follow",
-            ArgKind::Bool,
-            "send what links in `src` lead to (default yes)",
-        ),
-        Arg::new("checksum", ArgKind::Str, "SHA-1 that the content must have"),
-        Arg::new(
-            "decrypt",
-            ArgKind::Bool,
-            "decrypt a vault file first (default yes)",
-        ),
-    ]);
+    const ARGS: &'static [Arg] = joined!(
+        [
+            one::DEST,
+            Arg::new(
+                "src",
+                ArgKind::Path,
+                "a file or directory of the controller (looked for in files/); with a trailing slash, what is in it",
+            ),
+            Arg::new(
+                "content",
+                ArgKind::Any,
+                "the text itself; a mapping or list is written as JSON",
+            ),
+            place::BACKUP,
+            one::FORCE,
+            Arg::new(
+                "remote_src",
+                ArgKind::Bool,
+                "`src` lies on the host (default no)",
+            ),
+            place::VALIDATE,
+            Arg::new(
+                "directory_mode",
+                ArgKind::Mode,
+                "permissions of directories that are made (default by the umask)",
+            ),
+            one::FOLLOW,
+            Arg::new(
+                "local_follow",
+                ArgKind::Bool,
+                "send what links in `src` lead to (default yes)",
+            ),
+            Arg::new("checksum", ArgKind::Str, "SHA-1 that the content must have"),
+            Arg::new(
+                "decrypt",
+                ArgKind::Bool,
+                "decrypt a vault file first (default yes)",
+            ),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Copies a file, a directory or a text to the host, and shows its diff.\n\n    - copy:\n        src: kafka-server.service\n        dest: /etc/systemd/system/\n        mode: '0644'\n\n    - copy: content=\"{{ myid }}\\n\" dest=/data/zk/myid owner=kafka\n";
     type Change = Change;
 

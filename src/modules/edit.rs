@@ -1,7 +1,8 @@
 //! Turns a text file and what is to become of its text into one atomic change: for all modules that edit files.
 
+use super::args::{Arg, ArgKind};
 use super::attributes::Wish;
-use super::place::{self, Placement, Wished, kind_name};
+use super::place::{self, Placement, Safeguards, Wished, kind_name};
 use super::{Error, Found, Outcome};
 use crate::sys::Sys;
 use crate::sys::fs::Stat;
@@ -25,12 +26,19 @@ pub struct Edit {
     content: Vec<u8>,
 }
 
-/// What a task asks besides the text.
-pub struct Asked<'a> {
-    pub wish: Wish,
-    pub backup: bool,
-    pub validate: Option<&'a str>,
-}
+pub(super) const PATH: Arg = Arg::new("path", ArgKind::Path, "the file")
+    .required()
+    .aliases(&["dest", "destfile", "name"]);
+pub(super) const CREATE: Arg = Arg::new(
+    "create",
+    ArgKind::Bool,
+    "make the file if it is not there (default no)",
+);
+pub(super) const BACKUP: Arg = Arg::new(
+    "backup",
+    ArgKind::Bool,
+    "keep a copy of the file as it was (default no)",
+);
 
 impl Original {
     /// Reads the file. One that is not there is empty, if the task may create it.
@@ -100,7 +108,13 @@ impl Original {
     }
 
     /// Says what stands between the file and this text.
-    pub fn becomes(&self, sys: &Sys, text: &str, asked: &Asked) -> Result<Found<Edit>, Error> {
+    pub fn becomes(
+        &self,
+        sys: &Sys,
+        text: &str,
+        wish: &Wish,
+        safeguards: &Safeguards,
+    ) -> Result<Found<Edit>, Error> {
         let content: Vec<u8> = if self.is_utf8 {
             text.as_bytes().to_vec()
         } else {
@@ -111,10 +125,9 @@ impl Original {
         let wished = Wished {
             path: &self.path,
             content: &content,
-            wish: &asked.wish,
+            wish,
             source: None,
-            backup: asked.backup,
-            validate: asked.validate,
+            safeguards,
         };
         let before = self.exists().then_some(&self.bytes[..]);
         let found = place::check_against(sys, &wished, self.stat.as_ref(), before)?;

@@ -4,8 +4,8 @@ mod link;
 mod times;
 mod tree;
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, describe, with_common};
+use super::args::{Arg, ArgKind, joined, yes};
+use super::attributes::{PERMISSIONS, Permissions, Wish, describe};
 use super::diff::Diff;
 use super::place::kind_name;
 use super::{Error, Found, Module, Nature, Outcome};
@@ -36,16 +36,8 @@ pub struct File {
     modification_time: Option<String>,
     #[serde(default)]
     modification_time_format: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
-}
-
-fn yes() -> bool {
-    true
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +84,7 @@ impl Module for File {
     const NAME: &'static str = "file";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 19>([
+    const ARGS: &'static [Arg] = joined!([
         Arg::new("path", ArgKind::Path, "what is managed")
             .required()
             .aliases(&["dest", "name"]),
@@ -138,17 +130,12 @@ impl Module for File {
             ArgKind::Str,
             "how it is written (default `%Y%m%d%H%M.%S`)",
         ),
-    ]);
+    ], PERMISSIONS);
     const DOC: &'static str = "Manages a file, directory or link: that it is there or absent, its mode, owner and group.\n\nMissing parents of a directory are made with the same mode and owner. A link is switched in one step.\n\n    - file:\n        path: /data/kafka-logs\n        state: directory\n        owner: kafka\n        mode: '0750'\n\n    - file: src=/usr/local/kafka_2.12-2.6.0 dest=/usr/local/kafka state=link\n";
     type Change = Change;
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
-        let wish = Wish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )?;
+        let wish = self.permissions.wish(sys)?;
         let mut path = self.path.clone();
         // As Ansible has it: `path: /etc/dir` with a `src` means the file of that name in it.
         if !matches!(self.state, Some(State::Link | State::Absent))

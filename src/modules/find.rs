@@ -2,7 +2,7 @@
 
 mod limits;
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, yes};
 use super::attributes::{group_name, owner_name};
 use super::mode::{self, Mode};
 use super::pattern::{self, Flags};
@@ -59,10 +59,6 @@ pub struct Find {
     mode: Option<String>,
     #[serde(default = "yes")]
     exact_mode: bool,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// The conditions, compiled once.

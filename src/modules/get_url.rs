@@ -3,25 +3,22 @@
 pub mod checksum;
 pub mod transfer;
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{self, Wish as AttributeWish};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions, Wish as AttributeWish, describe};
 use super::diff::Diff;
+use super::web::{self, Web};
 use super::{Error, Found, Module, Nature, Outcome, digest, place, words};
 use crate::sys::Sys;
 use crate::sys::fs::{Durability, Stat};
-use crate::sys::http::{Request, Response};
+use crate::sys::http::Response;
 use crate::value::Value;
 use checksum::{Checksum, Held, Wish};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use transfer::{Watched, file_name, headers, offered_name};
+use transfer::{Watched, file_name, offered_name};
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an argument of the module"
-)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GetUrl {
     url: String,
@@ -32,41 +29,17 @@ pub struct GetUrl {
     force: bool,
     #[serde(default)]
     backup: bool,
-    #[serde(default)]
-    headers: Option<Value>,
     #[serde(default = "ten")]
     timeout: f64,
-    #[serde(default)]
-    url_username: Option<String>,
-    #[serde(default)]
-    url_password: Option<String>,
-    #[serde(default = "yes")]
-    validate_certs: bool,
-    #[serde(default = "yes")]
-    use_proxy: bool,
-    #[serde(default)]
-    http_agent: Option<String>,
-    #[serde(default)]
-    ca_path: Option<String>,
-    #[serde(default)]
-    client_cert: Option<String>,
-    #[serde(default)]
-    client_key: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    web: Web,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 fn ten() -> f64 {
     10.0
 }
-fn yes() -> bool {
-    true
-}
-
 /// What is to be done to which file.
 #[derive(Debug)]
 pub struct Change {
@@ -76,85 +49,57 @@ pub struct Change {
     wish: AttributeWish,
 }
 
-const ARGS: [Arg; 27] = attributes::with_common([
-    Arg::new("url", ArgKind::Str, "http, https or file URL").required(),
-    Arg::new("dest", ArgKind::Path, "the file, or a directory for it").required(),
-    Arg::new(
-        "checksum",
-        ArgKind::Str,
-        "`sha512:` and the sum, or the URL of a file of sums",
-    ),
-    Arg::new(
-        "force",
-        ArgKind::Bool,
-        "look whether a file that is there has changed at its source (default no)",
-    )
-    .aliases(&["thirsty"]),
-    Arg::new(
-        "backup",
-        ArgKind::Bool,
-        "keep the file that is replaced (default no)",
-    ),
-    Arg::new(
-        "headers",
-        ArgKind::Any,
-        "headers of the request, as a mapping",
-    ),
-    Arg::new(
-        "timeout",
-        ArgKind::Float,
-        "seconds that the server may be silent (default 10)",
-    ),
-    Arg::new(
-        "url_username",
-        ArgKind::Str,
-        "user for basic authentication",
-    )
-    .aliases(&["username"]),
-    Arg::new("url_password", ArgKind::Str, "its password").aliases(&["password"]),
-    Arg::new(
-        "validate_certs",
-        ArgKind::Bool,
-        "verify the server's certificate (default yes)",
-    ),
-    Arg::new(
-        "use_proxy",
-        ArgKind::Bool,
-        "use the proxy that the environment names (default yes)",
-    ),
-    Arg::new("http_agent", ArgKind::Str, "the request's User-Agent"),
-    Arg::new(
-        "ca_path",
-        ArgKind::Path,
-        "a file of further authorities to trust",
-    ),
-    Arg::new("client_cert", ArgKind::Path, "a client certificate, PEM"),
-    Arg::new(
-        "client_key",
-        ArgKind::Path,
-        "its key (default in the same file)",
-    ),
-    Arg::new(
-        "force_basic_auth",
-        ArgKind::Bool,
-        "accepted: a login is always sent at once",
-    ),
-    Arg::new(
-        "tmp_dest",
-        ArgKind::Path,
-        "accepted: the download is made beside its destination",
-    ),
-    Arg::new(
-        "decompress",
-        ArgKind::Bool,
-        "accepted: what the server sends is kept as it is",
-    ),
-]);
-
 impl Module for GetUrl {
     const NAME: &'static str = "get_url";
     const NATURE: Nature = Nature::State;
-    const ARGS: &'static [Arg] = &ARGS;
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new("url", ArgKind::Str, "http, https or file URL").required(),
+            Arg::new("dest", ArgKind::Path, "the file, or a directory for it").required(),
+            Arg::new(
+                "checksum",
+                ArgKind::Str,
+                "`sha512:` and the sum, or the URL of a file of sums",
+            ),
+            Arg::new(
+                "force",
+                ArgKind::Bool,
+                "look whether a file that is there has changed at its source (default no)",
+            )
+            .aliases(&["thirsty"]),
+            Arg::new(
+                "backup",
+                ArgKind::Bool,
+                "keep the file that is replaced (default no)",
+            ),
+            web::HEADERS,
+            Arg::new(
+                "timeout",
+                ArgKind::Float,
+                "seconds that the server may be silent (default 10)",
+            ),
+            web::USERNAME.aliases(&["username"]),
+        ],
+        web::WEB,
+        [
+            Arg::new(
+                "force_basic_auth",
+                ArgKind::Bool,
+                "accepted: a login is always sent at once",
+            ),
+            Arg::new(
+                "tmp_dest",
+                ArgKind::Path,
+                "accepted: the download is made beside its destination",
+            ),
+            Arg::new(
+                "decompress",
+                ArgKind::Bool,
+                "accepted: what the server sends is kept as it is",
+            ),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Downloads a file. With a checksum nothing is fetched while the file has it, and a wrong download never replaces it.\n\n    - get_url:\n        url: https://archive.apache.org/dist/kafka/2.6.0/kafka_2.12-2.6.0.tgz\n        dest: /opt/kafka_2.12-2.6.0.tgz\n        checksum: sha512:https://archive.apache.org/dist/kafka/2.6.0/kafka_2.12-2.6.0.tgz.sha512\n        mode: '0644'\n";
     type Change = Change;
 
@@ -167,12 +112,7 @@ impl Module for GetUrl {
             dest.clone()
         };
         let checksum = self.wished_checksum(sys, &path)?;
-        let wish = AttributeWish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )?;
+        let wish = self.permissions.wish(sys)?;
         let mut now = sys.stat(&path)?;
         let holds = match (&checksum, &now) {
             (Some(wanted), Some(_)) => {
@@ -317,28 +257,12 @@ impl GetUrl {
                 body: Box::new(file),
             });
         }
-        let mut request = Request::get(url);
+        let mut request = self.web.request(url)?;
         if let Some(method) = method {
             method.clone_into(&mut request.method);
         }
         request.timeout =
             Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(10));
-        request.validate = self.validate_certs;
-        request.use_proxy = self.use_proxy;
-        request.authorities = self.ca_path.as_ref().map(PathBuf::from);
-        if let Some(certificate) = &self.client_cert {
-            let key = self.client_key.as_ref().unwrap_or(certificate);
-            request.certificate = Some((certificate.into(), key.into()));
-        }
-        if let Some(user) = &self.url_username {
-            request.login(user, self.url_password.as_deref().unwrap_or_default());
-        }
-        if let Some(agent) = &self.http_agent {
-            request.header("User-Agent", agent.as_str());
-        }
-        for (name, value) in headers(self.headers.as_ref())? {
-            request.header(&name, value);
-        }
         sys.progress(&format!("asking for {url}"));
         let response = sys
             .request(&request)
@@ -382,7 +306,7 @@ impl GetUrl {
             .with("url", self.url.as_str())
             .with("dest", path.display().to_string());
         match now {
-            Some(now) => attributes::describe(sys, outcome, now),
+            Some(now) => describe(sys, outcome, now),
             None => outcome,
         }
     }

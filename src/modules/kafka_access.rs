@@ -5,21 +5,24 @@ use super::args::{Arg, ArgKind};
 use crate::kafka;
 use crate::value::Value;
 
-pub(super) const SERVER_PROPERTIES: Arg = Arg::new(
-    "server_properties",
-    ArgKind::Path,
-    "the broker's file; chooses between brokers on one host (default: what the running broker was started with)",
-);
-pub(super) const BOOTSTRAP: Arg = Arg::new(
-    "bootstrap",
-    ArgKind::StrList,
-    "`host:port` of brokers, used after the inter-broker listener of this host's own broker",
-);
-pub(super) const CLIENT_PROPERTIES: Arg = Arg::new(
-    "client_properties",
-    ArgKind::Any,
-    "a Java client.properties on the host, or its keys as a mapping: security.protocol, sasl.*, ssl.* (default: what the broker itself uses towards its peers)",
-);
+/// The arguments of [`kafka::access::Access`].
+pub(super) const ACCESS: [Arg; 3] = [
+    Arg::new(
+        "server_properties",
+        ArgKind::Path,
+        "the broker's file; chooses between brokers on one host (default: what the running broker was started with)",
+    ),
+    Arg::new(
+        "bootstrap",
+        ArgKind::StrList,
+        "`host:port` of brokers, used after the inter-broker listener of this host's own broker",
+    ),
+    Arg::new(
+        "client_properties",
+        ArgKind::Any,
+        "a Java client.properties on the host, or its keys as a mapping: security.protocol, sasl.*, ssl.* (default: what the broker itself uses towards its peers)",
+    ),
+];
 
 /// How many lines of what was seen a failure shows; the registered result has them all.
 const SHOWN: usize = 20;

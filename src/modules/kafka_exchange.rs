@@ -1,7 +1,7 @@
 //! `kafka_exchange`: turns a topic and a group into proof that records go through: an old one read, a new one sent and read.
 
-use super::args::{Arg, ArgKind};
-use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::args::{Arg, ArgKind, joined};
+use super::kafka_access::{ACCESS, failed};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::kafka::observe::exchange::{ExchangeArgs, Exchanged, exchange};
 use crate::sys::Sys;
@@ -15,23 +15,23 @@ pub struct KafkaExchange(ExchangeArgs);
 impl Module for KafkaExchange {
     const NAME: &'static str = "kafka_exchange";
     const NATURE: Nature = Nature::Action;
-    const ARGS: &'static [Arg] = &[
-        Arg::new("topic", ArgKind::Str, "an existing topic").required(),
-        Arg::new(
-            "group",
-            ArgKind::Str,
-            "a consumer group without members (default krun-acceptance)",
-        ),
-        Arg::new("partition", ArgKind::Int, "default 0"),
-        Arg::new(
-            "timeout",
-            ArgKind::Int,
-            "seconds that all of it may take, moves of leaders included (default 60)",
-        ),
-        SERVER_PROPERTIES,
-        BOOTSTRAP,
-        CLIENT_PROPERTIES,
-    ];
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new("topic", ArgKind::Str, "an existing topic").required(),
+            Arg::new(
+                "group",
+                ArgKind::Str,
+                "a consumer group without members (default krun-acceptance)",
+            ),
+            Arg::new("partition", ArgKind::Int, "default 0"),
+            Arg::new(
+                "timeout",
+                ArgKind::Int,
+                "seconds that all of it may take, moves of leaders included (default 60)",
+            ),
+        ],
+        ACCESS
+    );
     const DOC: &'static str = "Reads the oldest record of a partition (where there is none, sends one first), sends a new one with acks=all and reads it back, and looks up the group's committed offset (a group that has none commits the one after the oldest record; one that has is never moved). Registers `first_offset`, `first_record`, `sent_offset` and `committed`: the same task before and after an upgrade shows that nothing was lost. Never changed.\n\n    - kafka_exchange:\n        topic: krun-acceptance\n        group: krun-acceptance\n      register: before\n";
     type Change = ();
 

@@ -1,8 +1,8 @@
 //! `kafka_preferred_leaders`: turns a cluster into one whose partitions are led by their preferred replicas.
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, joined};
 use super::diff::{Attribute, Diff};
-use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::kafka_access::{ACCESS, failed};
 use super::{Error, Found, Module, Nature, Outcome};
 pub use crate::kafka::observe::leaders::PreferredLeadersArgs;
 use crate::kafka::observe::leaders::{elect_preferred, not_preferred};
@@ -11,16 +11,14 @@ use crate::sys::Sys;
 impl Module for PreferredLeadersArgs {
     const NAME: &'static str = "kafka_preferred_leaders";
     const NATURE: Nature = Nature::State;
-    const ARGS: &'static [Arg] = &[
-        Arg::new(
+    const ARGS: &'static [Arg] = joined!(
+        [Arg::new(
             "stall",
             ArgKind::Int,
             "seconds for which nothing may move before it fails (default 60)",
-        ),
-        SERVER_PROPERTIES,
-        BOOTSTRAP,
-        CLIENT_PROPERTIES,
-    ];
+        ),],
+        ACCESS
+    );
     const DOC: &'static str = "Gives every partition back to its preferred leader, where that one is in sync, and waits until they have it: what a roll leaves to be done.\n\n    - kafka_preferred_leaders:\n      run_once: true\n";
     /// How many partitions are to move.
     type Change = usize;

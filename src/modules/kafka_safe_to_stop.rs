@@ -1,7 +1,7 @@
 //! `kafka_safe_to_stop`: turns a broker's name into a wait that ends when stopping it harms nobody.
 
-use super::args::{Arg, ArgKind};
-use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::args::{Arg, ArgKind, joined};
+use super::kafka_access::{ACCESS, failed};
 use super::{Error, Found, Module, Nature, Outcome};
 pub use crate::kafka::observe::safe_to_stop::SafeToStopArgs;
 use crate::kafka::observe::safe_to_stop::safe_to_stop;
@@ -10,7 +10,7 @@ use crate::sys::Sys;
 impl Module for SafeToStopArgs {
     const NAME: &'static str = "kafka_safe_to_stop";
     const NATURE: Nature = Nature::Action;
-    const ARGS: &'static [Arg] = &[
+    const ARGS: &'static [Arg] = joined!([
         Arg::new("broker", ArgKind::Int, "the broker's id (default: this host's broker)"),
         Arg::new(
             "brokers",
@@ -34,10 +34,7 @@ impl Module for SafeToStopArgs {
             ArgKind::Int,
             "seconds for which nothing may move before it fails (default 300); 0 looks once",
         ),
-        SERVER_PROPERTIES,
-        BOOTSTRAP,
-        CLIENT_PROPERTIES,
-    ];
+    ], ACCESS);
     const DOC: &'static str = "Waits until this broker may stop: every other broker answers, all of them agree, no partition is without leader, nothing is being reassigned, and every partition of this broker stays available without it. A broker that is down already passes at once, unless another one is down too. It goes on waiting as long as the number of missing replicas falls.\n\n    - kafka_safe_to_stop:\n        brokers: \"{{ groups['kafkahosts'] }}\"\n";
     type Change = ();
 

@@ -1,21 +1,19 @@
 //! `kafka_topic`: turns a topic into one with these partitions and settings.
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, joined};
 use super::diff::{Attribute, Diff};
-use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::kafka_access::{ACCESS, failed};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::kafka;
-use crate::kafka::access::{Access, ClientProperties};
+use crate::kafka::access::Access;
 use crate::kafka::cluster::Cluster;
 use crate::kafka::topics::{self, Change, Wish};
 use crate::sys::Sys;
 use crate::value::{Mapping, Value, display};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct KafkaTopic {
     name: String,
     #[serde(default)]
@@ -26,12 +24,8 @@ pub struct KafkaTopic {
     replication_factor: Option<i16>,
     #[serde(default)]
     config: Mapping,
-    #[serde(default)]
-    server_properties: Option<PathBuf>,
-    #[serde(default)]
-    bootstrap: Vec<String>,
-    #[serde(default)]
-    client_properties: Option<ClientProperties>,
+    #[serde(flatten)]
+    access: Access,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -45,7 +39,7 @@ pub enum State {
 impl Module for KafkaTopic {
     const NAME: &'static str = "kafka_topic";
     const NATURE: Nature = Nature::State;
-    const ARGS: &'static [Arg] = &[
+    const ARGS: &'static [Arg] = joined!([
         Arg::new("name", ArgKind::Str, "the topic").required().aliases(&["topic"]),
         Arg::new("state", ArgKind::Str, "present (default) or absent").choices(&["present", "absent"]),
         Arg::new(
@@ -65,15 +59,15 @@ impl Module for KafkaTopic {
             "settings of the topic; null takes one back to the default, others stay as they are",
         )
         .aliases(&["options"]),
-        SERVER_PROPERTIES,
-        BOOTSTRAP,
-        CLIENT_PROPERTIES,
-    ];
+    ], ACCESS);
     const DOC: &'static str = "Sees to a topic: its partitions and its settings. Works with Kafka 2.1 and later, without ZooKeeper.\n\n    - kafka_topic:\n        name: orders\n        partitions: 6\n        replication_factor: 3\n        config:\n          min.insync.replicas: 2\n      run_once: true\n";
     type Change = Change;
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
-        let mut cluster = self.cluster(sys).map_err(|error| failed(&error))?;
+        let mut cluster = self
+            .access
+            .own_cluster(sys)
+            .map_err(|error| failed(&error))?;
         let change = topics::check(&mut cluster, &self.wish()).map_err(|error| failed(&error))?;
         let outcome = Outcome::new().with("name", self.name.as_str());
         Ok(match change {
@@ -86,7 +80,10 @@ impl Module for KafkaTopic {
     }
 
     fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
-        let mut cluster = self.cluster(sys).map_err(|error| failed(&error))?;
+        let mut cluster = self
+            .access
+            .own_cluster(sys)
+            .map_err(|error| failed(&error))?;
         topics::apply(&mut cluster, &self.name, &change).map_err(|error| failed(&error))?;
         self.wait_until_seen(sys, &mut cluster)
             .map_err(|error| failed(&error))?;
@@ -101,16 +98,6 @@ impl Module for KafkaTopic {
 const SEEN: Duration = Duration::from_secs(30);
 
 impl KafkaTopic {
-    fn cluster(&self, sys: &Sys) -> kafka::Result<Cluster> {
-        let access = Access {
-            server_properties: self.server_properties.as_deref(),
-            bootstrap: &self.bootstrap,
-            client_properties: self.client_properties.as_ref(),
-        };
-        let local = access.local(sys)?;
-        access.cluster(sys, &local, &[])
-    }
-
     fn wish(&self) -> Wish {
         Wish {
             name: self.name.clone(),

@@ -1,19 +1,16 @@
 //! `lineinfile`: turns a text file into one that has a certain line, or has it not.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
-use super::edit::{self, Asked, Edit, Original};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions};
+use super::edit::{self, Edit, Original};
 use super::pattern::{self, Flags};
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use fancy_regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the module's arguments"
-)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Lineinfile {
     path: PathBuf,
@@ -34,27 +31,20 @@ pub struct Lineinfile {
     #[serde(default)]
     create: bool,
     #[serde(default)]
-    backup: bool,
-    #[serde(default)]
     firstmatch: bool,
-    #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 impl Module for Lineinfile {
     const NAME: &'static str = "lineinfile";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 22>([
-        Arg::new("path", ArgKind::Path, "the file")
-            .required()
-            .aliases(&["dest", "destfile", "name"]),
+    const ARGS: &'static [Arg] =
+        joined!([
+        edit::PATH,
         Arg::new("line", ArgKind::Str, "the line, without its end").aliases(&["value"]),
         Arg::new(
             "regexp",
@@ -89,28 +79,16 @@ impl Module for Lineinfile {
             ArgKind::Str,
             "where a new line goes: before the last line that matches, or `BOF`",
         ),
-        Arg::new(
-            "create",
-            ArgKind::Bool,
-            "make the file if it is not there (default no)",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file as it was (default no)",
-        ),
+        edit::CREATE,
+        edit::BACKUP,
         Arg::new(
             "firstmatch",
             ArgKind::Bool,
             "use the first line that matches, not the last (default no)",
         ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
+        place::VALIDATE,
         Arg::new("others", ArgKind::Any, "accepted, has no effect"),
-    ]);
+    ], PERMISSIONS);
     const DOC: &'static str = "Sees to one line of a file: that it is there, replaced where another matches, or absent.\n\n    - lineinfile:\n        path: /etc/security/limits.conf\n        regexp: '^kafka\\s+-\\s+nofile'\n        line: kafka - nofile 100000\n";
     type Change = Edit;
 
@@ -123,16 +101,7 @@ impl Module for Lineinfile {
                 Outcome::new().msg("file not present").with("found", 0),
             ));
         }
-        let asked = Asked {
-            wish: Wish::new(
-                sys,
-                self.mode.as_deref(),
-                self.owner.as_deref(),
-                self.group.as_deref(),
-            )?,
-            backup: self.backup,
-            validate: self.validate.as_deref(),
-        };
+        let wish = self.permissions.wish(sys)?;
         let mut lines = edit::lines(&original.text);
         let (msg, n_found) = if absent {
             let n_before = lines.len();
@@ -146,7 +115,7 @@ impl Module for Lineinfile {
         } else {
             (self.insert(&original, &mut lines)?.to_owned(), None)
         };
-        let found = original.becomes(sys, &lines.concat(), &asked)?;
+        let found = original.becomes(sys, &lines.concat(), &wish, &self.safeguards)?;
         let mut found = edit::with_message(found, &msg);
         if let Some(n_found) = n_found {
             found.outcome = found.outcome.with("found", n_found);

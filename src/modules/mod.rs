@@ -24,7 +24,6 @@ pub mod kafka_carry_over;
 pub mod kafka_exchange;
 pub mod kafka_facts;
 pub mod kafka_preferred_leaders;
-pub mod kafka_records;
 pub mod kafka_safe_to_stop;
 pub mod kafka_topic;
 pub mod kafka_upgrade_check;
@@ -56,6 +55,7 @@ pub mod uri;
 pub mod user;
 pub mod wait_for;
 pub mod wait_for_isr;
+pub mod web;
 pub mod words;
 
 pub use registry::{Action, Entry, Place, entries, find};

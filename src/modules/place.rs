@@ -2,6 +2,7 @@
 //!
 //! `copy`, `template`, `lineinfile` and all others that write one file differ only in how they come by its content.
 
+use super::args::{Arg, ArgKind};
 use super::attributes::{Wish, describe};
 use super::diff::{Content, Diff, MAX_DIFF_BYTES};
 use super::{Error, Found, Outcome};
@@ -9,9 +10,32 @@ use crate::sys::Sys;
 use crate::sys::fs::{Attributes, Kind, Stat};
 use crate::sys::process::Command;
 use md5::Digest;
+use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a task asks for before a file is replaced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Safeguards {
+    /// Keep a copy of the file as it was.
+    #[serde(default)]
+    pub backup: bool,
+    /// A command that must succeed on the new content, `%s` being its path, before it is put into place.
+    #[serde(default)]
+    pub validate: Option<String>,
+}
+
+pub(super) const BACKUP: Arg = Arg::new(
+    "backup",
+    ArgKind::Bool,
+    "keep a copy of the file that is replaced (default no)",
+);
+pub(super) const VALIDATE: Arg = Arg::new(
+    "validate",
+    ArgKind::Str,
+    "a command that must succeed first; `%s` is the new file",
+);
 
 /// One file as it is to be.
 pub struct Wished<'a> {
@@ -21,10 +45,7 @@ pub struct Wished<'a> {
     pub wish: &'a Wish,
     /// Where the content comes from, for the head of the diff.
     pub source: Option<&'a str>,
-    /// Keep a copy of the file that is replaced.
-    pub backup: bool,
-    /// A command that must succeed on the new content, `%s` being its path, before it is put into place.
-    pub validate: Option<&'a str>,
+    pub safeguards: &'a Safeguards,
 }
 
 /// What stands between a file and the wish.
@@ -33,8 +54,7 @@ pub struct Placement {
     path: PathBuf,
     writes: bool,
     wish: Wish,
-    backup: bool,
-    validate: Option<String>,
+    safeguards: Safeguards,
     /// What is registered, with the diff.
     pub outcome: Outcome,
 }
@@ -93,8 +113,7 @@ pub fn check_against(
         path: wished.path.to_path_buf(),
         writes,
         wish: wished.wish.clone(),
-        backup: wished.backup && old.is_some(),
-        validate: wished.validate.map(str::to_owned),
+        safeguards: wished.safeguards.clone(),
         outcome: outcome.changed().diff(diff),
     };
     let outcome = placement.outcome.clone();
@@ -108,10 +127,10 @@ impl Placement {
         let old = now.as_ref().filter(|now| now.is_file());
         let mut outcome = self.outcome;
         if self.writes {
-            if let Some(command) = &self.validate {
+            if let Some(command) = &self.safeguards.validate {
                 validate(sys, command, content)?;
             }
-            if self.backup {
+            if self.safeguards.backup && old.is_some() {
                 let backup = backup(sys, &self.path)?;
                 outcome = outcome.with("backup_file", backup.display().to_string());
             }

@@ -1,9 +1,10 @@
 //! `properties`: turns a Java properties file into one that has certain keys, comments and order kept.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
-use super::edit::{self, Asked, Edit, Original};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions, Wish};
+use super::edit::{self, Edit, Original};
 use super::mode::{self, Mode};
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome, conceal};
 use crate::kafka::properties;
 use crate::sys::Sys;
@@ -27,65 +28,50 @@ pub struct Properties {
     absent_marked: Option<String>,
     #[serde(default)]
     create: bool,
-    #[serde(default)]
-    backup: bool,
-    #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 impl Module for Properties {
     const NAME: &'static str = "properties";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 18>([
-        Arg::new("path", ArgKind::Path, "the file")
-            .required()
-            .aliases(&["dest", "name"]),
-        Arg::new(
-            "from",
-            ArgKind::Path,
-            "another file of the host, whose text is what is edited; a new file gets its mode and owner too (default: `path` itself)",
-        ),
-        Arg::new(
-            "set",
-            ArgKind::Dict,
-            "keys and their values; a key that is there with another value keeps its place",
-        )
-        .aliases(&["present"]),
-        Arg::new("absent", ArgKind::StrList, "keys that are not to be there"),
-        Arg::new(
-            "marker",
-            ArgKind::Str,
-            "a comment above keys that are added; it goes with the last of them",
-        )
-        .aliases(&["comment"]),
-        Arg::new(
-            "absent_marked",
-            ArgKind::Str,
-            "the comment of an earlier `marker`: it and all keys directly under it are not to be there",
-        ),
-        Arg::new(
-            "create",
-            ArgKind::Bool,
-            "make the file if it is not there (default no)",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file as it was (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-    ]);
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new("path", ArgKind::Path, "the file")
+                .required()
+                .aliases(&["dest", "name"]),
+            Arg::new(
+                "from",
+                ArgKind::Path,
+                "another file of the host, whose text is what is edited; a new file gets its mode and owner too (default: `path` itself)",
+            ),
+            Arg::new(
+                "set",
+                ArgKind::Dict,
+                "keys and their values; a key that is there with another value keeps its place",
+            )
+            .aliases(&["present"]),
+            Arg::new("absent", ArgKind::StrList, "keys that are not to be there"),
+            Arg::new(
+                "marker",
+                ArgKind::Str,
+                "a comment above keys that are added; it goes with the last of them",
+            )
+            .aliases(&["comment"]),
+            Arg::new(
+                "absent_marked",
+                ArgKind::Str,
+                "the comment of an earlier `marker`: it and all keys directly under it are not to be there",
+            ),
+            edit::CREATE,
+            edit::BACKUP,
+            place::VALIDATE,
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Sees to keys of a Java properties file, read as a JVM reads it. Comments, order and all other lines stay.\n\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        set:\n          inter.broker.protocol.version: '2.1'\n          auto.create.topics.enable: false\n        absent: [log.message.format.version]\n        marker: added for the upgrade\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        absent_marked: added for the upgrade\n";
     type Change = Edit;
 
@@ -114,12 +100,8 @@ impl Module for Properties {
             .filter(|key| before.get(*key) != after.get(*key))
             .collect();
         let keys: Vec<Value> = keys.into_iter().map(|key| key.as_str().into()).collect();
-        let asked = Asked {
-            wish: self.wish(sys, &original)?,
-            backup: self.backup,
-            validate: self.validate.as_deref(),
-        };
-        let found = original.becomes(sys, &new, &asked)?;
+        let wish = self.wish(sys, &original)?;
+        let found = original.becomes(sys, &new, &wish, &self.safeguards)?;
         Ok(edit::map_outcome(found, |outcome| {
             conceal::outcome(outcome).with("keys", keys.clone())
         }))
@@ -141,12 +123,7 @@ impl Properties {
     }
 
     fn wish(&self, sys: &Sys, original: &Original) -> Result<Wish, Error> {
-        let mut wish = Wish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )?;
+        let mut wish = self.permissions.wish(sys)?;
         if let (Some(from), false) = (&self.from, original.exists())
             && let Some(stat) = sys.stat(from)?
         {

@@ -1,7 +1,7 @@
 //! `raw`: turns a line into what a shell on the host makes of it, with nothing added.
 
 use super::args::{Arg, ArgKind};
-use super::command::Frame;
+use super::command::{Frame, Streams};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use crate::sys::process::Command;
@@ -38,10 +38,10 @@ impl Module for Raw {
     fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
         let text = self.free_form.as_deref().unwrap_or_default();
         let shell = self.executable.as_deref();
-        let frame = Frame::default();
-        frame.run(
+        Frame::default().run(
             sys,
             Command::shell(text, shell),
+            &Streams::default(),
             shell.unwrap_or("/bin/sh"),
             text.into(),
         )

@@ -1,9 +1,10 @@
 //! `replace`: turns every match of a pattern in a file into something else.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
-use super::edit::{self, Asked, Edit, Original};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions};
+use super::edit::{self, Edit, Original};
 use super::pattern::{self, Flags};
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
@@ -20,61 +21,48 @@ pub struct Replace {
     after: Option<String>,
     #[serde(default)]
     before: Option<String>,
-    #[serde(default)]
-    backup: bool,
-    #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 impl Module for Replace {
     const NAME: &'static str = "replace";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 18>([
-        Arg::new("path", ArgKind::Path, "the file")
+    const ARGS: &'static [Arg] = joined!(
+        [
+            edit::PATH,
+            Arg::new(
+                "regexp",
+                ArgKind::Str,
+                "what is replaced; `^` and `$` match at every line",
+            )
             .required()
-            .aliases(&["dest", "destfile", "name"]),
-        Arg::new(
-            "regexp",
-            ArgKind::Str,
-            "what is replaced; `^` and `$` match at every line",
-        )
-        .required()
-        .aliases(&["regex"]),
-        Arg::new(
-            "replace",
-            ArgKind::Str,
-            "what comes in its place, with `\\1` and `\\g<name>` (default nothing)",
-        ),
-        Arg::new(
-            "after",
-            ArgKind::Str,
-            "replace only behind the first match of this; `.` matches line ends",
-        ),
-        Arg::new(
-            "before",
-            ArgKind::Str,
-            "replace only before the first match of this; `.` matches line ends",
-        ),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file as it was (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-        Arg::new("encoding", ArgKind::Str, "accepted, has no effect"),
-        Arg::new("others", ArgKind::Any, "accepted, has no effect"),
-    ]);
+            .aliases(&["regex"]),
+            Arg::new(
+                "replace",
+                ArgKind::Str,
+                "what comes in its place, with `\\1` and `\\g<name>` (default nothing)",
+            ),
+            Arg::new(
+                "after",
+                ArgKind::Str,
+                "replace only behind the first match of this; `.` matches line ends",
+            ),
+            Arg::new(
+                "before",
+                ArgKind::Str,
+                "replace only before the first match of this; `.` matches line ends",
+            ),
+            edit::BACKUP,
+            place::VALIDATE,
+            Arg::new("encoding", ArgKind::Str, "accepted, has no effect"),
+            Arg::new("others", ArgKind::Any, "accepted, has no effect"),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Replaces all matches of a pattern in a file.\n\n    - replace:\n        path: /etc/hosts\n        regexp: '^127\\.0\\.1\\.1(\\s+)old$'\n        replace: '127.0.1.1\\1new'\n";
     type Change = Edit;
 
@@ -117,18 +105,9 @@ impl Module for Replace {
         } else {
             format!("{n_replaced} replacements made")
         };
-        let asked = Asked {
-            wish: Wish::new(
-                sys,
-                self.mode.as_deref(),
-                self.owner.as_deref(),
-                self.group.as_deref(),
-            )?,
-            backup: self.backup,
-            validate: self.validate.as_deref(),
-        };
+        let wish = self.permissions.wish(sys)?;
         Ok(edit::with_message(
-            original.becomes(sys, &new, &asked)?,
+            original.becomes(sys, &new, &wish, &self.safeguards)?,
             &msg,
         ))
     }

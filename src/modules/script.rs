@@ -1,7 +1,7 @@
 //! `script`: turns a file of the controller into a run of it on the host.
 
 use super::args::{Arg, ArgKind};
-use super::command::Frame;
+use super::command::{Frame, Streams};
 use super::{Error, Found, Module, Nature, Outcome, words};
 use crate::sys::Sys;
 use crate::sys::fs::Attributes;
@@ -10,18 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Script {
-    #[serde(default, rename = "_raw_params")]
-    free_form: Option<String>,
-    #[serde(default)]
-    cmd: Option<String>,
-    #[serde(default)]
-    chdir: Option<String>,
-    #[serde(default)]
-    creates: Option<String>,
-    #[serde(default)]
-    removes: Option<String>,
+    #[serde(flatten)]
+    frame: Frame,
     #[serde(default)]
     executable: Option<String>,
     #[serde(default)]
@@ -72,7 +63,7 @@ impl Module for Script {
 
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         self.words()?;
-        self.frame().check(sys)
+        self.frame.check(sys)
     }
 
     fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
@@ -103,9 +94,10 @@ impl Module for Script {
             Some(program) => format!("{program} {} {arguments}", quoted(&[real])),
             None => format!("/bin/sh {} {arguments}", quoted(&[real])),
         };
+        let command = Command::shell(&line, None);
         let outcome = self
-            .frame()
-            .run(sys, Command::shell(&line, None), "/bin/sh", text.into());
+            .frame
+            .run(sys, command, &Streams::default(), "/bin/sh", text.into());
         sys.remove(&path)?;
         outcome
     }
@@ -127,7 +119,7 @@ impl Script {
     }
 
     fn text(&self) -> Result<&str, Error> {
-        let text = self.cmd.as_deref().or(self.free_form.as_deref());
+        let text = self.frame.text();
         text.filter(|text| !text.trim().is_empty())
             .ok_or_else(|| Error::new("no script given"))
     }
@@ -147,16 +139,6 @@ impl Script {
             .next()?;
         let line = String::from_utf8_lossy(first).trim().to_owned();
         (!line.is_empty()).then_some(line)
-    }
-
-    fn frame(&self) -> Frame<'_> {
-        Frame {
-            chdir: self.chdir.as_deref(),
-            creates: self.creates.as_deref(),
-            removes: self.removes.as_deref(),
-            stdin: None,
-            strip: false,
-        }
     }
 }
 

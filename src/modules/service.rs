@@ -44,13 +44,8 @@ impl Module for Service {
     const NATURE: Nature = Nature::State;
     const ARGS: &'static [Arg] = &[
         Arg::new("name", ArgKind::Str, "the service").required(),
-        Arg::new(
-            "state",
-            ArgKind::Str,
-            "started, stopped, or now: restarted, reloaded",
-        )
-        .choices(&["started", "stopped", "restarted", "reloaded"]),
-        Arg::new("enabled", ArgKind::Bool, "whether it starts with the host"),
+        systemd::STATE,
+        systemd::ENABLED,
         Arg::new(
             "sleep",
             ArgKind::Int,

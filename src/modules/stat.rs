@@ -1,6 +1,6 @@
 //! `stat`: turns a path into what lies there, in Ansible's keys.
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, yes};
 use super::attributes::{group_name, owner_name};
 use super::{Error, Found, Module, Nature, Outcome, mode};
 use crate::sys::Sys;
@@ -21,10 +21,6 @@ pub struct Stat {
     get_mime: bool,
     #[serde(default)]
     checksum_algorithm: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Module for Stat {

@@ -49,6 +49,15 @@ pub struct Systemd {
     force: bool,
 }
 
+pub(super) const STATE: Arg = Arg::new(
+    "state",
+    ArgKind::Str,
+    "started, stopped, or now: restarted, reloaded",
+)
+.choices(&["started", "stopped", "restarted", "reloaded"]);
+pub(super) const ENABLED: Arg =
+    Arg::new("enabled", ArgKind::Bool, "whether it starts with the host");
+
 /// The calls that are to be made.
 #[derive(Debug)]
 pub struct Change {
@@ -63,13 +72,8 @@ impl Module for Systemd {
     const ARGS: &'static [Arg] = &[
         Arg::new("name", ArgKind::Str, "the unit; `.service` may be left out")
             .aliases(&["service", "unit"]),
-        Arg::new(
-            "state",
-            ArgKind::Str,
-            "started, stopped, or now: restarted, reloaded",
-        )
-        .choices(&["started", "stopped", "restarted", "reloaded"]),
-        Arg::new("enabled", ArgKind::Bool, "whether it starts with the host"),
+        STATE,
+        ENABLED,
         Arg::new("masked", ArgKind::Bool, "whether it cannot be started at all"),
         Arg::new(
             "daemon_reload",

@@ -1,9 +1,10 @@
 //! `template`: turns a text that the controller rendered into a file on the host.
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, with_common};
+use super::args::{Arg, ArgKind, joined, yes};
+use super::attributes::{PERMISSIONS, Permissions, Wish};
 use super::copy::one::{self, One};
 use super::mode::Mode;
+use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
@@ -13,22 +14,16 @@ use std::path::Path;
 pub struct Template {
     src: String,
     dest: String,
-    #[serde(default)]
-    backup: bool,
     #[serde(default = "yes")]
     force: bool,
     #[serde(default)]
     follow: bool,
     #[serde(default)]
-    validate: Option<String>,
-    #[serde(default)]
     newline_sequence: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    safeguards: Safeguards,
+    #[serde(flatten)]
+    permissions: Permissions,
     /// Not an argument: what the controller made of `src`.
     #[serde(default)]
     rendered: Option<Rendered>,
@@ -47,10 +42,6 @@ impl std::fmt::Debug for Rendered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes of {}", self.text.len(), self.source)
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Template {
@@ -84,70 +75,50 @@ impl Module for Template {
     const NAME: &'static str = "template";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 24>([
-        Arg::new(
-            "src",
-            ArgKind::Path,
-            "the template, looked for in templates/",
-        )
-        .required(),
-        Arg::new(
-            "dest",
-            ArgKind::Path,
-            "where to, on the host; with a trailing slash, a directory",
-        )
-        .required(),
-        Arg::new(
-            "backup",
-            ArgKind::Bool,
-            "keep a copy of the file that is replaced (default no)",
-        ),
-        Arg::new(
-            "force",
-            ArgKind::Bool,
-            "replace a file that differs (default yes)",
-        ),
-        Arg::new(
-            "follow",
-            ArgKind::Bool,
-            "write where a link at `dest` leads, instead of replacing it (default no)",
-        ),
-        Arg::new(
-            "validate",
-            ArgKind::Str,
-            "a command that must succeed first; `%s` is the new file",
-        ),
-        Arg::new(
-            "newline_sequence",
-            ArgKind::Str,
-            "how lines end: `\\n`, `\\r\\n` or `\\r` (default `\\n`)",
-        ),
-        Arg::new(
-            "trim_blocks",
-            ArgKind::Bool,
-            "drop the line end behind a block (default yes)",
-        ),
-        Arg::new(
-            "lstrip_blocks",
-            ArgKind::Bool,
-            "drop the blanks before a block (default no)",
-        ),
-        Arg::new("block_start_string", ArgKind::Str, "default `{%`"),
-        Arg::new("block_end_string", ArgKind::Str, "default `%}`"),
-        Arg::new("variable_start_string", ArgKind::Str, "default `{{`"),
-        Arg::new("variable_end_string", ArgKind::Str, "default `}}`"),
-        Arg::new("comment_start_string", ArgKind::Str, "default `{#`"),
-        Arg::new("comment_end_string", ArgKind::Str, "default `#}`"),
-    ]);
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new(
+                "src",
+                ArgKind::Path,
+                "the template, looked for in templates/",
+            )
+            .required(),
+            one::DEST,
+            place::BACKUP,
+            one::FORCE,
+            one::FOLLOW,
+            place::VALIDATE,
+            Arg::new(
+                "newline_sequence",
+                ArgKind::Str,
+                "how lines end: `\\n`, `\\r\\n` or `\\r` (default `\\n`)",
+            ),
+            Arg::new(
+                "trim_blocks",
+                ArgKind::Bool,
+                "drop the line end behind a block (default yes)",
+            ),
+            Arg::new(
+                "lstrip_blocks",
+                ArgKind::Bool,
+                "drop the blanks before a block (default no)",
+            ),
+            Arg::new("block_start_string", ArgKind::Str, "default `{%`"),
+            Arg::new("block_end_string", ArgKind::Str, "default `%}`"),
+            Arg::new("variable_start_string", ArgKind::Str, "default `{{`"),
+            Arg::new("variable_end_string", ArgKind::Str, "default `}}`"),
+            Arg::new("comment_start_string", ArgKind::Str, "default `{#`"),
+            Arg::new("comment_end_string", ArgKind::Str, "default `#}`"),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Renders a template on the controller and puts the text into a file on the host, showing its diff.\n\n    - template:\n        src: server.properties.j2\n        dest: /usr/local/kafka/config/server.properties\n        owner: kafka\n        mode: '0640'\n      notify: restart kafka\n";
     type Change = one::Change;
 
     fn check(&self, sys: &Sys) -> Result<Found<one::Change>, Error> {
         let rendered = self.rendered()?;
-        let preserve = self.mode.as_deref() == Some("preserve");
-        let mode = self.mode.as_deref().filter(|_| !preserve);
-        let (owner, group) = (self.owner.as_deref(), self.group.as_deref());
-        let mut wish = Wish::new(sys, mode, owner, group)?;
+        let (permissions, preserve) = self.permissions.without_preserve();
+        let mut wish = permissions.wish(sys)?;
         if preserve {
             wish.mode = Some(Mode::Octal(rendered.mode));
         }
@@ -162,10 +133,9 @@ impl Module for Template {
                 mode: None,
                 ..wish.clone()
             },
-            backup: self.backup,
             force: self.force,
             follow: self.follow,
-            validate: self.validate.as_deref(),
+            safeguards: &self.safeguards,
         }
         .check(sys)
     }

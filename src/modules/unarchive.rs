@@ -5,8 +5,8 @@ pub(super) mod format;
 mod options;
 mod unpack;
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{Wish, describe, with_common};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions, describe};
 use super::diff::Diff;
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
@@ -46,12 +46,8 @@ pub struct Unarchive {
     exclude: Vec<String>,
     #[serde(default)]
     extra_opts: Vec<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    permissions: Permissions,
     /// Not an argument: the archive, where the controller sends it.
     #[serde(default)]
     archive: Option<Arc<Archive>>,
@@ -129,15 +125,6 @@ impl Unarchive {
         )
     }
 
-    fn wish(&self, sys: &Sys) -> Result<Wish, Error> {
-        Wish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )
-    }
-
     fn diff(&self, comparison: &Comparison) -> Diff {
         let n_new = |why: &&Why| **why == Why::New;
         let n_all = comparison.pending.len();
@@ -172,7 +159,7 @@ impl Module for Unarchive {
     const NAME: &'static str = "unarchive";
     const NATURE: Nature = Nature::State;
     const HOST_ONLY: bool = true;
-    const ARGS: &'static [Arg] = &with_common::<_, 22>([
+    const ARGS: &'static [Arg] = joined!([
         Arg::new(
             "src",
             ArgKind::Path,
@@ -191,7 +178,7 @@ impl Module for Unarchive {
         Arg::new("io_buffer_size", ArgKind::Int, "accepted, has no effect"),
         Arg::new("decrypt", ArgKind::Bool, "decrypt a vault file first (default yes)"),
         Arg::new("validate_certs", ArgKind::Bool, "accepted, has no effect"),
-    ]);
+    ], PERMISSIONS);
     const DOC: &'static str = "Unpacks a tar (plain, gzip, bzip2, xz) or zip archive. What is there already and is the same stays untouched; an archive that would write outside of `dest` is refused before anything is written.\n\n    - unarchive:\n        src: /usr/local/kafka_2.12-2.6.0.tgz\n        dest: /usr/local\n        remote_src: yes\n        owner: kafka\n        creates: /usr/local/kafka_2.12-2.6.0\n";
     type Change = Change;
 
@@ -207,7 +194,7 @@ impl Module for Unarchive {
         if !self.include.is_empty() && !self.exclude.is_empty() {
             return Err(Error::new("`include` and `exclude` exclude each other"));
         }
-        let (options, wish) = (self.options()?, self.wish(sys)?);
+        let (options, wish) = (self.options()?, self.permissions.wish(sys)?);
         let stat = sys.stat(&self.dest)?.filter(Stat::is_dir);
         let Some(stat) = stat else {
             let text = format!(
@@ -250,7 +237,7 @@ impl Module for Unarchive {
     }
 
     fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
-        let (options, wish) = (self.options()?, self.wish(sys)?);
+        let (options, wish) = (self.options()?, self.permissions.wish(sys)?);
         let mut source = self.open(sys)?;
         let format = Format::of(source.as_mut(), &self.src)?;
         let mut unpacking = Unpacking {

@@ -2,10 +2,11 @@
 
 pub mod body;
 
-use super::args::{Arg, ArgKind};
-use super::attributes::{self, Wish};
+use super::args::{Arg, ArgKind, joined};
+use super::attributes::{PERMISSIONS, Permissions};
 use super::diff::Diff;
-use super::{Error, Found, Module, Nature, Outcome, get_url, words};
+use super::web::{self, Web};
+use super::{Error, Found, Module, Nature, Outcome, words};
 use crate::sys::Sys;
 use crate::sys::fs::{Durability, Stat};
 use crate::sys::http::{Redirects, Request, Response};
@@ -30,8 +31,6 @@ pub struct Uri {
     #[serde(default)]
     src: Option<String>,
     #[serde(default)]
-    headers: Option<Value>,
-    #[serde(default)]
     status_code: Vec<String>,
     #[serde(default)]
     return_content: bool,
@@ -45,153 +44,103 @@ pub struct Uri {
     follow_redirects: Option<String>,
     #[serde(default = "thirty")]
     timeout: f64,
-    #[serde(default)]
-    url_username: Option<String>,
-    #[serde(default)]
-    url_password: Option<String>,
-    #[serde(default = "yes")]
-    validate_certs: bool,
-    #[serde(default = "yes")]
-    use_proxy: bool,
-    #[serde(default)]
-    http_agent: Option<String>,
-    #[serde(default)]
-    ca_path: Option<String>,
-    #[serde(default)]
-    client_cert: Option<String>,
-    #[serde(default)]
-    client_key: Option<String>,
-    #[serde(default)]
-    mode: Option<String>,
-    #[serde(default)]
-    owner: Option<String>,
-    #[serde(default)]
-    group: Option<String>,
+    #[serde(flatten)]
+    web: Web,
+    #[serde(flatten)]
+    permissions: Permissions,
 }
 
 fn thirty() -> f64 {
     30.0
 }
-fn yes() -> bool {
-    true
-}
-
-const ARGS: [Arg; 37] = attributes::with_common([
-    Arg::new("url", ArgKind::Str, "http or https URL").required(),
-    Arg::new(
-        "method",
-        ArgKind::Str,
-        "GET (default), POST, PUT, DELETE, …",
-    ),
-    Arg::new("body", ArgKind::Any, "what to send"),
-    Arg::new(
-        "body_format",
-        ArgKind::Str,
-        "raw (default), json, form-urlencoded: how `body` is written",
-    )
-    .choices(&["raw", "json", "form-urlencoded", "form-multipart"]),
-    Arg::new(
-        "src",
-        ArgKind::Path,
-        "a file of the host to send, instead of `body`",
-    ),
-    Arg::new(
-        "headers",
-        ArgKind::Any,
-        "headers of the request, as a mapping",
-    ),
-    Arg::new(
-        "status_code",
-        ArgKind::StrList,
-        "which statuses are success (default 200)",
-    ),
-    Arg::new(
-        "return_content",
-        ArgKind::Bool,
-        "register the body as `content` (default no)",
-    ),
-    Arg::new("dest", ArgKind::Path, "a file or directory for the body"),
-    Arg::new(
-        "creates",
-        ArgKind::Path,
-        "a path or pattern; if it exists, nothing is asked",
-    ),
-    Arg::new(
-        "removes",
-        ArgKind::Path,
-        "a path or pattern; if it does not exist, nothing is asked",
-    ),
-    Arg::new(
-        "follow_redirects",
-        ArgKind::Str,
-        "safe (default: of GET and HEAD), all or none",
-    )
-    .choices(&[
-        "safe", "all", "none", "urllib2", "yes", "no", "True", "False",
-    ]),
-    Arg::new(
-        "timeout",
-        ArgKind::Float,
-        "seconds that the server may be silent (default 30)",
-    ),
-    Arg::new(
-        "url_username",
-        ArgKind::Str,
-        "user for basic authentication",
-    )
-    .aliases(&["user"]),
-    Arg::new("url_password", ArgKind::Str, "its password").aliases(&["password"]),
-    Arg::new(
-        "validate_certs",
-        ArgKind::Bool,
-        "verify the server's certificate (default yes)",
-    ),
-    Arg::new(
-        "use_proxy",
-        ArgKind::Bool,
-        "use the proxy that the environment names (default yes)",
-    ),
-    Arg::new("http_agent", ArgKind::Str, "the request's User-Agent"),
-    Arg::new(
-        "ca_path",
-        ArgKind::Path,
-        "a file of further authorities to trust",
-    ),
-    Arg::new("client_cert", ArgKind::Path, "a client certificate, PEM"),
-    Arg::new(
-        "client_key",
-        ArgKind::Path,
-        "its key (default in the same file)",
-    ),
-    Arg::new("force", ArgKind::Bool, "accepted: nothing is cached"),
-    Arg::new(
-        "force_basic_auth",
-        ArgKind::Bool,
-        "accepted: a login is always sent at once",
-    ),
-    Arg::new(
-        "remote_src",
-        ArgKind::Bool,
-        "accepted: `src` is a file of the host",
-    ),
-    Arg::new(
-        "decompress",
-        ArgKind::Bool,
-        "accepted: no compression is asked for",
-    ),
-    Arg::new("use_netrc", ArgKind::Bool, "accepted, has no effect"),
-    Arg::new(
-        "unredirected_headers",
-        ArgKind::StrList,
-        "accepted, has no effect",
-    ),
-    Arg::new("ciphers", ArgKind::StrList, "accepted, has no effect"),
-]);
-
 impl Module for Uri {
     const NAME: &'static str = "uri";
     const NATURE: Nature = Nature::Action;
-    const ARGS: &'static [Arg] = &ARGS;
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new("url", ArgKind::Str, "http or https URL").required(),
+            Arg::new(
+                "method",
+                ArgKind::Str,
+                "GET (default), POST, PUT, DELETE, …",
+            ),
+            Arg::new("body", ArgKind::Any, "what to send"),
+            Arg::new(
+                "body_format",
+                ArgKind::Str,
+                "raw (default), json, form-urlencoded: how `body` is written",
+            )
+            .choices(&["raw", "json", "form-urlencoded", "form-multipart"]),
+            Arg::new(
+                "src",
+                ArgKind::Path,
+                "a file of the host to send, instead of `body`",
+            ),
+            web::HEADERS,
+            Arg::new(
+                "status_code",
+                ArgKind::StrList,
+                "which statuses are success (default 200)",
+            ),
+            Arg::new(
+                "return_content",
+                ArgKind::Bool,
+                "register the body as `content` (default no)",
+            ),
+            Arg::new("dest", ArgKind::Path, "a file or directory for the body"),
+            Arg::new(
+                "creates",
+                ArgKind::Path,
+                "a path or pattern; if it exists, nothing is asked",
+            ),
+            Arg::new(
+                "removes",
+                ArgKind::Path,
+                "a path or pattern; if it does not exist, nothing is asked",
+            ),
+            Arg::new(
+                "follow_redirects",
+                ArgKind::Str,
+                "safe (default: of GET and HEAD), all or none",
+            )
+            .choices(&[
+                "safe", "all", "none", "urllib2", "yes", "no", "True", "False",
+            ]),
+            Arg::new(
+                "timeout",
+                ArgKind::Float,
+                "seconds that the server may be silent (default 30)",
+            ),
+            web::USERNAME.aliases(&["user"]),
+        ],
+        web::WEB,
+        [
+            Arg::new("force", ArgKind::Bool, "accepted: nothing is cached"),
+            Arg::new(
+                "force_basic_auth",
+                ArgKind::Bool,
+                "accepted: a login is always sent at once",
+            ),
+            Arg::new(
+                "remote_src",
+                ArgKind::Bool,
+                "accepted: `src` is a file of the host",
+            ),
+            Arg::new(
+                "decompress",
+                ArgKind::Bool,
+                "accepted: no compression is asked for",
+            ),
+            Arg::new("use_netrc", ArgKind::Bool, "accepted, has no effect"),
+            Arg::new(
+                "unredirected_headers",
+                ArgKind::StrList,
+                "accepted, has no effect",
+            ),
+            Arg::new("ciphers", ArgKind::StrList, "accepted, has no effect"),
+        ],
+        PERMISSIONS
+    );
     const DOC: &'static str = "Sends a request and registers the response: status, headers, `json`.\n\n    - uri:\n        url: http://localhost:8083/connectors\n        return_content: yes\n      register: connectors\n      until: connectors.status == 200\n";
     type Change = ();
 
@@ -273,31 +222,15 @@ impl Module for Uri {
 
 impl Uri {
     fn request(&self, sys: &Sys) -> Result<Request, Error> {
-        let mut request = Request::get(&self.url);
+        let mut request = self.web.request(&self.url)?;
         request.method = self.method.as_deref().unwrap_or("GET").to_uppercase();
         request.timeout =
             Duration::try_from_secs_f64(self.timeout).unwrap_or(Duration::from_secs(30));
-        request.validate = self.validate_certs;
-        request.use_proxy = self.use_proxy;
         request.redirects = match self.follow_redirects.as_deref() {
             Some("all" | "yes" | "True") => Redirects::All,
             Some("none" | "no" | "False") => Redirects::None,
             _ => Redirects::Safe,
         };
-        request.authorities = self.ca_path.as_ref().map(PathBuf::from);
-        if let Some(certificate) = &self.client_cert {
-            let key = self.client_key.as_ref().unwrap_or(certificate);
-            request.certificate = Some((certificate.into(), key.into()));
-        }
-        for (name, value) in get_url::transfer::headers(self.headers.as_ref())? {
-            request.header(&name, value);
-        }
-        if let Some(user) = &self.url_username {
-            request.login(user, self.url_password.as_deref().unwrap_or_default());
-        }
-        if let Some(agent) = &self.http_agent {
-            request.header("User-Agent", agent.as_str());
-        }
         if let Some(path) = &self.src {
             if self.body.is_some() {
                 return Err(Error::new("only one of `body` and `src` can be given"));
@@ -348,12 +281,7 @@ impl Uri {
             .take(MAX_CONTENT)
             .read_to_end(&mut content);
         read.map_err(|error| Error::new(format!("cannot read `{}`", self.url)).because(error))?;
-        let wish = Wish::new(
-            sys,
-            self.mode.as_deref(),
-            self.owner.as_deref(),
-            self.group.as_deref(),
-        )?;
+        let wish = self.permissions.wish(sys)?;
         let now = sys.stat(&path)?;
         let is_same = now.as_ref().is_some_and(Stat::is_file) && sys.read(&path)? == content;
         let outcome = outcome.with("path", path.display().to_string());

@@ -3,7 +3,7 @@
 mod known;
 mod shown;
 
-use super::args::{Arg, ArgKind};
+use super::args::{Arg, ArgKind, yes};
 use super::group::{Presence, call};
 use super::{Error, Found, Module, Nature, Outcome, attributes, tool};
 use crate::sys::Sys;
@@ -64,10 +64,6 @@ pub struct User {
     ssh_key_file: Option<String>,
     #[serde(default)]
     umask: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// The calls to be made, and the hash that chpasswd is to set.

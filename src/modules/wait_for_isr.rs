@@ -1,7 +1,7 @@
 //! `wait_for_isr`: turns a broker that was started into a wait that ends when it is back in every ISR.
 
-use super::args::{Arg, ArgKind};
-use super::kafka_access::{BOOTSTRAP, CLIENT_PROPERTIES, SERVER_PROPERTIES, failed};
+use super::args::{Arg, ArgKind, joined};
+use super::kafka_access::{ACCESS, failed};
 use super::{Error, Found, Module, Nature, Outcome};
 pub use crate::kafka::observe::wait_for_isr::WaitForIsrArgs;
 use crate::kafka::observe::wait_for_isr::wait_for_isr;
@@ -10,42 +10,42 @@ use crate::sys::Sys;
 impl Module for WaitForIsrArgs {
     const NAME: &'static str = "wait_for_isr";
     const NATURE: Nature = Nature::Action;
-    const ARGS: &'static [Arg] = &[
-        Arg::new(
-            "broker",
-            ArgKind::Int,
-            "the broker's id (default: this host's broker)",
-        ),
-        Arg::new(
-            "version",
-            ArgKind::Str,
-            "the version that its process must run, `2.6.0`",
-        ),
-        Arg::new(
-            "protocol",
-            ArgKind::Str,
-            "the inter.broker.protocol.version that it must use, `2.1`",
-        ),
-        Arg::new(
-            "scope",
-            ArgKind::Str,
-            "broker (default): the replicas on this broker; cluster: all",
-        )
-        .choices(&["broker", "cluster"]),
-        Arg::new(
-            "stable_for",
-            ArgKind::Int,
-            "seconds for which all must be well (default 10)",
-        ),
-        Arg::new(
-            "stall",
-            ArgKind::Int,
-            "seconds for which nothing may move before it fails (default 300)",
-        ),
-        SERVER_PROPERTIES,
-        BOOTSTRAP,
-        CLIENT_PROPERTIES,
-    ];
+    const ARGS: &'static [Arg] = joined!(
+        [
+            Arg::new(
+                "broker",
+                ArgKind::Int,
+                "the broker's id (default: this host's broker)",
+            ),
+            Arg::new(
+                "version",
+                ArgKind::Str,
+                "the version that its process must run, `2.6.0`",
+            ),
+            Arg::new(
+                "protocol",
+                ArgKind::Str,
+                "the inter.broker.protocol.version that it must use, `2.1`",
+            ),
+            Arg::new(
+                "scope",
+                ArgKind::Str,
+                "broker (default): the replicas on this broker; cluster: all",
+            )
+            .choices(&["broker", "cluster"]),
+            Arg::new(
+                "stable_for",
+                ArgKind::Int,
+                "seconds for which all must be well (default 10)",
+            ),
+            Arg::new(
+                "stall",
+                ArgKind::Int,
+                "seconds for which nothing may move before it fails (default 300)",
+            ),
+        ],
+        ACCESS
+    );
     const DOC: &'static str = "Waits until a broker that was started is registered, answers, runs what it should, and is in sync in all its partitions. It goes on waiting as long as anything moves: replicas that come back, or a process that reads its logs.\n\n    - wait_for_isr:\n        version: 2.6.0\n";
     type Change = ();
 

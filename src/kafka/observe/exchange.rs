@@ -1,18 +1,16 @@
 //! `kafka_exchange`: sees that an old record is read, that a new one is sent and read, and where a group stands.
 
 use super::{POLL, pause, seconds};
-use crate::kafka::access::{Access, ClientProperties};
+use crate::kafka::access::Access;
 use crate::kafka::cluster::Cluster;
 use crate::kafka::records::{self, End, Message};
 use crate::kafka::{Error, Result, groups};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What a task says about an exchange.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ExchangeArgs {
     pub topic: String,
     /// Default `krun-acceptance`.
@@ -24,12 +22,8 @@ pub struct ExchangeArgs {
     /// Seconds that all of it may take, leaders that move included. Default 60.
     #[serde(default)]
     pub timeout: Option<u64>,
-    #[serde(default)]
-    pub server_properties: Option<PathBuf>,
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-    #[serde(default)]
-    pub client_properties: Option<ClientProperties>,
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 fn group() -> String {
@@ -54,15 +48,9 @@ pub struct Exchanged {
 /// [`Error::Gate`] with the last fault when the time is over; settings, logins and rights that are wrong, at once;
 /// [`Error::Cancelled`].
 pub fn exchange(sys: &Sys, args: &ExchangeArgs) -> Result<Exchanged> {
-    let access = Access {
-        server_properties: args.server_properties.as_deref(),
-        bootstrap: &args.bootstrap,
-        client_properties: args.client_properties.as_ref(),
-    };
-    let local = access.local(sys)?;
     let mut exchange = Exchange {
         sys,
-        cluster: access.cluster(sys, &local, &[])?,
+        cluster: args.access.own_cluster(sys)?,
         args,
         limit: seconds(args.timeout, 60),
         begun: Instant::now(),
@@ -133,7 +121,7 @@ impl Exchange<'_> {
         let (topic, partition) = (self.args.topic.as_str(), self.args.partition);
         let value = format!("{what}, {}", uuid::Uuid::new_v4());
         let offset = self.until(&format!("send {what}"), |cluster| {
-            records::produce(cluster, topic, partition, &[(Some("krun"), &value)], -1)
+            records::produce(cluster, topic, partition, &[(Some("krun"), &value)])
         })?;
         Ok((offset, value))
     }

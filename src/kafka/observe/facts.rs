@@ -1,6 +1,6 @@
 //! `kafka_facts`: what runs on this host, what is linked, what the cluster says of it, and where these differ.
 
-use crate::kafka::access::{Access, ClientProperties, Local};
+use crate::kafka::access::{Access, Local};
 use crate::kafka::client::Client;
 use crate::kafka::cluster::{Cluster, Metadata};
 use crate::kafka::configs::Settings;
@@ -16,18 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// What a task says about facts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FactsArgs {
     /// The path that the service starts from, a link. Default: what the running class path says, else `/usr/local/kafka`.
     #[serde(default)]
     pub home: Option<PathBuf>,
-    /// Default: the running process's argument, else `config/server.properties` under `home`.
-    #[serde(default)]
-    pub server_properties: Option<PathBuf>,
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-    #[serde(default)]
-    pub client_properties: Option<ClientProperties>,
+    /// Without a `server_properties` also looks for `config/server.properties` under `home`.
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 /// Returns the facts of this host's broker. A broker that does not run or answer leaves its keys null, and says why.
@@ -61,11 +56,10 @@ pub fn kafka_facts(sys: &Sys, args: &FactsArgs) -> Result<Mapping> {
     );
     put("home_disk", disk(sys, &home));
     let access = Access {
-        server_properties: local.server_properties.as_deref(),
-        bootstrap: &args.bootstrap,
-        client_properties: args.client_properties.as_ref(),
+        server_properties: local.server_properties.clone(),
+        ..args.access.clone()
     };
-    let wire = if local.server_properties.is_some() || !args.bootstrap.is_empty() {
+    let wire = if local.server_properties.is_some() || !access.bootstrap.is_empty() {
         on_wire(sys, &access, &local)
     } else {
         Err(Error::Host("there is no broker on this host".into()))
@@ -119,7 +113,7 @@ pub fn kafka_facts(sys: &Sys, args: &FactsArgs) -> Result<Mapping> {
 }
 
 fn on_host(sys: &Sys, args: &FactsArgs) -> Result<(Local, PathBuf)> {
-    let found = running::find(sys, args.server_properties.as_deref())?;
+    let found = running::find(sys, args.access.server_properties.as_deref())?;
     let home = args
         .home
         .clone()
@@ -134,6 +128,7 @@ fn on_host(sys: &Sys, args: &FactsArgs) -> Result<(Local, PathBuf)> {
         .unwrap_or_else(|| PathBuf::from("/usr/local/kafka"));
     let conventional = home.join("config/server.properties");
     let file = args
+        .access
         .server_properties
         .clone()
         .or_else(|| found.map(|r| r.server_properties))
@@ -143,7 +138,7 @@ fn on_host(sys: &Sys, args: &FactsArgs) -> Result<(Local, PathBuf)> {
                 .then_some(conventional)
         });
     let access = Access {
-        server_properties: file.as_deref(),
+        server_properties: file.clone(),
         ..Access::default()
     };
     let local = match &file {

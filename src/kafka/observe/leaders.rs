@@ -1,43 +1,25 @@
 //! Gives partitions back to their preferred leaders and waits until they have them.
 
 use super::{POLL, pause, seconds};
-use crate::kafka::access::{Access, ClientProperties};
+use crate::kafka::access::Access;
 use crate::kafka::{Error, Result, reassign};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::time::Instant;
 
 /// What a task says about leaders.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PreferredLeadersArgs {
     /// Seconds for which nothing may move before it fails. Default 60.
     #[serde(default)]
     pub stall: Option<u64>,
-    #[serde(default)]
-    pub server_properties: Option<PathBuf>,
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-    #[serde(default)]
-    pub client_properties: Option<ClientProperties>,
-}
-
-impl PreferredLeadersArgs {
-    fn access(&self) -> Access<'_> {
-        Access {
-            server_properties: self.server_properties.as_deref(),
-            bootstrap: &self.bootstrap,
-            client_properties: self.client_properties.as_ref(),
-        }
-    }
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 /// Returns the partitions that another replica than the preferred one leads, although that one is in sync.
 pub fn not_preferred(sys: &Sys, args: &PreferredLeadersArgs) -> Result<Vec<(String, i32)>> {
-    let access = args.access();
-    let local = access.local(sys)?;
-    let mut cluster = access.cluster(sys, &local, &[])?;
+    let mut cluster = args.access.own_cluster(sys)?;
     Ok(reassign::not_preferred(&cluster.metadata()?))
 }
 
@@ -46,10 +28,9 @@ pub fn not_preferred(sys: &Sys, args: &PreferredLeadersArgs) -> Result<Vec<(Stri
 /// # Errors
 /// [`Error::Gate`] with the partitions when nothing moved for the stall time.
 pub fn elect_preferred(sys: &Sys, args: &PreferredLeadersArgs) -> Result<usize> {
-    let access = args.access();
-    let local = access.local(sys)?;
+    let local = args.access.local(sys)?;
     let ensemble = local.ensemble();
-    let mut cluster = access.cluster(sys, &local, &[])?;
+    let mut cluster = args.access.cluster(sys, &local, &[])?;
     let stall = seconds(args.stall, 60);
     let mut first = None;
     let mut best = usize::MAX;

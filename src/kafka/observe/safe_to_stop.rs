@@ -1,7 +1,7 @@
 //! `kafka_safe_to_stop`: asks all brokers again and again until one may stop, or until waiting makes no sense.
 
 use super::{POLL, names_of_host, pause, seconds};
-use crate::kafka::access::{Access, ClientProperties, Local};
+use crate::kafka::access::{Access, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
 use crate::kafka::members::{Members, Resolved};
 use crate::kafka::safety::{self, Answer, Mode, Situation, Target, Verdict};
@@ -9,12 +9,10 @@ use crate::kafka::{Error, Result, configs, hidden, listeners, reassign};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// What a task says about a stop.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SafeToStopArgs {
     /// Default: the broker of this host.
     #[serde(default)]
@@ -33,12 +31,8 @@ pub struct SafeToStopArgs {
     /// Seconds for which nothing may move before the gate fails. Default 300; 0 looks once.
     #[serde(default)]
     pub stall: Option<u64>,
-    #[serde(default)]
-    pub server_properties: Option<PathBuf>,
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-    #[serde(default)]
-    pub client_properties: Option<ClientProperties>,
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 /// A gate that opened.
@@ -133,7 +127,7 @@ fn shut(target: i32, verdict: &Verdict, stall: Duration) -> Error {
 struct Gate<'a> {
     sys: &'a Sys,
     args: &'a SafeToStopArgs,
-    access: Access<'a>,
+    access: &'a Access,
     cluster: Cluster,
     members: Members,
     target: i32,
@@ -150,11 +144,7 @@ const MIN_ISR_AGE: Duration = Duration::from_secs(10);
 
 impl<'a> Gate<'a> {
     fn new(sys: &'a Sys, args: &'a SafeToStopArgs) -> Result<Self> {
-        let access = Access {
-            server_properties: args.server_properties.as_deref(),
-            bootstrap: &args.bootstrap,
-            client_properties: args.client_properties.as_ref(),
-        };
+        let access = &args.access;
         let local = access.local(sys)?;
         let cluster = access.cluster(sys, &local, &args.brokers)?;
         let target = args.broker.or(local.broker_id).ok_or_else(|| {

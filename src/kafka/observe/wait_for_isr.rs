@@ -1,7 +1,7 @@
 //! `wait_for_isr`: after a start, asks the cluster until the broker is back in every ISR it belongs to.
 
 use super::{POLL, pause, seconds};
-use crate::kafka::access::{Access, ClientProperties, Local};
+use crate::kafka::access::{Access, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
 use crate::kafka::isr::{Decision, Look, Missing, Patience, Wait};
 use crate::kafka::version::{Protocol, Software};
@@ -9,7 +9,6 @@ use crate::kafka::{Error, Result, configs, running};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Whose replicas must be in sync.
@@ -25,7 +24,6 @@ pub enum Scope {
 
 /// What a task says about a start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WaitForIsrArgs {
     /// Default: the broker of this host.
     #[serde(default)]
@@ -44,12 +42,8 @@ pub struct WaitForIsrArgs {
     /// Seconds for which nothing may move before the gate fails. Default 300.
     #[serde(default)]
     pub stall: Option<u64>,
-    #[serde(default)]
-    pub server_properties: Option<PathBuf>,
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-    #[serde(default)]
-    pub client_properties: Option<ClientProperties>,
+    #[serde(flatten)]
+    pub access: Access,
 }
 
 /// A broker that is back.
@@ -103,7 +97,7 @@ pub fn wait_for_isr(sys: &Sys, args: &WaitForIsrArgs) -> Result<InSync> {
 
 struct Gate<'a> {
     sys: &'a Sys,
-    access: Access<'a>,
+    access: &'a Access,
     scope: Scope,
     version: Option<Software>,
     protocol: Option<Protocol>,
@@ -115,14 +109,10 @@ struct Gate<'a> {
 
 impl<'a> Gate<'a> {
     fn new(sys: &'a Sys, args: &'a WaitForIsrArgs) -> Result<Self> {
-        let access = Access {
-            server_properties: args.server_properties.as_deref(),
-            bootstrap: &args.bootstrap,
-            client_properties: args.client_properties.as_ref(),
-        };
+        let access = &args.access;
         let version = parsed("version", args.version.as_deref(), Software::parse)?;
         let protocol = parsed("protocol", args.protocol.as_deref(), Protocol::parse)?;
-        let local = local_broker(sys, &access)?;
+        let local = local_broker(sys, access)?;
         let cluster = access.cluster(sys, &local, &[])?;
         let target = args.broker.or(local.broker_id).ok_or_else(|| {
             Error::Host("which broker is meant is not known here: set `broker`".into())

@@ -1,12 +1,30 @@
 //! Turns content for a destination, which may name a directory, into the one file that is written: for `copy` and `template`.
 
 use super::Directories;
+use crate::modules::args::{Arg, ArgKind};
 use crate::modules::attributes::Wish;
-use crate::modules::place::{self, Placement, Wished, sha1};
+use crate::modules::place::{self, Placement, Safeguards, Wished, sha1};
 use crate::modules::{Error, Found, Outcome};
 use crate::sys::Sys;
 use crate::sys::fs::Stat;
 use std::path::{Path, PathBuf};
+
+pub(in crate::modules) const DEST: Arg = Arg::new(
+    "dest",
+    ArgKind::Path,
+    "where to, on the host; with a trailing slash, a directory",
+)
+.required();
+pub(in crate::modules) const FORCE: Arg = Arg::new(
+    "force",
+    ArgKind::Bool,
+    "replace a file that differs (default yes)",
+);
+pub(in crate::modules) const FOLLOW: Arg = Arg::new(
+    "follow",
+    ArgKind::Bool,
+    "write where a link at `dest` leads, instead of replacing it (default no)",
+);
 
 /// Some content and where it is wished.
 pub(in crate::modules) struct One<'a> {
@@ -19,11 +37,10 @@ pub(in crate::modules) struct One<'a> {
     pub wish: &'a Wish,
     /// For directories that have to be made on the way.
     pub directories: &'a Wish,
-    pub backup: bool,
     /// Replace what is there and differs.
     pub force: bool,
     pub follow: bool,
-    pub validate: Option<&'a str>,
+    pub safeguards: &'a Safeguards,
 }
 
 /// What is to be done: directories first, then the file.
@@ -50,8 +67,7 @@ impl One<'_> {
             content: self.content,
             wish: self.wish,
             source: self.source,
-            backup: self.backup,
-            validate: self.validate,
+            safeguards: self.safeguards,
         };
         let found = place::check_against(sys, &wished, now.as_ref(), None)?;
         let name = |outcome: Outcome| {

@@ -156,8 +156,7 @@ fn entry_step(
                 content,
                 wish: &wish,
                 source: Some(&source),
-                backup: asked.copy.backup,
-                validate: asked.copy.validate.as_deref(),
+                safeguards: &asked.copy.safeguards,
             };
             let found = place::check_against(sys, &wished, now.as_ref(), None)?;
             let step = |placement| {

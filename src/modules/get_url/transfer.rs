@@ -1,36 +1,9 @@
 //! Turns the parts of a transfer into what a download needs: headers, a file's name, progress.
 
-use crate::modules::Error;
 use crate::sys::Sys;
 use crate::sys::http::Response;
-use crate::value::{Value, display};
 use std::io::Read;
 use std::time::{Duration, Instant};
-
-/// Reads headers given as a mapping, or as a text `name: value, name: value`.
-pub fn headers(given: Option<&Value>) -> Result<Vec<(String, String)>, Error> {
-    match given {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Mapping(map)) => {
-            Ok(map.iter().map(|(k, v)| (display(k), display(v))).collect())
-        }
-        Some(Value::String(text)) => {
-            let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
-            pairs
-                .map(|pair| {
-                    let (name, value) = pair.split_once(':').ok_or_else(|| {
-                        Error::new(format!("`{pair}` is no header: write `name: value`"))
-                    })?;
-                    Ok((name.trim().to_owned(), value.trim().to_owned()))
-                })
-                .collect()
-        }
-        Some(other) => Err(Error::new(format!(
-            "`headers` must be a mapping, not `{}`",
-            display(other)
-        ))),
-    }
-}
 
 /// The last part of a URL's path.
 pub(super) fn file_name(url: &str) -> String {

@@ -33,3 +33,7 @@ pub mod report;
 
 pub mod cli;
 pub mod lab;
+
+// Tests that are shared with `tests/` name krun as those do.
+#[cfg(test)]
+extern crate self as krun;

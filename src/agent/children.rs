@@ -1,5 +1,6 @@
 //! Keeps an agent for every other user that tasks run as: a child of the login agent, handed one rendered action at a time.
 
+use crate::agent::remains::Remains;
 use crate::agent::{elevate, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{FromAgent, Hello, Identity, Seq, Task, ToAgent, frame};
@@ -21,6 +22,7 @@ pub(super) struct Children {
     executable: PathBuf,
     hello: Hello,
     started: Mutex<HashMap<Identity, Arc<Mutex<Slot>>>>,
+    remains: Option<Remains>,
 }
 
 /// A refusal is kept too: asking again with the same wrong password would lock an account.
@@ -28,12 +30,22 @@ pub(super) struct Children {
 struct Slot(Option<Result<Arc<Child>, Error>>);
 
 impl Children {
+    /// `hello` is the controller's; a child hears from its parent only, which ends its input.
     pub(super) fn new(executable: PathBuf, hello: Hello) -> Self {
         Self {
             executable,
-            hello,
+            hello: Hello {
+                silence_limit: None,
+                ..hello
+            },
             started: Mutex::default(),
+            remains: None,
         }
+    }
+
+    /// Notes each child, for an agent that comes after this one was killed.
+    pub(super) fn note_in(&mut self, remains: Remains) {
+        self.remains = Some(remains);
     }
 
     /// Returns the agent of another user, starting it where there is none.
@@ -79,6 +91,11 @@ struct Calls {
 impl Child {
     fn start(identity: &Identity, children: &Children) -> Result<Arc<Self>, Error> {
         let begun = elevate::start(identity, &children.executable)?;
+        if let Some(remains) = &children.remains {
+            remains.note(begun.process.id()).map_err(|error| {
+                Error::new("the agent's directory cannot be written").because(error)
+            })?;
+        }
         let calls: Arc<Mutex<Calls>> = Arc::default();
         let child = Arc::new(Self {
             who: format!("{identity:?}"),
@@ -191,15 +208,7 @@ impl Child {
 
 fn distribute(mut output: BufReader<ChildStdout>, calls: &Mutex<Calls>) {
     while let Ok(Some(message)) = frame::read::<FromAgent>(&mut output) {
-        let seq = match &message {
-            FromAgent::Waiting { seq, .. }
-            | FromAgent::Began { seq }
-            | FromAgent::Progress { seq, .. }
-            | FromAgent::Ended { seq, .. }
-            | FromAgent::Overlay { seq, .. }
-            | FromAgent::Dropped { seq } => *seq,
-            _ => continue,
-        };
+        let Some(seq) = message.seq() else { continue };
         if let Some(call) = lock(calls).open.get(&seq) {
             let _ = call.send(message);
         }

@@ -1,6 +1,7 @@
 //! Finds the directory on this host that an agent may call its own, and holds the lock in it.
 
 use crate::agent::Error;
+use crate::agent::remains::Remains;
 use crate::proto::Hello;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
@@ -114,6 +115,13 @@ impl Lock {
             file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(held) => {
                     let mut lock = Self(held);
+                    // Those of an agent that was killed may still be at work.
+                    let end = started + PATIENCE_WITH_ENDING;
+                    if let Err(process) = Remains::new(directory).wait(end) {
+                        let controller =
+                            format!("process {process} is left of an agent that was killed");
+                        return Ok(Locked::Busy { controller });
+                    }
                     lock.say(hello, false);
                     return Ok(Locked::Held(lock));
                 }
@@ -122,11 +130,11 @@ impl Lock {
             let holder = read(&mut file);
             let mut patience = PATIENCE;
             if let Some(holder) = &holder {
-                let is_this_run = holder.run == hello.run && !holder.ending;
-                if is_this_run && holder.host != hello.host {
+                let is_this_run = holder.run == hello.run;
+                if is_this_run && !holder.ending && holder.host != hello.host {
                     return Ok(Locked::Shared);
                 }
-                if is_this_run && !told {
+                if is_this_run && holder.host == hello.host && !told {
                     told = true;
                     let _ = kill(Pid::from_raw(holder.process), Signal::SIGTERM);
                 }
@@ -201,11 +209,9 @@ mod tests {
     #[test]
     fn a_second_controller_is_told_of_the_first() {
         let hello = |controller: &str, run: &str, host: &str| Hello {
-            version: 1,
             controller: controller.into(),
-            run: run.into(),
             host: host.into(),
-            check_mode: false,
+            ..crate::agent::tests::hello(run)
         };
         let place = tempfile::tempdir().unwrap();
         let ann = hello("ann@desk", "run1", "one");

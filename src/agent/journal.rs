@@ -106,7 +106,7 @@ mod tests {
         let journal = Journal::open(&path, "r1").unwrap();
         for seq in 0..5000 {
             journal
-                .mark(seq, "play › task", JournalMark::Ended)
+                .mark(seq, "play › task", JournalMark::Cancelled)
                 .unwrap();
         }
         let journal = Journal::open(&path, "r2").unwrap();

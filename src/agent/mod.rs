@@ -5,12 +5,15 @@
 
 mod children;
 mod directory;
+mod due;
 mod elevate;
 mod faults;
+mod input;
 mod journal;
 mod outbox;
 mod queue;
 mod rehearsal;
+mod remains;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -19,15 +22,19 @@ mod worker;
 pub use directory::candidates;
 pub use start::main;
 
-use crate::proto::{FromAgent, Ready, Seq, ToAgent, VERSION, frame};
+use crate::proto::{FromAgent, Hello, Ready, Seq, ToAgent, VERSION, frame};
 use crate::sys::{Sys, overlay};
 use children::Children;
 use directory::{Lock, Locked};
+use due::DueHandlers;
+use input::Input;
 use journal::Journal;
 use outbox::Outbox;
 use queue::{Pushed, Queue};
 use rehearsal::Rehearsals;
-use std::io::{BufReader, Read, Write};
+use remains::Remains;
+use std::io::{self, BufReader, PipeReader, Read, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -44,6 +51,8 @@ pub struct Options {
     pub child: bool,
     /// One controller at a time; not for the controller's own machine.
     pub exclusive: bool,
+    /// Ends as the controller's going away does; for a SIGTERM.
+    pub told_to_end: Option<PipeReader>,
 }
 
 /// Why an agent could not work. What concerns a task is that task's result instead.
@@ -68,16 +77,27 @@ struct Agent {
     user: String,
     queue: Queue,
     outbox: Outbox,
-    journal: Option<Journal>,
+    /// A child has none: the login agent keeps it.
+    memory: Option<Memory>,
     children: Children,
     rehearsals: Rehearsals,
     /// Counts what was changed on this host since the agent began.
     changes: AtomicU64,
 }
 
+/// What outlives an agent, in its directory.
+struct Memory {
+    journal: Journal,
+    due: DueHandlers,
+}
+
 /// Serves one controller until its input ends; then finishes what cannot be left half done.
+///
+/// A controller that hangs up wants nothing more: a command in hand is ended. One that only falls silent may have
+/// meant the command to end well, and nobody has said otherwise: it goes on to its end or its deadline, while what
+/// has not begun is dropped either way. A file change in hand is finished in both cases.
 pub fn serve(
-    input: impl Read,
+    input: impl Read + AsFd + Send + 'static,
     mut output: impl Write + Send + 'static,
     options: Options,
 ) -> Result<(), Error> {
@@ -86,14 +106,19 @@ pub fn serve(
         .and_then(|()| output.flush())
         .map_err(frame::Error::from)?;
     let (outbox, writer) = Outbox::start(output);
-    let input = BufReader::with_capacity(1 << 16, input);
     let result = converse(input, outbox.clone(), options);
     outbox.close();
-    let _ = writer.join();
+    writer.finish();
     result
 }
 
-fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<(), Error> {
+fn converse<F: Read + AsFd + Send + 'static>(
+    input: F,
+    outbox: Outbox,
+    mut options: Options,
+) -> Result<(), Error> {
+    let input = Input::new(input, options.told_to_end.take());
+    let mut input = BufReader::with_capacity(1 << 16, input);
     let hello = match frame::read(&mut input)? {
         Some(ToAgent::Hello(hello)) => hello,
         Some(_) => return Err(Error::NoHello),
@@ -107,17 +132,15 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
         outbox.send(FromAgent::Refused { reason });
         return Ok(());
     }
-    let mut lock = None;
-    let mut journal = None;
+    input.get_mut().limit_silence(hello.silence_limit);
+    let mut ready = greeting();
+    let mut children = Children::new(options.executable, hello.clone());
+    let (mut lock, mut memory) = (None, None);
     if !options.child {
-        let directory = match directory::open(&options.directories) {
-            Ok(directory) => directory,
-            Err(error) => {
-                let reason = error.to_string();
-                outbox.send(FromAgent::Refused { reason });
-                return Err(error);
-            }
-        };
+        let directory = directory::open(&options.directories).inspect_err(|error| {
+            let reason = error.to_string();
+            outbox.send(FromAgent::Refused { reason });
+        })?;
         if options.exclusive {
             match Lock::take(&directory, &hello)? {
                 Locked::Held(held) => lock = Some(held),
@@ -127,23 +150,23 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
                     return Ok(());
                 }
             }
+            children.note_in(Remains::new(&directory));
         }
-        let path = directory.join("journal");
-        let opened = Journal::open(&path, &hello.run);
-        journal = Some(opened.map_err(|source| Error::File { path, source })?);
+        let remembered = Memory::open(directory, &hello)?;
+        ready.due = remembered.due.of(&hello);
+        memory = Some(remembered);
     }
     if hello.check_mode {
         overlay::sweep();
     }
-    let ready = greeting();
     let agent = Arc::new(Agent {
         rehearsals: Rehearsals::new(&options.sys, hello.check_mode),
         sys: options.sys,
         user: ready.user.clone(),
         queue: Queue::default(),
         outbox,
-        journal,
-        children: Children::new(options.executable, hello.clone()),
+        memory,
+        children,
         changes: AtomicU64::new(0),
     });
     agent.outbox.send(FromAgent::Ready(ready));
@@ -151,10 +174,25 @@ fn converse(mut input: impl Read, outbox: Outbox, options: Options) -> Result<()
     if let Some(lock) = &mut lock {
         lock.ending(&hello);
     }
-    agent.queue.close();
+    if input.get_ref().fell_silent() {
+        agent.queue.close_gently();
+        agent.wait_for_more_than_silence(input);
+    } else {
+        agent.queue.close();
+    }
     agent.queue.wait_for_workers();
     agent.children.close();
     read
+}
+
+impl Memory {
+    fn open(directory: PathBuf, hello: &Hello) -> Result<Self, Error> {
+        let path = directory.join("journal");
+        let journal =
+            Journal::open(&path, &hello.run).map_err(|source| Error::File { path, source })?;
+        let due = DueHandlers::new(directory);
+        Ok(Self { journal, due })
+    }
 }
 
 impl Agent {
@@ -196,13 +234,35 @@ impl Agent {
                     }
                 }
                 ToAgent::CancelAll => self.drop_all(self.queue.cancel_all()),
+                ToAgent::Alive => self.outbox.send(FromAgent::Alive),
+                // Where the disk takes nothing, the controller still keeps it.
+                ToAgent::HandlerDue(due) => {
+                    let _ = self.memory.as_ref().map(|memory| memory.due.add(due));
+                }
+                ToAgent::HandlerRan(due) => {
+                    let _ = self.memory.as_ref().map(|memory| memory.due.remove(&due));
+                }
                 ToAgent::Journal => {
-                    let entries = self.journal.as_ref().and_then(|it| it.entries().ok());
+                    let memory = self.memory.as_ref();
+                    let entries = memory.and_then(|memory| memory.journal.entries().ok());
                     self.outbox
                         .send(FromAgent::Journal(entries.unwrap_or_default()));
                 }
             }
         }
+    }
+
+    /// Lets what has begun go on until the connection proves to be gone, or another agent takes over.
+    fn wait_for_more_than_silence<F: Read + AsFd + Send + 'static>(
+        self: &Arc<Self>,
+        mut input: BufReader<Input<F>>,
+    ) {
+        let agent = Arc::clone(self);
+        input.get_mut().limit_silence(None);
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut input, &mut io::sink());
+            agent.queue.cancel_all();
+        });
     }
 
     fn drop_all(&self, tasks: impl IntoIterator<Item = Seq>) {
@@ -220,6 +280,7 @@ fn greeting() -> Ready {
         hostname: read("/proc/sys/kernel/hostname").trim().to_owned(),
         user: user(&read("/etc/passwd")),
         warm: true,
+        due: Vec::new(),
     }
 }
 

@@ -4,7 +4,6 @@ use crate::proto::{FromAgent, Seq, frame};
 use std::collections::HashMap;
 use std::io::{BufWriter, Write};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A task's progress is sent at most this often; the last text always arrives.
@@ -14,12 +13,29 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub(super) struct Outbox(Sender<Option<FromAgent>>);
 
+/// How long the last messages may take to leave: a connection that stands still takes none.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The writing thread; waited for at the end.
+pub(super) struct Writer(Receiver<()>);
+
+impl Writer {
+    /// Waits until everything is written, or nobody takes it.
+    pub(super) fn finish(&self) {
+        let _ = self.0.recv_timeout(LAST_WORDS);
+    }
+}
+
 impl Outbox {
     /// Starts the writing thread.
-    pub(super) fn start(output: impl Write + Send + 'static) -> (Self, JoinHandle<()>) {
+    pub(super) fn start(output: impl Write + Send + 'static) -> (Self, Writer) {
         let (sender, receiver) = mpsc::channel();
-        let thread = std::thread::spawn(move || write_all(&receiver, output));
-        (Self(sender), thread)
+        let (written, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            write_all(&receiver, output);
+            drop(written);
+        });
+        (Self(sender), Writer(ended))
     }
 
     /// Sends a message; without effect once nobody reads them.

@@ -42,6 +42,7 @@ impl Failure {
 
 struct Turn {
     granted: bool,
+    began: bool,
     cancel: Arc<AtomicBool>,
 }
 
@@ -75,6 +76,7 @@ impl Queue {
         }
         let turn = Turn {
             granted: task.granted,
+            began: false,
             cancel: Arc::default(),
         };
         state.turns.insert(task.seq, turn);
@@ -134,8 +136,24 @@ impl Queue {
         false
     }
 
+    /// Begins a task's change, unless it was taken back; from then on only [`Queue::cancel`] and
+    /// [`Queue::cancel_all`] reach it.
+    pub(super) fn begin(&self, seq: Seq) -> bool {
+        match self.state().turns.get_mut(&seq) {
+            Some(turn) if !turn.cancel.load(Ordering::Relaxed) => {
+                turn.began = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes everything back; returns what had not been looked at.
     pub(super) fn cancel_all(&self) -> Vec<Seq> {
+        self.take_back(|_| true)
+    }
+
+    fn take_back(&self, which: impl Fn(&Turn) -> bool) -> Vec<Seq> {
         let mut state = self.state();
         let state = &mut *state;
         let mut dropped = Vec::new();
@@ -145,7 +163,7 @@ impl Queue {
         for seq in &dropped {
             state.turns.remove(seq);
         }
-        for turn in state.turns.values() {
+        for turn in state.turns.values().filter(|&turn| which(turn)) {
             turn.cancel.store(true, Ordering::Relaxed);
         }
         self.changed.notify_all();
@@ -156,6 +174,12 @@ impl Queue {
     pub(super) fn close(&self) {
         self.state().closed = true;
         self.cancel_all();
+    }
+
+    /// Takes back what has not begun and accepts nothing more; what has begun goes on.
+    pub(super) fn close_gently(&self) {
+        self.state().closed = true;
+        self.take_back(|turn| !turn.began);
     }
 
     /// Says, without waiting, whether a task may be applied; `None` where its turn has not come.

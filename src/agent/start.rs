@@ -1,11 +1,9 @@
 //! Turns `krun agent`'s arguments and standard streams into an agent at work, or installs an uploaded agent.
 
-use crate::agent::{self, Options, candidates, faults};
+use crate::agent::{self, Options, candidates, faults, input};
 use crate::sys::Sys;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
 use std::fs::File;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +28,7 @@ pub fn main(arguments: &[String], home: Option<&Path>, executable: PathBuf) -> E
 
 fn serve(arguments: &[&str], home: Option<&Path>, executable: PathBuf) -> Result<(), String> {
     let (input, output) = private_streams().map_err(|error| error.to_string())?;
-    let input = Input::new(input).map_err(|error| error.to_string())?;
+    let told_to_end = input::sigterm().map_err(|error| error.to_string())?;
     faults::listen();
     let options = Options {
         sys: Sys::host(),
@@ -38,43 +36,9 @@ fn serve(arguments: &[&str], home: Option<&Path>, executable: PathBuf) -> Result
         executable,
         child: arguments.contains(&"--child"),
         exclusive: !arguments.contains(&"--shared"),
+        told_to_end: Some(told_to_end),
     };
     agent::serve(input, output, options).map_err(|error| error.to_string())
-}
-
-/// The controller's bytes; SIGTERM ends them as its going away does.
-struct Input {
-    file: File,
-    told_to_end: PipeReader,
-}
-
-impl Input {
-    fn new(file: File) -> io::Result<Self> {
-        let (told_to_end, teller) = io::pipe()?;
-        let mut signals = SigSet::empty();
-        signals.add(Signal::SIGTERM);
-        // Before any thread is there, as all of them must leave it alone. Commands start with a clean mask.
-        signals.thread_block()?;
-        std::thread::spawn(move || {
-            let _ = signals.wait();
-            drop(teller);
-        });
-        Ok(Self { file, told_to_end })
-    }
-}
-
-impl Read for Input {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let mut sources = [
-            PollFd::new(self.told_to_end.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.file.as_fd(), PollFlags::POLLIN),
-        ];
-        poll(&mut sources, PollTimeout::NONE)?;
-        if sources[0].any().unwrap_or(false) {
-            return Ok(0);
-        }
-        self.file.read(bytes)
-    }
 }
 
 fn private_streams() -> io::Result<(File, File)> {

@@ -1,12 +1,16 @@
 //! An agent as its controller sees it: over a pipe, with real modules.
 
+// The same as for an agent behind a real sshd.
+#[path = "../../tests/transport/tasks.rs"]
+mod tasks;
+
 use super::*;
-use crate::modules::Action;
 use crate::proto::{Hello, JournalMark, Task};
 use std::io::{PipeReader, PipeWriter};
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tasks::{shell, shell_with, wait_until};
 
 struct Controller {
     to: Option<PipeWriter>,
@@ -15,25 +19,27 @@ struct Controller {
     directory: tempfile::TempDir,
 }
 
-fn hello(run: &str) -> Hello {
+pub(super) fn hello(run: &str) -> Hello {
     Hello {
         version: VERSION,
         controller: "ann@desk".into(),
         run: run.into(),
         host: "host".into(),
         check_mode: false,
+        playbooks: "site.yml".into(),
+        silence_limit: None,
     }
 }
 
 fn connect() -> Controller {
     let directory = tempfile::tempdir().unwrap();
-    let mut controller = connect_in(directory, "run1");
+    let mut controller = connect_in(directory, hello("run1"));
     let ready = controller.hear();
     assert!(matches!(ready, FromAgent::Ready(_)), "{ready:?}");
     controller
 }
 
-fn connect_in(directory: tempfile::TempDir, run: &str) -> Controller {
+fn connect_in(directory: tempfile::TempDir, hello: Hello) -> Controller {
     let (input, to) = std::io::pipe().unwrap();
     let (from, output) = std::io::pipe().unwrap();
     let options = Options {
@@ -42,6 +48,7 @@ fn connect_in(directory: tempfile::TempDir, run: &str) -> Controller {
         executable: PathBuf::from("/nonexistent"),
         child: false,
         exclusive: true,
+        told_to_end: None,
     };
     let agent = std::thread::spawn(move || serve(input, output, options));
     let mut from = BufReader::new(from);
@@ -52,31 +59,8 @@ fn connect_in(directory: tempfile::TempDir, run: &str) -> Controller {
         agent: Some(agent),
         directory,
     };
-    controller.say(&ToAgent::Hello(hello(run)));
+    controller.say(&ToAgent::Hello(hello));
     controller
-}
-
-fn shell(seq: Seq, line: &str) -> Task {
-    shell_with(seq, line, "")
-}
-
-fn shell_with(seq: Seq, line: &str, stdin: &str) -> Task {
-    let given = [("cmd", line), ("stdin", stdin)].map(|(key, value)| (key.into(), value.into()));
-    let given = given.into_iter().collect();
-    Task {
-        seq,
-        lane: 0,
-        group: seq,
-        epoch: 0,
-        name: format!("task {seq}"),
-        action: Action::new("shell", given).unwrap(),
-        identity: None,
-        environment: Vec::new(),
-        granted: true,
-        check_mode: false,
-        deadline: Some(60),
-        ignore_errors: false,
-    }
 }
 
 impl Controller {
@@ -136,14 +120,6 @@ fn short(messages: &[FromAgent]) -> Vec<String> {
             other => format!("{other:?}"),
         })
         .collect()
-}
-
-fn wait_until(mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn text(path: &Path) -> String {
@@ -269,6 +245,38 @@ fn the_end_of_input_ends_the_command_in_hand_and_drops_what_stands_behind() {
 }
 
 #[test]
+fn a_silent_controllers_queue_is_dropped_and_the_command_in_hand_goes_on_to_its_end() {
+    let limit = Duration::from_millis(300);
+    let mut controller = connect_in(
+        tempfile::tempdir().unwrap(),
+        Hello {
+            silence_limit: Some(limit),
+            ..hello("run1")
+        },
+    );
+    let (go, done, next) = (
+        controller.file("go"),
+        controller.file("done"),
+        controller.file("next"),
+    );
+    let wait = format!("while [ ! -e {} ]; do sleep 0.01; done", go.display());
+    controller.task(shell(1, &format!("{wait}; touch {}", done.display())));
+    controller.task(shell(2, &format!("touch {}", next.display())));
+    // Signs of life keep the queue.
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * limit {
+        controller.say(&ToAgent::Alive);
+        std::thread::sleep(limit / 6);
+    }
+    let lock = controller.file("krun/lock");
+    assert!(!text(&lock).contains(r#""ending":true"#));
+    wait_until(|| text(&lock).contains(r#""ending":true"#));
+    std::fs::write(&go, "").unwrap();
+    controller.wait_for_end();
+    assert!(done.exists() && !next.exists());
+}
+
+#[test]
 fn the_journal_says_what_began_and_how_it_ended() {
     let mut controller = connect();
     controller.task(shell(1, "true"));
@@ -283,7 +291,7 @@ fn the_journal_says_what_began_and_how_it_ended() {
         marks,
         [
             (1, JournalMark::Began),
-            (1, JournalMark::Ended),
+            (1, JournalMark::Ended { changed: true }),
             (2, JournalMark::Began),
             (2, JournalMark::Failed),
         ]
@@ -302,6 +310,7 @@ fn a_second_controller_hears_of_the_first() {
         executable: PathBuf::new(),
         child: false,
         exclusive: true,
+        told_to_end: None,
     };
     std::thread::spawn(move || serve(input, output, options));
     frame::write(&mut to, &ToAgent::Hello(hello("run2"))).unwrap();
@@ -354,6 +363,7 @@ fn another_version_is_refused() {
         executable: PathBuf::new(),
         child: true,
         exclusive: true,
+        told_to_end: None,
     };
     std::thread::spawn(move || serve(input, output, options));
     let old = Hello {
@@ -387,7 +397,7 @@ fn progress_is_thinned_out_but_its_last_text_arrives() {
         result: Ok(crate::modules::Outcome::new()),
     });
     outbox.close();
-    writer.join().unwrap();
+    writer.finish();
     let mut from = BufReader::new(from);
     let mut heard = Vec::new();
     while let Some(message) = frame::read::<FromAgent>(&mut from).unwrap() {

@@ -27,14 +27,16 @@ pub(super) fn work(agent: &Arc<Agent>, lane: u32) {
         let result = turn.run(&cancel);
         let began = turn.began;
         let mark = match &result {
-            Ok(Ran::Done(_)) => JournalMark::Ended,
+            Ok(Ran::Done(outcome)) => JournalMark::Ended {
+                changed: outcome.changed,
+            },
             Err(_) if cancel.load(Ordering::Relaxed) => JournalMark::Cancelled,
             Err(_) => JournalMark::Failed,
             Ok(Ran::Cancelled) => JournalMark::Cancelled,
         };
-        if began && let Some(journal) = &agent.journal {
+        if began && let Some(memory) = &agent.memory {
             // What matters was synced at its begin.
-            let _ = journal.mark(seq, &task.name, mark);
+            let _ = memory.journal.mark(seq, &task.name, mark);
         }
         match result {
             Ok(Ran::Done(outcome)) => {
@@ -101,7 +103,7 @@ impl Turn<'_> {
         let sys = sys.over(Arc::clone(overlay));
         let ran = self.run_once(&sys);
         let ran = rehearsal.judge(&sys, self.task, ran);
-        if self.agent.journal.is_none() && overlay.version() != version {
+        if self.agent.memory.is_none() && overlay.version() != version {
             let (seq, layer) = (self.task.seq, rehearsal::packed(overlay)?);
             self.agent.outbox.send(FromAgent::Overlay { seq, layer });
         }
@@ -158,8 +160,13 @@ impl Turn<'_> {
         if self.must_look_again() {
             return Permission::Cancelled;
         }
-        if let Some(journal) = &self.agent.journal
-            && let Err(error) = journal.mark(seq, &self.task.name, JournalMark::Began)
+        if !self.agent.queue.begin(seq) {
+            return Permission::Cancelled;
+        }
+        if let Some(memory) = &self.agent.memory
+            && let Err(error) = memory
+                .journal
+                .mark(seq, &self.task.name, JournalMark::Began)
         {
             let error = Error::new("the agent's journal cannot be written").because(error);
             self.broken = Some(error);

@@ -5,12 +5,32 @@ pub mod frame;
 use crate::modules::{Action, Error, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::time::Duration;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
+
+/// How a link notices that bytes no longer arrive, though nobody has hung up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// How often the controller says [`ToAgent::Alive`], which the agent answers.
+    pub every: Duration,
+    /// How long either side waits for a byte of the other before it takes it to be gone.
+    pub limit: Duration,
+}
+
+impl Default for Heartbeat {
+    /// Every 10 s, and 40 s at most: what ssh's keepalives come to where nothing else says a time.
+    fn default() -> Self {
+        Self {
+            every: Duration::from_secs(10),
+            limit: Duration::from_secs(40),
+        }
+    }
+}
 
 /// From the controller to the agent.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,6 +49,11 @@ pub enum ToAgent {
     Journal,
     /// From a login agent to an agent of another user: what was written over the host so far, in check mode.
     Overlay(ByteBuf),
+    /// Nothing but a sign of life; answered with one.
+    Alive,
+    /// This handler is due on this host until [`ToAgent::HandlerRan`] says otherwise.
+    HandlerDue(Due),
+    HandlerRan(Due),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,6 +67,30 @@ pub struct Hello {
     pub host: String,
     /// Check mode of the whole run: each task sees what those before it would have written.
     pub check_mode: bool,
+    /// The playbooks' file names: whose kept handlers the controller asks for.
+    pub playbooks: String,
+    /// An agent that hears nothing for so long drops what has not begun, and ends with what has. `None`: it waits for ever.
+    pub silence_limit: Option<Duration>,
+}
+
+/// A handler that was notified on a host and has not run there. Told apart by all but `notified_by`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    pub playbooks: String,
+    pub play: String,
+    /// The host's name in the inventory, as two of them may lead to one machine.
+    pub host: String,
+    pub handler: String,
+    /// The task that changed something.
+    pub notified_by: String,
+}
+
+impl Due {
+    /// Whether both mean the same handler of the same play.
+    pub fn is_same<'a>(&'a self, other: &'a Self) -> bool {
+        let key = |due: &'a Self| (&due.handler, &due.host, &due.play, &due.playbooks);
+        key(self) == key(other)
+    }
 }
 
 /// One action for one host.
@@ -130,6 +179,33 @@ pub enum FromAgent {
         seq: Seq,
         layer: ByteBuf,
     },
+    /// The answer to [`ToAgent::Alive`].
+    Alive,
+}
+
+impl FromAgent {
+    /// Returns which task this is about, if it is about one.
+    pub fn seq(&self) -> Option<Seq> {
+        match self {
+            Self::Waiting { seq, .. }
+            | Self::Began { seq }
+            | Self::Progress { seq, .. }
+            | Self::Ended { seq, .. }
+            | Self::Overlay { seq, .. }
+            | Self::Dropped { seq } => Some(*seq),
+            Self::Ready(_)
+            | Self::Busy { .. }
+            | Self::Refused { .. }
+            | Self::Journal(_)
+            | Self::Alive => None,
+        }
+    }
+
+    /// Returns which task this is the end of.
+    pub fn ends(&self) -> Option<Seq> {
+        let is_end = matches!(self, Self::Ended { .. } | Self::Dropped { .. });
+        self.seq().filter(|_| is_end)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,6 +217,8 @@ pub struct Ready {
     pub user: String,
     /// `true` where the agent was already cached on the host.
     pub warm: bool,
+    /// Handlers of the greeting's playbooks that earlier runs left, whichever machine they ran from.
+    pub due: Vec<Due>,
 }
 
 /// One line of the agent's journal, newest last.
@@ -158,7 +236,11 @@ pub struct JournalEntry {
 pub enum JournalMark {
     /// Synced before anything changes.
     Began,
-    Ended,
+    Ended {
+        /// As the module saw it.
+        changed: bool,
+    },
     Failed,
+    /// Taken back or ended in the middle.
     Cancelled,
 }

@@ -11,7 +11,7 @@ use crate::modules::Error;
 use crate::plan::{Part, Step, StepKind, expand, short_name};
 use crate::playbook::{Item, Task};
 use crate::template::Scope;
-use crate::value::{Dict, HostName, Mapping, Value, display};
+use crate::value::{Dict, HostName, Mapping, Value};
 use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -30,6 +30,11 @@ impl Batch<'_> {
         let all_here =
             alive().all(|host| host.done == at && host.next == at && host.flights.is_empty());
         if !step.is_barrier() || !all_here || alive().next().is_none() {
+            return;
+        }
+        // Only a host's own agent can tell which handlers are due there.
+        let asks_hosts = matches!(step.kind, StepKind::Flush);
+        if asks_hosts && alive().any(|host| self.run.is_connecting(&host.name)) {
             return;
         }
         // What stands before it is said first.
@@ -69,7 +74,7 @@ impl Batch<'_> {
         self.steps.insert(at + 1, Arc::new(step));
     }
 
-    fn scope(&self, host: usize, task: &Arc<Task>) -> TaskScope {
+    pub(super) fn scope(&self, host: usize, task: &Arc<Task>) -> TaskScope {
         TaskScope::new(
             &self.run.world,
             Some(&self.play),
@@ -335,124 +340,6 @@ impl Batch<'_> {
             });
         }
         Ok(wanted)
-    }
-
-    /// Runs the notified handlers of these hosts, in definition order; handlers notified by handlers follow.
-    fn flush(&mut self, at: usize, takers: &[usize]) {
-        let mut due: IndexMap<usize, Vec<usize>> = IndexMap::new();
-        for &host in takers {
-            for (handler, _) in std::mem::take(&mut self.hosts[host].notified) {
-                due.entry(handler).or_default().push(host);
-            }
-        }
-        if due.is_empty() {
-            return;
-        }
-        due.sort_unstable_keys();
-        let mut position = at + 1;
-        for (handler, hosts) in due {
-            let only: Arc<HashSet<HostName>> = Arc::new(
-                hosts
-                    .iter()
-                    .map(|&host| Arc::clone(&self.hosts[host].name))
-                    .collect(),
-            );
-            for host in &hosts {
-                let (name, title) = (
-                    Arc::clone(&self.hosts[*host].name),
-                    self.handlers.list[handler].name.clone(),
-                );
-                self.run.handler_ran(&self.plan.play, &name, &title);
-            }
-            for step in self.handlers.list[handler].steps.clone() {
-                let id = self.run.ids.next();
-                self.steps.insert(
-                    position,
-                    Arc::new(Step {
-                        id,
-                        only: Some(Arc::clone(&only)),
-                        ..(*step).clone()
-                    }),
-                );
-                position += 1;
-            }
-        }
-        // Once more, for what the handlers themselves notified.
-        let id = self.run.ids.next();
-        self.steps.insert(
-            position,
-            Arc::new(Step {
-                id,
-                kind: StepKind::Flush,
-                path: Vec::new(),
-                only: None,
-            }),
-        );
-    }
-
-    /// A change: its handlers are due at the next flush.
-    pub(super) fn notify(&mut self, host: usize, task: &Arc<Task>, flight: &super::host::Flight) {
-        for node in &task.notify {
-            let locals = flight
-                .items
-                .first()
-                .map(|item| item.locals.clone())
-                .unwrap_or_default();
-            let scope: Arc<dyn Scope> = self.scope(host, task).with(locals).shared();
-            let names = match self.run.templar.render_value(&node.to_value(), &scope) {
-                Ok(Value::Sequence(names)) => names.iter().map(display).collect(),
-                Ok(name) => vec![display(&name)],
-                Err(_) => Vec::new(),
-            };
-            for name in names {
-                self.notify_one(host, &name, task);
-            }
-        }
-    }
-
-    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>) {
-        let role = task.role.as_ref().map(|role| role.name.clone());
-        let found = self.handlers.find(notified, role.as_deref());
-        let name = Arc::clone(&self.hosts[host].name);
-        if found.is_empty() {
-            let text = format!("no handler `{notified}`, which `{}` notifies", task.title());
-            self.run.emit(EventKind::Warning {
-                text,
-                at: Some((&task.span).into()),
-            });
-        }
-        for handler in found {
-            let title = self.handlers.list[handler].name.clone();
-            if self.hosts[host]
-                .notified
-                .insert(handler, task.title().to_owned())
-                .is_none()
-            {
-                self.run
-                    .handler_notified(&self.plan.play, &name, &title, task.title());
-                self.run.emit(EventKind::HandlerNotified {
-                    host: Arc::clone(&name),
-                    handler: title,
-                });
-            }
-        }
-    }
-
-    /// Handlers that an earlier run notified and did not run are due in this one, too.
-    pub(super) fn take_over_kept_handlers(&mut self) {
-        for host in 0..self.hosts.len() {
-            let name = Arc::clone(&self.hosts[host].name);
-            for (title, reason) in self.run.kept_handlers(&self.plan.play, &name) {
-                for handler in self.handlers.find(&title, None) {
-                    self.hosts[host].notified.insert(handler, reason.clone());
-                }
-                self.run.emit(EventKind::HandlerKept {
-                    host: Arc::clone(&name),
-                    handler: title,
-                    reason,
-                });
-            }
-        }
     }
 }
 

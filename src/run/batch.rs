@@ -227,29 +227,23 @@ impl<'r> Batch<'r> {
                 warnings,
                 elapsed_ms,
             } => {
-                self.run.connected(host, &ready, warnings, elapsed_ms);
+                let name = Arc::clone(&host);
+                self.run.connected(host, ready, warnings, elapsed_ms);
+                if let Some(host) = self.hosts.iter().position(|host| host.name == name) {
+                    self.take_over_kept_handlers(host);
+                }
             }
-            Incoming::Lost { host, error } => {
-                self.run.links.forget(&host);
-                self.lost(&host, &error);
+            Incoming::Losing { host, error } => self.run.losing(&host, &error),
+            Incoming::Lost { host, error, known } => {
+                self.run.forget_link(&host, &known);
+                self.lost(&host, &error, &known);
             }
             Incoming::Message { host, message } => self.hear_message(&host, message),
         }
     }
 
     fn hear_message(&mut self, from: &HostName, message: FromAgent) {
-        let seq = match &message {
-            FromAgent::Waiting { seq, .. }
-            | FromAgent::Began { seq }
-            | FromAgent::Progress { seq, .. }
-            | FromAgent::Ended { seq, .. }
-            | FromAgent::Dropped { seq } => *seq,
-            FromAgent::Ready(_)
-            | FromAgent::Busy { .. }
-            | FromAgent::Refused { .. }
-            | FromAgent::Overlay { .. }
-            | FromAgent::Journal(_) => return,
-        };
+        let Some(seq) = message.seq() else { return };
         let Some(&(host, step, index)) = self.sent.get(&(Arc::clone(from), seq)) else {
             return;
         };
@@ -295,7 +289,8 @@ impl<'r> Batch<'r> {
             | FromAgent::Busy { .. }
             | FromAgent::Refused { .. }
             | FromAgent::Overlay { .. }
-            | FromAgent::Journal(_) => {}
+            | FromAgent::Journal(_)
+            | FromAgent::Alive => {}
         }
     }
 

@@ -1,5 +1,6 @@
 //! Opens links to hosts: how each is reached follows from its variables, then keywords, then the command line.
 
+use super::aftermath::Aftermath;
 use super::scope::TaskScope;
 use super::world::PlayContext;
 use super::{Run, keywords};
@@ -53,11 +54,12 @@ impl Run {
     pub(super) fn connected(
         &mut self,
         host: HostName,
-        ready: &crate::proto::Ready,
+        ready: crate::proto::Ready,
         warnings: Vec<String>,
         elapsed_ms: u64,
     ) {
-        self.links.connected(&host, ready);
+        self.links.connected(&host, &ready);
+        self.kept.heard(&host, ready.due);
         for warning in warnings {
             self.emit(EventKind::Warning {
                 text: format!("{host}: {warning}"),
@@ -69,6 +71,26 @@ impl Run {
             warm: ready.warm,
             elapsed_ms,
         });
+    }
+
+    /// A link is lost with tasks under way: said at once, as it may take a while to learn more.
+    pub(super) fn losing(&mut self, host: &HostName, error: &crate::transport::Error) {
+        let causes = error.causes();
+        let why = causes
+            .first()
+            .map_or_else(String::new, |why| format!(" ({why})"));
+        self.emit(EventKind::Warning {
+            text: format!(
+                "{host}: {error}{why}; connecting once more to learn what was done there"
+            ),
+            at: None,
+        });
+    }
+
+    /// A link is gone; the next use connects again.
+    pub(super) fn forget_link(&mut self, host: &HostName, known: &Aftermath) {
+        self.links.forget(host);
+        self.kept_at_loss(host, known);
     }
 
     /// How to reach a host: its variables beat keywords, keywords beat the command line.

@@ -25,6 +25,10 @@ pub(super) struct HostRun {
     pub unsaid: VecDeque<(usize, EventKind)>,
     /// Positions of notified handlers, with who notified them.
     pub notified: IndexMap<usize, String>,
+    /// Positions of handlers that an earlier run left, with the task that notified them then.
+    pub kept: IndexMap<usize, String>,
+    /// Handlers that the last flush started: they have run when the host comes to the next one.
+    pub flushed: Vec<String>,
     /// Raised with each failure, so that the agent drops what was sent before it was heard of.
     pub epoch: u32,
     /// Units that the run stopped on this host and has not started again, with how to start them.
@@ -123,6 +127,8 @@ impl HostRun {
             blocks: HashMap::new(),
             unsaid: VecDeque::new(),
             notified: IndexMap::new(),
+            kept: IndexMap::new(),
+            flushed: Vec::new(),
             epoch: 0,
             stopped_units: IndexMap::new(),
         }

@@ -135,14 +135,14 @@ impl Batch<'_> {
             tokio::select! {
                 () = &mut limit => return Err("no answer in time".into()),
                 incoming = self.run.links.next() => match incoming {
-                    Incoming::Lost { host: lost, error } if lost == *host => return Err(error.to_string()),
+                    Incoming::Lost { host: lost, error, .. } if lost == *host => return Err(error.to_string()),
                     Incoming::Message { host: from, message: FromAgent::Ended { seq: ended, result } } if from == *host && ended == seq => {
                         return result.map(|_| ()).map_err(|error| error.to_string());
                     }
                     Incoming::Message { host: from, message: FromAgent::Dropped { seq: dropped } } if from == *host && dropped == seq => {
                         return Err("the agent dropped it".into());
                     }
-                    Incoming::Connected { .. } | Incoming::Lost { .. } | Incoming::Message { .. } => {}
+                    Incoming::Connected { .. } | Incoming::Losing { .. } | Incoming::Lost { .. } | Incoming::Message { .. } => {}
                 },
             }
         }

@@ -1,11 +1,12 @@
 //! The links to the hosts' agents: opened once, kept for the whole run, their messages merged into one stream.
 
+use super::aftermath::Aftermath;
 use crate::inventory::connection::{Connection, Kind};
 use crate::proto::{FromAgent, Ready, Seq, ToAgent};
 use crate::transport::{self, Link};
 use crate::value::HostName;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -18,10 +19,16 @@ pub(super) enum Incoming {
         warnings: Vec<String>,
         elapsed_ms: u64,
     },
+    /// Was lost with tasks under way; [`Incoming::Lost`] follows when it is known what became of them.
+    Losing {
+        host: HostName,
+        error: transport::Error,
+    },
     /// Could not be reached, or was lost.
     Lost {
         host: HostName,
         error: transport::Error,
+        known: Aftermath,
     },
     Message {
         host: HostName,
@@ -41,8 +48,16 @@ pub(super) struct Links {
 struct LinkState {
     /// Messages wait here until the link stands.
     to_agent: mpsc::UnboundedSender<ToAgent>,
+    under_way: UnderWay,
     machine: Option<String>,
     is_local: bool,
+}
+
+/// What was sent to be done, not only shown, and has not ended: what a journal may know of.
+type UnderWay = Arc<Mutex<HashSet<Seq>>>;
+
+fn lock(under_way: &UnderWay) -> MutexGuard<'_, HashSet<Seq>> {
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Links {
@@ -68,10 +83,12 @@ impl Links {
             return;
         }
         let (to_agent, mut waiting) = mpsc::unbounded_channel::<ToAgent>();
+        let under_way = UnderWay::default();
         self.links.insert(
             Arc::clone(host),
             LinkState {
                 to_agent,
+                under_way: Arc::clone(&under_way),
                 machine: None,
                 is_local: connection.kind == Kind::Local,
             },
@@ -86,7 +103,10 @@ impl Links {
             let connecting = transport::connect_sending(&host, &connection, &options, &mut waiting);
             let mut link = match connecting.await {
                 Ok(link) => link,
-                Err(error) => return drop(incoming.send(Incoming::Lost { host, error })),
+                Err(error) => {
+                    let known = Aftermath::Nothing;
+                    return drop(incoming.send(Incoming::Lost { host, error, known }));
+                }
             };
             let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
             let (ready, warnings) = (link.ready.clone(), std::mem::take(&mut link.warnings));
@@ -96,16 +116,31 @@ impl Links {
                 warnings,
                 elapsed_ms,
             });
-            if let Err(error) = carry(&host, &mut link, &mut waiting, &incoming).await {
-                let _ = incoming.send(Incoming::Lost { host, error });
-            }
+            let carried = carry(&host, &mut link, &mut waiting, &incoming, &under_way).await;
             link.close().await;
+            let Err(error) = carried else { return };
+            let known = if lock(&under_way).is_empty() {
+                Aftermath::Nothing
+            } else {
+                let (host, error) = (Arc::clone(&host), error.clone());
+                let _ = incoming.send(Incoming::Losing {
+                    host: Arc::clone(&host),
+                    error,
+                });
+                Aftermath::read(&host, &connection, &options, &mut waiting).await
+            };
+            let _ = incoming.send(Incoming::Lost { host, error, known });
         });
     }
 
     /// Sends to a host's agent. Nothing happens where the link is gone: its loss has been said already.
     pub(super) fn send(&self, host: &str, message: ToAgent) {
         if let Some(link) = self.links.get(host) {
+            if let ToAgent::Task(task) = &message
+                && !task.check_mode
+            {
+                lock(&link.under_way).insert(task.seq);
+            }
             let _ = link.to_agent.send(message);
         }
     }
@@ -168,6 +203,7 @@ async fn carry(
     link: &mut Link,
     waiting: &mut mpsc::UnboundedReceiver<ToAgent>,
     incoming: &mpsc::UnboundedSender<Incoming>,
+    under_way: &UnderWay,
 ) -> Result<(), transport::Error> {
     loop {
         tokio::select! {
@@ -176,7 +212,12 @@ async fn carry(
                 None => return Ok(()),
             },
             message = link.from_agent.recv() => match message {
-                Some(Ok(message)) => drop(incoming.send(Incoming::Message { host: Arc::clone(host), message })),
+                Some(Ok(message)) => {
+                    if let Some(seq) = message.ends() {
+                        lock(under_way).remove(&seq);
+                    }
+                    let _ = incoming.send(Incoming::Message { host: Arc::clone(host), message });
+                }
                 Some(Err(error)) => return Err(error),
                 None => return Err(transport::Error::Lost { causes: vec!["the agent ended".into()] }),
             },

@@ -1,5 +1,6 @@
 //! Turns a plan into events: connects, schedules, renders, judges; knows nothing of output.
 
+mod aftermath;
 mod barrier;
 mod batch;
 mod connect;
@@ -7,6 +8,7 @@ mod control;
 mod emit;
 mod failing;
 mod files;
+mod handlers;
 mod host;
 mod includes;
 mod interrupt;
@@ -95,7 +97,8 @@ pub async fn run(
     sink: Box<dyn FnMut(&Event)>,
 ) -> Conclusion {
     let since = Instant::now();
-    let kept = kept::Kept::new(&context.world.settings.state_dir, &playbooks);
+    let hosts_key = context.transport.playbooks.clone();
+    let kept = kept::Kept::new(&context.world.settings.state_dir, &playbooks, hosts_key);
     let mut run = Run {
         links: Links::new(context.transport),
         world: context.world,
@@ -235,7 +238,9 @@ impl Run {
             }
             self.connect_batch(&context, &batch);
             let mut batch_run = Batch::new(self, Arc::clone(&plan), Arc::clone(&context), &batch);
-            batch_run.take_over_kept_handlers();
+            for host in 0..batch.len() {
+                batch_run.take_over_kept_handlers(host);
+            }
             let finished = batch_run.finish().await;
             let last = number + 1 == slots.len();
             ending = self.conclude_batch(&name, &context, finished, &mut done, &waiting, last);

@@ -52,6 +52,11 @@ impl Item {
             envelope: Arc::default(),
         }
     }
+
+    /// Whether it is on its way to that host's agent, or under way there.
+    pub(super) fn is_sent_to(&self, host: &HostName) -> bool {
+        matches!(&self.state, ItemState::Sent { to, .. } if to == host)
+    }
 }
 
 /// What there is to do.

@@ -87,10 +87,11 @@ impl Run {
             tokio::select! {
                 incoming = self.links.next() => match incoming {
                     Incoming::Connected { host, ready, warnings, elapsed_ms } => {
-                        self.connected(host, &ready, warnings, elapsed_ms);
+                        self.connected(host, ready, warnings, elapsed_ms);
                     }
-                    Incoming::Lost { host, error } => {
-                        self.links.forget(&host);
+                    Incoming::Losing { host, error } => self.losing(&host, &error),
+                    Incoming::Lost { host, error, known } => {
+                        self.forget_link(&host, &known);
                         return Err(format!("{host} cannot be asked how it stands: {error}"));
                     }
                     Incoming::Message { message: FromAgent::Ended { seq, result }, .. } => {

@@ -3,7 +3,7 @@
 use super::batch::{Batch, Ending, task_name};
 use super::control;
 use super::host::Flight;
-use super::prepare::{Item, ItemState, Judged, Work, skipped};
+use super::prepare::{ItemState, Judged, Work, skipped};
 use super::scope::TaskScope;
 use super::verdict::{self, Verdict};
 use super::world;
@@ -24,25 +24,27 @@ pub(super) struct Shared {
 impl Batch<'_> {
     /// Finishes the flights at the front of a host's queue, as far as they are complete.
     pub(super) fn settle(&mut self, host: usize) {
-        while let Some(flight) = self.hosts[host].flights.front() {
-            let step = flight.step;
-            if let Some(leader) = flight.follows {
-                if !self.take_shared(host, leader, step) {
-                    return;
-                }
-                continue;
-            }
-            for index in 0..flight.items.len() {
-                if !self.judge_item(host, index) {
-                    return;
-                }
-            }
-            let Some(flight) = self.hosts[host].flights.pop_front() else {
-                return;
-            };
-            self.hosts[host].done = step + 1;
-            self.finish_flight(host, flight);
+        while self.settle_front(host) {}
+    }
+
+    /// Finishes the flight at the front. Returns `false` if it is not complete, or there is none.
+    pub(super) fn settle_front(&mut self, host: usize) -> bool {
+        let Some(flight) = self.hosts[host].flights.front() else {
+            return false;
+        };
+        let step = flight.step;
+        if let Some(leader) = flight.follows {
+            return self.take_shared(host, leader, step);
         }
+        if !(0..flight.items.len()).all(|index| self.judge_item(host, index)) {
+            return false;
+        }
+        let Some(flight) = self.hosts[host].flights.pop_front() else {
+            return false;
+        };
+        self.hosts[host].done = step + 1;
+        self.finish_flight(host, flight);
+        true
     }
 
     /// Brings one item of the front flight to a verdict. Returns `false` if it is not there yet.
@@ -434,11 +436,6 @@ impl Batch<'_> {
         self.run.add_facts(&name, &shared.facts);
         true
     }
-}
-
-/// Returns whether an item is under way on its host.
-pub(super) fn is_under_way(item: &Item) -> bool {
-    matches!(item.state, ItemState::Sent { began: true, .. })
 }
 
 /// Whether a module ended because it was taken back.

@@ -1,17 +1,31 @@
-//! A host that cannot be reached, or whose link is lost: what was under way there is unknown, never ok and never failed.
+//! A host that cannot be reached, or whose link is lost: what ended there is told as the journal has it, what began is
+//! unknown, never ok and never failed, and the host leaves the play.
 
+use super::aftermath::{Aftermath, Fate};
 use super::batch::{Batch, task_name};
-use super::prepare::ItemState;
-use crate::event::EventKind;
-use crate::modules::Error;
+use super::host::Flight;
+use super::prepare::{Item, ItemState, Judged, Work};
+use super::scope::TaskScope;
+use super::verdict::{self, Verdict};
+use crate::event::{EventKind, Status, TaskName, TaskResult};
+use crate::modules::{Action, Error, Outcome};
+use crate::playbook::Task;
 use crate::transport;
-use crate::value::HostName;
+use crate::value::{HostName, Mapping, Value};
 use std::sync::Arc;
+
+/// How a task stands that a lost host leaves behind.
+struct Left {
+    step: usize,
+    task: TaskName,
+    /// What is known of it, if it began: a sentence.
+    began: Option<String>,
+}
 
 impl Batch<'_> {
     /// The link to `lost` is gone: its own host leaves the play, tasks delegated to it fail.
-    pub(super) fn lost(&mut self, lost: &HostName, error: &transport::Error) {
-        self.fail_delegated(lost, error);
+    pub(super) fn lost(&mut self, lost: &HostName, error: &transport::Error, known: &Aftermath) {
+        self.fail_delegated(lost, error, known);
         let Some(host) = self
             .hosts
             .iter()
@@ -19,43 +33,131 @@ impl Batch<'_> {
         else {
             return;
         };
-        let under_way = self.hosts[host].flights.iter().find_map(|flight| {
-            let sent = flight
-                .items
-                .iter()
-                .any(|item| matches!(item.state, ItemState::Sent { .. }));
-            let began = flight.items.iter().any(super::settle::is_under_way);
-            flight
-                .task
-                .as_ref()
-                .filter(|_| sent)
-                .map(|task| (task_name(task), began, flight.step))
-        });
-        let at = self.hosts[host].done.max(self.said);
-        let (task, began) = under_way.map_or((None, false), |(task, began, _)| (Some(task), began));
-        let mut causes = error.causes();
-        if began && let Some(task) = &task {
-            causes.push(format!(
-                "`{}` had begun there; how it ended is unknown",
-                task.title
-            ));
+        self.take_what_ended(host, known);
+        if !self.hosts[host].is_alive() {
+            // What the journal told was a failure: the host has left for that.
+            return;
         }
+        let left = self.left_behind(host, known);
+        let mut causes = error.causes();
+        if let Aftermath::Silence(why) = known {
+            causes.push(format!("its journal cannot be read: {why}"));
+            causes.extend(why.causes());
+        }
+        causes.extend(not_begun(&left));
+        let at = self.hosts[host].done.max(self.said);
         let ignored = self.ignores_loss(host);
-        let event = EventKind::HostUnreachable {
+        let unreachable = EventKind::HostUnreachable {
             host: Arc::clone(lost),
-            task,
+            task: left.first().map(|left| left.task.clone()),
             message: self.run.mask(&error.to_string()),
             causes,
             help: error.help(),
             ignored,
         };
-        self.hosts[host].unsaid.push_back((at, event));
         if ignored {
-            return self.pass_over(host);
+            self.pass_over(host);
+        } else {
+            self.run.stats(lost).unreachable += 1;
+            self.mark_unreachable(host);
+            self.host_left(host);
         }
-        self.run.stats(lost).unreachable += 1;
-        self.mark_unreachable(host);
-        self.host_left(host);
+        // After the host has left: what it began is told even where the play's end takes back what was found ahead.
+        let unknown = left.into_iter().filter_map(|left| {
+            let result = TaskResult {
+                msg: Some(left.began?),
+                ..TaskResult::new(Status::Unknown)
+            };
+            let event = EventKind::TaskEnded {
+                host: Arc::clone(lost),
+                task: left.task,
+                result,
+            };
+            Some((left.step, event))
+        });
+        let unsaid = &mut self.hosts[host].unsaid;
+        unsaid.extend(unknown);
+        unsaid.push_back((at, unreachable));
+    }
+
+    /// Judges what ended there by the journal's word, in the order of the host's steps, up to the first that did not.
+    fn take_what_ended(&mut self, host: usize, known: &Aftermath) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let mut flights = std::mem::take(&mut self.hosts[host].flights);
+        for flight in &mut flights {
+            let Some(task) = flight.task.clone() else {
+                continue;
+            };
+            for item in &mut flight.items {
+                if let Some(fate) = known.of(&item.state)
+                    && item.is_sent_to(&name)
+                    && let Some(judged) = self.judge_fate(&name, &task, item, fate)
+                {
+                    item.state = ItemState::Judged(judged);
+                }
+            }
+        }
+        self.hosts[host].flights = flights;
+        while self.hosts[host].is_alive()
+            && self.hosts[host].flights.front().is_some_and(is_complete)
+            && self.settle_front(host)
+        {}
+    }
+
+    /// The verdict on what ended without being heard; `None` where its output would be needed to judge it.
+    fn judge_fate(
+        &self,
+        host: &HostName,
+        task: &Arc<Task>,
+        item: &Item,
+        fate: Fate,
+    ) -> Option<Judged> {
+        if task.failed_when.is_some() || task.until.is_some() {
+            return None;
+        }
+        match fate {
+            Fate::NotBegun | Fate::Cut | Fate::Unknown => None,
+            Fate::Failed => Some(verdict::failure(Error::new(
+                "it failed there; what it said was lost with the connection",
+            ))),
+            Fate::Ended { changed } => {
+                let outcome = || {
+                    Outcome {
+                    changed,
+                    data: about_unit(&item.work),
+                    warnings: vec![
+                        "its end is known from the host's journal: what it said was lost with the connection"
+                            .into(),
+                    ],
+                    ..Outcome::new()
+                }
+                };
+                let scope = TaskScope::new(&self.run.world, Some(&self.play), host, Some(task))
+                    .with(item.locals.clone());
+                let result = Ok(outcome());
+                match verdict::judge(&self.run.templar, &scope, task, result, item.attempt) {
+                    Verdict::Final(judged) if !judged.failed => Some(judged),
+                    // `changed_when` reads what was lost.
+                    _ => Some(verdict::success(outcome())),
+                }
+            }
+        }
+    }
+
+    /// What is left of the host's queue, in order.
+    fn left_behind(&self, host: usize, known: &Aftermath) -> Vec<Left> {
+        let name = &self.hosts[host].name;
+        let left = self.hosts[host].flights.iter().filter_map(|flight| {
+            let task = flight.task.as_ref()?;
+            let began = began(flight, known);
+            let sent = flight.items.iter().any(|item| item.is_sent_to(name));
+            (sent || began.is_some()).then(|| Left {
+                step: flight.step,
+                task: task_name(task),
+                began,
+            })
+        });
+        left.collect()
     }
 
     /// Whether the task in hand says `ignore_unreachable`.
@@ -73,20 +175,131 @@ impl Batch<'_> {
     }
 
     /// Tasks that other hosts had delegated there.
-    fn fail_delegated(&mut self, lost: &HostName, error: &transport::Error) {
+    fn fail_delegated(&mut self, lost: &HostName, error: &transport::Error, known: &Aftermath) {
         for host in self.hosts.iter_mut().filter(|host| host.name != *lost) {
             for item in host.flights.iter_mut().flat_map(|flight| &mut flight.items) {
-                if matches!(&item.state, ItemState::Sent { to, .. } if to == lost) {
-                    let failure = Error::new(format!(
-                        "`{lost}`, to which it is delegated, cannot be reached"
-                    ))
-                    .because(error);
-                    item.state = ItemState::Arrived {
-                        result: Err(failure),
-                        elapsed_ms: 0,
-                    };
+                if !item.is_sent_to(lost) {
+                    continue;
                 }
+                let failure = Error::new(format!(
+                    "`{lost}`, to which it is delegated, cannot be reached"
+                ))
+                .because(error);
+                let fate = known.of(&item.state).unwrap_or(Fate::NotBegun);
+                item.state = ItemState::Arrived {
+                    result: Err(failure.because(sentence(fate))),
+                    elapsed_ms: 0,
+                };
             }
         }
     }
+}
+
+/// Whether nothing of it would need the host any more.
+fn is_complete(flight: &Flight) -> bool {
+    flight.follows.is_none()
+        && flight.items.iter().all(|item| match &item.state {
+            ItemState::Judged(_) | ItemState::Arrived { .. } => true,
+            ItemState::Ready => !matches!(item.work, Work::Agent(_)),
+            _ => false,
+        })
+}
+
+fn sentence(fate: Fate) -> &'static str {
+    match fate {
+        Fate::NotBegun => "it had not begun there",
+        Fate::Ended { changed: true } => "it had ended there, and changed something",
+        Fate::Ended { changed: false } => "it had ended there, and changed nothing",
+        Fate::Failed => "it had failed there",
+        Fate::Cut => "it had begun there and was ended in the middle",
+        Fate::Unknown => "it had begun there; how it ended is unknown",
+    }
+}
+
+/// What is known of a task that began; `None` if nothing of it did.
+fn began(flight: &Flight, known: &Aftermath) -> Option<String> {
+    let fates: Vec<(&Item, Fate)> = flight
+        .items
+        .iter()
+        .filter_map(|item| {
+            let fate = match item.state {
+                ItemState::Sent { .. } => known.of(&item.state)?,
+                ItemState::Judged(_) | ItemState::Arrived { .. } => Fate::Ended { changed: true },
+                ItemState::Ready | ItemState::Resting { .. } => Fate::NotBegun,
+                ItemState::Dropped => return None,
+            };
+            Some((item, fate))
+        })
+        .collect();
+    if fates.iter().all(|(_, fate)| *fate == Fate::NotBegun) {
+        return None;
+    }
+    if !flight.is_loop {
+        let (item, fate) = fates.first()?;
+        let needs_output = matches!(fate, Fate::Ended { .. } | Fate::Failed)
+            && matches!(item.state, ItemState::Sent { .. });
+        let what = sentence(*fate);
+        return Some(if needs_output {
+            format!("{what}; what decides over its result was lost")
+        } else {
+            what.to_owned()
+        });
+    }
+    let of = |which: fn(Fate) -> bool| {
+        let labels = fates.iter().filter(|(_, fate)| which(*fate));
+        let labels: Vec<_> = labels.map(|(item, _)| item.label.as_str()).collect();
+        match (labels.len(), flight.no_log) {
+            (0, _) => None,
+            (1, true) => Some("1 item".to_owned()),
+            (n, true) => Some(format!("{n} items")),
+            (_, false) => Some(format!("`{}`", labels.join("`, `"))),
+        }
+    };
+    let groups = [
+        (
+            of(|fate| matches!(fate, Fate::Ended { .. } | Fate::Failed)),
+            "had ended there",
+        ),
+        (
+            of(|fate| fate == Fate::Cut),
+            "had begun there and was ended in the middle",
+        ),
+        (
+            of(|fate| fate == Fate::Unknown),
+            "had begun there; how it ended is unknown",
+        ),
+        (of(|fate| fate == Fate::NotBegun), "had not begun"),
+    ];
+    let lines = groups
+        .into_iter()
+        .filter_map(|(items, what)| Some(format!("{} {what}", items?)));
+    Some(lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Says what never began: the first by name, the others by number.
+fn not_begun(left: &[Left]) -> Option<String> {
+    let mut waiting = left.iter().filter(|left| left.began.is_none());
+    let first = &waiting.next()?.task.title;
+    Some(match waiting.count() {
+        0 => format!("`{first}` had not begun"),
+        1 => format!("`{first}` and the task behind it had not begun"),
+        n => format!("`{first}` and {n} tasks behind it had not begun"),
+    })
+}
+
+/// Which unit the task was about, and how it was to be: `register` would have it from the result.
+fn about_unit(work: &Work) -> Mapping {
+    let Work::Agent(action) = work else {
+        return Mapping::new();
+    };
+    let arguments = match action.as_ref() {
+        Action::Systemd(unit) => serde_yaml::to_value(unit),
+        Action::Service(unit) => serde_yaml::to_value(unit),
+        _ => return Mapping::new(),
+    };
+    let Ok(Value::Mapping(mut arguments)) = arguments else {
+        return Mapping::new();
+    };
+    arguments.retain(|key, _| matches!(key.as_str(), Some("name" | "state")));
+    arguments
 }

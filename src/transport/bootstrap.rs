@@ -27,7 +27,7 @@ pub(super) async fn start(
     options: &Options,
     first: &mut UnboundedReceiver<ToAgent>,
 ) -> Result<Link, Error> {
-    let mut greeting = link::hello(host, options)?;
+    let mut greeting = link::hello(host, options, shell.heartbeat())?;
     while let Ok(message) = first.try_recv() {
         greeting.extend(link::encode(&message)?);
     }
@@ -94,7 +94,7 @@ async fn attempt(shell: &Shell, binary: &Binary, greeting: &[u8]) -> Result<Atte
             }
         };
         match answer {
-            Opening::Agent => link::take_up(stream, false)
+            Opening::Agent => link::take_up(stream, shell.heartbeat())
                 .await
                 .map(|link| Attempt::Running(Box::new(link))),
             Opening::Answer(line) => parse(&line).map(Attempt::Absent),

@@ -1,8 +1,9 @@
 //! Turns a byte stream to an agent into two queues of messages.
 
-use crate::proto::{FromAgent, Hello, Ready, ToAgent, VERSION, frame};
+use crate::proto::{FromAgent, Heartbeat, Hello, Ready, ToAgent, VERSION, frame};
 use crate::transport::stream::{Said, Stream};
 use crate::transport::{Error, Options};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -49,13 +50,19 @@ impl Link {
 }
 
 /// Returns the first message on every link.
-pub(super) fn hello(host: &str, options: &Options) -> Result<Vec<u8>, Error> {
+pub(super) fn hello(
+    host: &str,
+    options: &Options,
+    heartbeat: Option<Heartbeat>,
+) -> Result<Vec<u8>, Error> {
     encode(&ToAgent::Hello(Hello {
         version: VERSION,
         controller: options.controller.clone(),
         run: options.run.clone(),
         host: host.to_owned(),
         check_mode: options.check_mode,
+        playbooks: options.playbooks.clone(),
+        silence_limit: heartbeat.map(|heartbeat| heartbeat.limit),
     }))
 }
 
@@ -64,8 +71,14 @@ pub(super) fn encode(message: &ToAgent) -> Result<Vec<u8>, Error> {
 }
 
 /// Takes up the conversation with an agent that said its marker and was sent `hello`.
-pub(super) async fn take_up(mut stream: Stream, wait_for_end: bool) -> Result<Link, Error> {
-    let ready = match read(&mut stream.output).await {
+///
+/// With a heartbeat, packets that no longer arrive are a lost connection. Without one, this machine itself notices
+/// the end of the agent.
+pub(super) async fn take_up(
+    mut stream: Stream,
+    heartbeat: Option<Heartbeat>,
+) -> Result<Link, Error> {
+    let ready = match read(&mut stream.output, None).await {
         Ok(Some(FromAgent::Ready(ready))) => ready,
         Ok(Some(FromAgent::Busy { controller })) => return Err(Error::Busy { controller }),
         Ok(Some(FromAgent::Refused { reason })) => return Err(Error::Refused { reason }),
@@ -81,8 +94,16 @@ pub(super) async fn take_up(mut stream: Stream, wait_for_end: bool) -> Result<Li
     let (incoming, from_agent) = mpsc::unbounded_channel();
     let closing = Arc::new(AtomicBool::new(false));
     let (output, input, said) = (stream.output, stream.input, stream.said);
-    let writer = tokio::spawn(write_all(outgoing, input, said.clone()));
-    let reader = tokio::spawn(read_all(output, incoming, said, Arc::clone(&closing)));
+    let every = heartbeat.map(|heartbeat| heartbeat.every);
+    let writer = tokio::spawn(write_all(outgoing, input, said.clone(), every));
+    let limit = heartbeat.map(|heartbeat| heartbeat.limit);
+    let reader = tokio::spawn(read_all(
+        output,
+        limit,
+        incoming,
+        said,
+        Arc::clone(&closing),
+    ));
     Ok(Link {
         ready,
         to_agent,
@@ -92,7 +113,7 @@ pub(super) async fn take_up(mut stream: Stream, wait_for_end: bool) -> Result<Li
         writer,
         reader,
         keep: stream.keep,
-        wait_for_end,
+        wait_for_end: heartbeat.is_none(),
     })
 }
 
@@ -106,9 +127,10 @@ async fn write_all(
     mut messages: mpsc::UnboundedReceiver<ToAgent>,
     mut input: impl AsyncWrite + Unpin,
     said: Said,
+    every: Option<Duration>,
 ) {
     let mut bytes = Vec::new();
-    while let Some(message) = messages.recv().await {
+    while let Some(message) = next_or_alive(&mut messages, every).await {
         let mut next = Some(message);
         while let Some(message) = next.take() {
             match frame::encode(&message) {
@@ -137,14 +159,28 @@ async fn write_all(
     let _ = input.shutdown().await;
 }
 
+/// Returns the next message; a sign of life where none comes for so long.
+async fn next_or_alive(
+    messages: &mut mpsc::UnboundedReceiver<ToAgent>,
+    every: Option<Duration>,
+) -> Option<ToAgent> {
+    let Some(every) = every else {
+        return messages.recv().await;
+    };
+    let next = tokio::time::timeout(every, messages.recv()).await;
+    next.unwrap_or(Some(ToAgent::Alive))
+}
+
 async fn read_all(
     mut output: impl AsyncRead + Unpin,
+    limit: Option<Duration>,
     messages: mpsc::UnboundedSender<Result<FromAgent, Error>>,
     said: Said,
     closing: Arc<AtomicBool>,
 ) {
     let end = loop {
-        match read(&mut output).await {
+        match read(&mut output, limit).await {
+            Ok(Some(FromAgent::Alive)) => {}
             Ok(Some(message)) => {
                 if messages.send(Ok(message)).is_err() {
                     return;
@@ -162,22 +198,53 @@ async fn read_all(
     let _ = messages.send(Err(Error::Lost { causes }));
 }
 
-/// Reads one message; `None` at the end between two.
-async fn read(output: &mut (impl AsyncRead + Unpin)) -> Result<Option<FromAgent>, frame::Error> {
-    let mut prefix = [0; 4];
-    let mut have = 0;
-    while have < prefix.len() {
-        match output.read(&mut prefix[have..]).await? {
-            0 if have == 0 => return Ok(None),
-            0 => return Err(frame::Error::Truncated),
-            n => have += n,
-        }
-    }
+/// Reads one message; `None` at the end between two. With a limit, so long without a byte is an error.
+async fn read(
+    output: &mut (impl AsyncRead + Unpin),
+    limit: Option<Duration>,
+) -> Result<Option<FromAgent>, frame::Error> {
+    let mut bytes = Vec::with_capacity(4);
+    fill(output, &mut bytes, 4, limit).await?;
+    let Ok(prefix) = <[u8; 4]>::try_from(bytes.as_slice()) else {
+        return match bytes.len() {
+            0 => Ok(None),
+            _ => Err(frame::Error::Truncated),
+        };
+    };
     let size = frame::size(prefix)?;
+    // Grown as bytes arrive: an announced size alone costs no memory.
     let mut bytes = Vec::with_capacity(size.min(1 << 16));
-    output.take(size as u64).read_to_end(&mut bytes).await?;
+    fill(output, &mut bytes, size, limit).await?;
     if bytes.len() < size {
         return Err(frame::Error::Truncated);
     }
     frame::decode(&bytes).map(Some)
+}
+
+/// Reads up to `size` bytes, fewer where the stream ends.
+async fn fill(
+    output: &mut (impl AsyncRead + Unpin),
+    bytes: &mut Vec<u8>,
+    size: usize,
+    limit: Option<Duration>,
+) -> io::Result<()> {
+    while bytes.len() < size {
+        let mut rest = (&mut *output).take((size - bytes.len()) as u64);
+        let read = rest.read_buf(bytes);
+        let n = match limit {
+            None => read.await?,
+            Some(limit) => tokio::time::timeout(limit, read)
+                .await
+                .map_err(|_| silent(limit))??,
+        };
+        if n == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn silent(limit: Duration) -> io::Error {
+    let text = format!("nothing came from the host for {} s", limit.as_secs_f32());
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }

@@ -21,12 +21,12 @@ pub(super) async fn start(
         .args(["agent", "--shared"])
         .env("HOME", &options.home);
     let mut stream = spawn(command)?;
-    let hello = link::hello(host, options)?;
+    let hello = link::hello(host, options, None)?;
     let _ = stream.input.write_all(&hello).await;
     let _ = stream.input.flush().await;
     match opening(&mut stream.output).await {
         Opening::Agent => {
-            let link = link::take_up(stream, true).await?;
+            let link = link::take_up(stream, None).await?;
             while let Ok(message) = first.try_recv() {
                 let _ = link.to_agent.send(message);
             }

@@ -15,7 +15,7 @@ pub use error::Error;
 pub use link::Link;
 
 use crate::inventory::connection::{Connection, Kind};
-use crate::proto::ToAgent;
+use crate::proto::{Heartbeat, ToAgent};
 use crate::value::HostName;
 use binary::Binary;
 use local::Container;
@@ -37,6 +37,8 @@ pub struct Options {
     pub run: String,
     /// The whole run is in check mode: agents keep an overlay of their host.
     pub check_mode: bool,
+    /// The playbooks' file names: whose kept handlers hosts are asked for.
+    pub playbooks: String,
     /// Who runs krun: the login name where nothing else says one.
     pub user: String,
     /// The user's home on this machine.
@@ -60,6 +62,7 @@ impl Options {
             controller: String::new(),
             check_mode: false,
             run: String::new(),
+            playbooks: String::new(),
             user: String::from("root"),
             home,
             ssh_config: None,
@@ -137,6 +140,14 @@ enum Shell {
 }
 
 impl Shell {
+    /// ssh's keepalives may be set, and switched off; a container's engine may be on another machine, too.
+    fn heartbeat(&self) -> Option<Heartbeat> {
+        match self {
+            Self::Ssh(session) => session.heartbeat(),
+            Self::Container(_) => Some(Heartbeat::default()),
+        }
+    }
+
     async fn exec(&self, line: &str) -> Result<Stream, Error> {
         match self {
             Self::Ssh(session) => session.exec(line).await,

@@ -1,6 +1,7 @@
 //! How an agent comes to a host, and what stands in its way.
 
-use crate::sshd::{Setup, Sshd, can_run, connect, run, shell, shell_with, stdout};
+use crate::sshd::{Setup, Sshd, can_run, connect, run, stdout};
+use crate::tasks::{shell, shell_with};
 use krun::proto::{FromAgent, ToAgent};
 use krun::transport::Error;
 

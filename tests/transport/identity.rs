@@ -1,6 +1,7 @@
 //! Tasks of other users than the one who logged in.
 
-use crate::sshd::{Setup, Sshd, can_run, connect, identity, run, shell, stdout};
+use crate::sshd::{Setup, Sshd, can_run, connect, identity, run, stdout};
+use crate::tasks::shell;
 use krun::proto::Task;
 
 /// Accounts of the host's own: `ann` logs in, `kafka` is become; ann's sudo asks for a password, bea's does not.
@@ -111,8 +112,8 @@ async fn another_users_command_ends_with_the_controller() {
     link.to_agent
         .send(krun::proto::ToAgent::Task(Box::new(task)))
         .unwrap();
-    crate::sshd::wait_until(|| std::fs::read_to_string(&pid).is_ok_and(|it| it.ends_with('\n')));
+    crate::tasks::wait_until(|| std::fs::read_to_string(&pid).is_ok_and(|it| it.ends_with('\n')));
     let process = format!("/proc/{}", std::fs::read_to_string(&pid).unwrap().trim());
     link.close().await;
-    crate::sshd::wait_until(|| !std::path::Path::new(&process).exists());
+    crate::tasks::wait_until(|| !std::path::Path::new(&process).exists());
 }

@@ -1,6 +1,7 @@
 //! What becomes of a host's queue when its controller or its connection dies.
 
-use crate::sshd::{Sshd, can_run, connect, shell, wait_until};
+use crate::sshd::{Sshd, can_run, connect};
+use crate::tasks::{shell, wait_until};
 use krun::proto::{FromAgent, ToAgent};
 use krun::transport::{Error, Options};
 use std::path::{Path, PathBuf};

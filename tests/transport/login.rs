@@ -1,6 +1,7 @@
 //! Logins that work, and errors that say why one does not.
 
-use crate::sshd::{Setup, Sshd, can_run, connect, keygen, wait_until};
+use crate::sshd::{Setup, Sshd, can_run, connect, keygen};
+use crate::tasks::wait_until;
 use krun::transport::Error;
 use krun::value::Secret;
 use std::process::Command;

@@ -10,5 +10,7 @@ mod bootstrap;
 mod identity;
 mod killed;
 mod login;
+mod lost;
 mod speed;
 mod sshd;
+mod tasks;

@@ -1,6 +1,7 @@
 //! How many round trips a connection costs: measured through a proxy that holds every byte back.
 
-use crate::sshd::{Sshd, can_run, connect, run, shell};
+use crate::sshd::{Sshd, can_run, connect, run};
+use crate::tasks::shell;
 use krun::proto::{FromAgent, ToAgent};
 use krun::transport::connect_sending;
 use std::time::{Duration, Instant};

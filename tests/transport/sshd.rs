@@ -1,7 +1,8 @@
 //! A host for the tests: a real sshd on loopback, with keys, a home, accounts and mounts of its own.
 
+use crate::tasks::wait_until;
 use krun::inventory::connection::{Connection, Kind};
-use krun::modules::{Action, Error, Outcome};
+use krun::modules::{Error, Outcome};
 use krun::proto::{FromAgent, Identity, Task, ToAgent};
 use krun::transport::{self, Link, Options};
 use krun::value::Value;
@@ -10,7 +11,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) const SSHD: &str = "/usr/sbin/sshd";
 
@@ -202,37 +203,6 @@ pub(crate) fn keygen(path: &Path, kind: &str, passphrase: &str) {
         .arg(path)
         .status();
     assert!(done.unwrap().success());
-}
-
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < end, "waited in vain");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-pub(crate) fn shell(seq: u64, line: &str) -> Task {
-    shell_with(seq, line, "")
-}
-
-pub(crate) fn shell_with(seq: u64, line: &str, stdin: &str) -> Task {
-    let given = [("cmd", line), ("stdin", stdin)].map(|(key, value)| (key.into(), value.into()));
-    let given = given.into_iter().collect();
-    Task {
-        seq,
-        lane: 0,
-        group: seq,
-        epoch: 0,
-        name: format!("task {seq}"),
-        action: Action::new("shell", given).unwrap(),
-        identity: None,
-        environment: Vec::new(),
-        granted: true,
-        check_mode: false,
-        deadline: Some(60),
-        ignore_errors: false,
-    }
 }
 
 pub(crate) fn identity(method: &str, user: &str, password: Option<&str>) -> Identity {

@@ -77,6 +77,9 @@ impl Handler for Client {
             DisconnectReason::Error(error) => {
                 let text = match &error {
                     russh::Error::KeepaliveTimeout => "the host no longer answers".to_owned(),
+                    russh::Error::IO(error) if is_end(error) => {
+                        "the host closed the connection".to_owned()
+                    }
                     other => chain(other).join(": "),
                 };
                 self.said.end(text);
@@ -84,4 +87,13 @@ impl Handler for Client {
             }
         }
     }
+}
+
+/// Whether the other side has gone, in whichever of its ways.
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
+    )
 }

@@ -7,6 +7,7 @@ mod known_hosts;
 mod settings;
 
 use crate::inventory::connection::Connection;
+use crate::proto::Heartbeat;
 use crate::transport::error::chain;
 use crate::transport::stream::{Said, Stream};
 use crate::transport::{Error, Options, resolve};
@@ -37,6 +38,7 @@ struct Inner {
     /// The connection runs through this one.
     through: Option<Session>,
     address: String,
+    heartbeat: Option<Heartbeat>,
     said: Said,
     warnings: Vec<String>,
 }
@@ -61,6 +63,11 @@ impl Session {
             .unwrap_or_default();
         all.extend(self.0.warnings.iter().cloned());
         all
+    }
+
+    /// How often both ends are to hear of each other; `None` where keepalives are switched off.
+    pub(super) fn heartbeat(&self) -> Option<Heartbeat> {
+        self.0.heartbeat
     }
 
     fn fault(&self, error: &russh::Error) -> Error {
@@ -141,10 +148,8 @@ async fn dial(settings: &Settings) -> Result<TcpStream, Error> {
             Ok(stream) => {
                 // Neither is worth a failure: they only make things quicker, and an end noticed sooner.
                 let _ = stream.set_nodelay(true);
-                if let Some(interval) = settings.alive_interval {
-                    let patience =
-                        interval.saturating_mul(u32::try_from(settings.alive_count).unwrap_or(3));
-                    let patience = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+                if let Some(heartbeat) = settings.heartbeat() {
+                    let patience = u32::try_from(heartbeat.limit.as_millis()).unwrap_or(u32::MAX);
                     let option = nix::sys::socket::sockopt::TcpUserTimeout;
                     let _ = nix::sys::socket::setsockopt(&stream, option, &patience);
                 }
@@ -222,6 +227,7 @@ async fn shake_hands(
         handle,
         through,
         address: settings.address(),
+        heartbeat: settings.heartbeat(),
         said,
         warnings,
     })))

@@ -2,6 +2,7 @@
 
 use super::config::Config;
 use crate::inventory::connection::Connection;
+use crate::proto::Heartbeat;
 use crate::transport::{Error, Options};
 use crate::value::Secret;
 use std::path::{Path, PathBuf};
@@ -188,7 +189,7 @@ impl Settings {
             jumps.filter(|it| !it.is_empty()).collect()
         });
         let seconds = config.number("connecttimeout")?.map(Duration::from_secs);
-        let alive = config.number("serveraliveinterval")?.unwrap_or(10);
+        let alive = config.number("serveraliveinterval")?;
         Ok(Self {
             key_name: config
                 .text("hostkeyalias")
@@ -207,13 +208,22 @@ impl Settings {
             jumps: jumps.unwrap_or_default(),
             proxy_command: config.text("proxycommand").map(expand),
             limit: seconds.unwrap_or(options.connect_timeout),
-            alive_interval: (alive > 0).then(|| Duration::from_secs(alive)),
+            alive_interval: alive_interval(alive),
             alive_count: config.number("serveralivecountmax")?.unwrap_or(3),
             file,
             user: user.clone(),
             hostname: hostname.clone(),
             warnings: std::mem::take(&mut config.warnings),
         })
+    }
+
+    /// Returns what `ServerAliveInterval` and `ServerAliveCountMax` come to: the connection is lost when the next
+    /// sign of life would be due and so many have had no answer.
+    pub(super) fn heartbeat(&self) -> Option<Heartbeat> {
+        let every = self.alive_interval?;
+        let count = u32::try_from(self.alive_count).unwrap_or(u32::MAX);
+        let limit = every.saturating_mul(count.saturating_add(1));
+        Some(Heartbeat { every, limit })
     }
 
     /// Returns the place for messages: `10.0.0.7` or `10.0.0.7 port 2222`.
@@ -223,6 +233,12 @@ impl Settings {
             port => format!("{} port {port}", self.hostname),
         }
     }
+}
+
+/// Returns how often to ask for a sign of life; 0 switches it off.
+fn alive_interval(seconds: Option<u64>) -> Option<Duration> {
+    let interval = seconds.map_or(Heartbeat::default().every, Duration::from_secs);
+    (!interval.is_zero()).then_some(interval)
 }
 
 /// Replaces `%h` and the like; a token that is not of the list stays as it is.

@@ -1,0 +1,167 @@
+//! Handlers: who notified which, which an earlier run left, and their steps at a flush.
+
+use super::batch::Batch;
+use super::host::HostRun;
+use crate::event::EventKind;
+use crate::plan::{Step, StepKind};
+use crate::playbook::Task;
+use crate::template::Scope;
+use crate::value::{HostName, Value, display};
+use indexmap::IndexMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+impl Batch<'_> {
+    /// Runs the notified handlers of these hosts, in definition order; handlers notified by handlers follow.
+    pub(super) fn flush(&mut self, at: usize, takers: &[usize]) {
+        let mut due: IndexMap<usize, Vec<usize>> = IndexMap::new();
+        for &host in takers {
+            let name = Arc::clone(&self.hosts[host].name);
+            for title in std::mem::take(&mut self.hosts[host].flushed) {
+                self.run.handler_ran(&self.plan.play, &name, &title);
+            }
+            let notified = std::mem::take(&mut self.hosts[host].notified);
+            let kept = self.kept_until_here(host, at);
+            for handler in notified.into_keys().chain(kept) {
+                due.entry(handler).or_default().push(host);
+            }
+        }
+        if due.is_empty() {
+            return;
+        }
+        due.sort_unstable_keys();
+        let mut position = at + 1;
+        for (handler, hosts) in due {
+            let only: Arc<HashSet<HostName>> = Arc::new(
+                hosts
+                    .iter()
+                    .map(|&host| Arc::clone(&self.hosts[host].name))
+                    .collect(),
+            );
+            for host in &hosts {
+                let title = self.handlers.list[handler].name.clone();
+                self.hosts[*host].flushed.push(title);
+            }
+            for step in self.handlers.list[handler].steps.clone() {
+                let id = self.run.ids.next();
+                self.steps.insert(
+                    position,
+                    Arc::new(Step {
+                        id,
+                        only: Some(Arc::clone(&only)),
+                        ..(*step).clone()
+                    }),
+                );
+                position += 1;
+            }
+        }
+        // Once more, for what the handlers themselves notified.
+        let id = self.run.ids.next();
+        self.steps.insert(
+            position,
+            Arc::new(Step {
+                id,
+                kind: StepKind::Flush,
+                path: Vec::new(),
+                only: None,
+            }),
+        );
+    }
+
+    /// Takes the kept handlers whose flush point this is: the first one behind the task that had notified them, or the
+    /// last one where that task is not there any more.
+    fn kept_until_here(&mut self, host: usize, at: usize) -> Vec<usize> {
+        let (before, behind) = self.steps.split_at(at);
+        let holds = |steps: &[Arc<Step>], title: &str| {
+            let mut tasks = steps.iter().filter_map(|step| step.task());
+            tasks.any(|task| task.title() == title)
+        };
+        let is_last = !behind[1..]
+            .iter()
+            .any(|step| matches!(step.kind, StepKind::Flush));
+        let (mut ripe, mut kept) = (Vec::new(), IndexMap::new());
+        for (handler, by) in std::mem::take(&mut self.hosts[host].kept) {
+            if is_last || (holds(before, &by) && !holds(behind, &by)) {
+                ripe.push(handler);
+            } else {
+                kept.insert(handler, by);
+            }
+        }
+        self.hosts[host].kept = kept;
+        ripe
+    }
+
+    /// A change: its handlers are due at the next flush.
+    pub(super) fn notify(&mut self, host: usize, task: &Arc<Task>, flight: &super::host::Flight) {
+        for node in &task.notify {
+            let locals = flight
+                .items
+                .first()
+                .map(|item| item.locals.clone())
+                .unwrap_or_default();
+            let scope: Arc<dyn Scope> = self.scope(host, task).with(locals).shared();
+            let names = match self.run.templar.render_value(&node.to_value(), &scope) {
+                Ok(Value::Sequence(names)) => names.iter().map(display).collect(),
+                Ok(name) => vec![display(&name)],
+                Err(_) => Vec::new(),
+            };
+            for name in names {
+                self.notify_one(host, &name, task);
+            }
+        }
+    }
+
+    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>) {
+        let role = task.role.as_ref().map(|role| role.name.clone());
+        let found = self.handlers.find(notified, role.as_deref());
+        let name = Arc::clone(&self.hosts[host].name);
+        if found.is_empty() {
+            let text = format!("no handler `{notified}`, which `{}` notifies", task.title());
+            self.run.emit(EventKind::Warning {
+                text,
+                at: Some((&task.span).into()),
+            });
+        }
+        for handler in found {
+            let title = self.handlers.list[handler].name.clone();
+            self.hosts[host].kept.shift_remove(&handler);
+            if self.hosts[host]
+                .notified
+                .insert(handler, task.title().to_owned())
+                .is_none()
+            {
+                self.run
+                    .handler_notified(&self.plan.play, &name, &title, task.title());
+                self.run.emit(EventKind::HandlerNotified {
+                    host: Arc::clone(&name),
+                    handler: title,
+                });
+            }
+        }
+    }
+
+    /// Handlers that an earlier run notified and did not run are due in this one, too. Known once the host has answered.
+    pub(super) fn take_over_kept_handlers(&mut self, host: usize) {
+        let name = Arc::clone(&self.hosts[host].name);
+        for (due, from) in self.run.kept_handlers(&self.plan.play, &name) {
+            let found = self.handlers.find(&due.handler, None);
+            let HostRun { notified, kept, .. } = &mut self.hosts[host];
+            // A link that was made anew only repeats what this run notified.
+            if found.iter().all(|handler| notified.contains_key(handler)) {
+                continue;
+            }
+            kept.extend(
+                found
+                    .into_iter()
+                    .map(|handler| (handler, due.notified_by.clone())),
+            );
+            let (by, from) = (&due.notified_by, from.unwrap_or_default());
+            let reason = format!("an earlier run{from} stopped after `{by}` had notified it");
+            self.run.emit(EventKind::HandlerKept {
+                host: Arc::clone(&name),
+                handler: due.handler,
+                reason,
+            });
+        }
+    }
+}

@@ -192,6 +192,14 @@ impl Module for Dnf {
             &change,
         )
     }
+
+    fn rehearse(&self, sys: &Sys, _: Change, seen: Outcome) -> Result<Outcome, Error> {
+        // What a package brings, its scripts decide.
+        if !seen.diffs.is_empty() {
+            sys.leave_unknown();
+        }
+        Ok(seen)
+    }
 }
 
 impl Module for Yum {
@@ -212,6 +220,14 @@ impl Module for Yum {
             program(sys, &["yum", "dnf", "dnf5", "microdnf"])?,
             &change,
         )
+    }
+
+    fn rehearse(&self, sys: &Sys, _: Change, seen: Outcome) -> Result<Outcome, Error> {
+        // What a package brings, its scripts decide.
+        if !seen.diffs.is_empty() {
+            sys.leave_unknown();
+        }
+        Ok(seen)
     }
 }
 

@@ -1,8 +1,9 @@
 //! `group`: turns the wish for a group into the calls of groupadd, groupmod or groupdel that bring it about.
 
+use super::accounts::call;
 use super::args::{Arg, ArgKind};
 use super::diff::Diff;
-use super::{Error, Found, Module, Nature, Outcome, tool};
+use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use crate::sys::users::Group as Account;
 use serde::{Deserialize, Serialize};
@@ -140,17 +141,6 @@ impl Group {
             None => outcome,
         }
     }
-}
-
-/// Runs one of the account programs; below a test's root it changes the files there.
-pub fn call(sys: &Sys, argv: &[String]) -> Result<(), Error> {
-    let root = sys.real(std::path::Path::new("/"));
-    let root = root.display().to_string();
-    let mut words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    if !sys.is_host() && words.len() > 1 {
-        words.splice(1..1, ["--prefix", &root]);
-    }
-    tool::must(sys, &words).map(drop)
 }
 
 #[cfg(test)]

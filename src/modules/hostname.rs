@@ -41,7 +41,12 @@ impl Module for Hostname {
             let error = Error::new(format!("`{}` is no host name", self.name));
             return Err(error.help("letters, digits, `-` and `.`, 64 at most"));
         }
-        let (file, running) = names(sys);
+        let (file, mut running) = names(sys);
+        // Of a rehearsed change only the overlay knows.
+        let notes = sys.overlay().map(|overlay| overlay.notes("hostname"));
+        if let Some((_, name)) = notes.and_then(|mut notes| notes.pop()) {
+            running = Some(name);
+        }
         let change = Change {
             file: file.as_ref() != Some(&self.name),
             running: running.as_ref().is_some_and(|name| *name != self.name),
@@ -70,7 +75,9 @@ impl Module for Hostname {
                 Attributes::default(),
             )?;
         }
-        if change.running && sys.is_host() {
+        if let Some(overlay) = sys.overlay() {
+            overlay.note("hostname", &self.name);
+        } else if change.running && sys.is_host() {
             nix::unistd::sethostname(&self.name)
                 .map_err(|error| Error::new("cannot set the running host's name").because(error))?;
         }

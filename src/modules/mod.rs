@@ -1,5 +1,6 @@
 //! One kind of thing that krun manages on a host, a file each: `check` finds what stands between the host and the wish, `apply` does that and nothing else.
 
+mod accounts;
 pub mod apt;
 pub mod args;
 pub mod assemble;

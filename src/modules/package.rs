@@ -78,6 +78,14 @@ impl Module for Package {
             Change::Dnf(module, change) => module.apply(sys, change),
         }
     }
+
+    fn rehearse(&self, sys: &Sys, _: Change, seen: Outcome) -> Result<Outcome, Error> {
+        // What a package brings, its scripts decide.
+        if !seen.diffs.is_empty() {
+            sys.leave_unknown();
+        }
+        Ok(seen)
+    }
 }
 
 impl Package {

@@ -108,6 +108,14 @@ impl Module for Service {
         }
         Ok(self.registered().changed())
     }
+
+    fn rehearse(&self, sys: &Sys, change: Change, seen: Outcome) -> Result<Outcome, Error> {
+        match change {
+            Change::Systemd(module, change) => module.rehearse(sys, change, seen),
+            // What a script does, only it knows.
+            Change::Script(..) => Ok(seen),
+        }
+    }
 }
 
 impl Service {

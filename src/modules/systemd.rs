@@ -1,5 +1,7 @@
 //! `systemd`: turns a unit and the wish for it into the systemctl calls that bring it about.
 
+mod files;
+mod rehearsed;
 pub mod unit;
 
 use super::args::{Arg, ArgKind};
@@ -8,19 +10,11 @@ use super::{Error, Found, Module, Nature, Outcome, tool};
 use crate::diag::nearest;
 use crate::sys::Sys;
 use crate::sys::process::{Command, Output};
+use files::{has_file, is_stale};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Instant;
 use unit::{State, Step, Unit, Wish};
-
-/// Where unit files lie, the strongest first.
-const UNIT_DIRECTORIES: &[&str] = &[
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -164,6 +158,21 @@ impl Module for Systemd {
         outcome.warnings = warnings;
         Ok(outcome)
     }
+
+    fn rehearse(&self, sys: &Sys, change: Change, _: Outcome) -> Result<Outcome, Error> {
+        let Some(name) = &self.name else {
+            return Ok(Outcome::new());
+        };
+        let before = self.look(sys, name)?;
+        for step in &change.steps {
+            self.foresee(sys, name, *step)?;
+        }
+        let outcome = self.registered(name, &self.look(sys, name)?);
+        if change.steps.is_empty() {
+            return Ok(outcome);
+        }
+        Ok(outcome.changed().diff(diff(name, &before, &change.steps)))
+    }
 }
 
 impl Systemd {
@@ -222,7 +231,10 @@ impl Systemd {
             if !has_file(sys, name) {
                 return Err(self.not_found(sys, name));
             }
-            unit = Unit::unread(name);
+            unit = rehearsed::unread(sys, name);
+        }
+        if rehearsed::recall(sys, name, &mut unit) {
+            return Ok(unit);
         }
         // SysV scripts: only is-enabled looks at their links.
         if self.enabled.is_some()
@@ -251,15 +263,20 @@ impl Systemd {
         }
         let answer = self.ask(sys, &["is-enabled", name])?;
         let word = answer.stdout.lines().next().unwrap_or_default().trim();
+        let mut unit = rehearsed::unread(sys, name);
         if word.is_empty() || word == "not-found" {
-            return Err(self.not_found(sys, name).because(answer.reason()));
+            if sys.overlay().is_none() || !has_file(sys, name) {
+                return Err(self.not_found(sys, name).because(answer.reason()));
+            }
+        } else {
+            unit.set("UnitFileState", word);
         }
-        let mut unit = Unit::unread(name);
-        unit.set("UnitFileState", word);
+        rehearsed::recall(sys, name, &mut unit);
         Ok(unit)
     }
 
     fn not_found(&self, sys: &Sys, name: &str) -> Error {
+        sys.miss(|| format!("the unit `{name}`"));
         let listed = self.ask(sys, &["list-unit-files", "--no-legend", "--no-pager"]);
         let listed = listed.map(|output| output.stdout).unwrap_or_default();
         let known = listed.lines().filter_map(|line| {
@@ -350,6 +367,9 @@ impl Systemd {
         }
         argv.extend(words);
         let mut command = Command::tool(&argv);
+        if matches!(words, ["show" | "is-enabled" | "list-unit-files", ..]) {
+            command = command.only_reads();
+        }
         if self.scope.as_deref() == Some("user") && sys.variable("XDG_RUNTIME_DIR").is_none() {
             let directory = format!("/run/user/{}", nix::unistd::Uid::effective());
             command = command.env("XDG_RUNTIME_DIR", &directory);
@@ -406,80 +426,6 @@ fn journal_tells_of_kill(sys: &Sys, name: &str, since: jiff::Timestamp) -> bool 
     tool::ask(sys, &argv).is_ok_and(|output| {
         output.stdout.contains("status=9/KILL") || output.stdout.contains("with signal SIGKILL")
     })
-}
-
-fn file_name(name: &str) -> String {
-    let has_type = name.rsplit_once('.').is_some_and(|(_, kind)| {
-        matches!(
-            kind,
-            "service"
-                | "socket"
-                | "timer"
-                | "target"
-                | "mount"
-                | "path"
-                | "slice"
-                | "swap"
-                | "automount"
-                | "device"
-                | "scope"
-        )
-    });
-    let name = if has_type {
-        name.to_owned()
-    } else {
-        format!("{name}.service")
-    };
-    // An instance's file is its template's.
-    match (name.find('@'), name.rfind('.')) {
-        (Some(at), Some(dot)) if at < dot => format!("{}{}", &name[..=at], &name[dot..]),
-        _ => name,
-    }
-}
-
-fn has_file(sys: &Sys, name: &str) -> bool {
-    let name = file_name(name);
-    UNIT_DIRECTORIES.iter().any(|directory| {
-        sys.exists(&Path::new(directory).join(&name))
-            .unwrap_or(false)
-    })
-}
-
-/// Whether systemd's knowledge is older than the files: the unit's own, or any that it reads.
-///
-/// Every reading makes the generators' directory anew, so that its age is the age of what systemd knows.
-fn is_stale(sys: &Sys, unit: &Unit) -> bool {
-    let need = unit.property("NeedDaemonReload");
-    if need != "no" {
-        return true;
-    }
-    let stat = |path: &Path| sys.stat(path).ok().flatten();
-    let Some(read) = stat(Path::new("/run/systemd/generator")).map(|stat| stat.mtime) else {
-        return true;
-    };
-    let sources = [
-        "/etc/fstab",
-        "/etc/crypttab",
-        "/etc/init.d",
-        "/etc/rc.d/init.d",
-    ];
-    let mut ahead: Vec<_> = sources
-        .iter()
-        .chain(UNIT_DIRECTORIES)
-        .map(Path::new)
-        .map(Path::to_path_buf)
-        .collect();
-    while let Some(path) = ahead.pop() {
-        let Some(stat) = stat(&path) else { continue };
-        if stat.ctime >= read {
-            return true;
-        }
-        if stat.is_dir() {
-            let names = sys.list(&path).unwrap_or_default();
-            ahead.extend(names.iter().map(|name| path.join(name)));
-        }
-    }
-    false
 }
 
 #[cfg(test)]

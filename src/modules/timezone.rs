@@ -97,7 +97,9 @@ impl Module for Timezone {
             } else {
                 "0"
             };
-            tool::must(sys, &["timedatectl", "set-local-rtc", flag])?;
+            if sys.overlay().is_none() {
+                tool::must(sys, &["timedatectl", "set-local-rtc", flag])?;
+            }
         }
         Ok(before.outcome)
     }

@@ -7,11 +7,15 @@ use crate::sys::fs::{Attributes, Stat};
 use crate::value::{Mapping, Value, display};
 use std::path::Path;
 
+mod rehearsal_tests;
+
 /// A host in a temporary directory, and the module that is tried on it.
 pub(crate) struct Host {
     _directory: tempfile::TempDir,
     pub(crate) sys: Sys,
     module: &'static str,
+    /// Whether everything that is applied is rehearsed first, and the two compared.
+    pub(crate) rehearses: bool,
 }
 
 impl Host {
@@ -23,6 +27,7 @@ impl Host {
             _directory: directory,
             sys,
             module,
+            rehearses: true,
         };
         for (path, text) in files {
             host.write(path, text.as_bytes());
@@ -55,10 +60,17 @@ impl Host {
         // As it arrives at an agent.
         let frame = rmp_serde::to_vec(action).unwrap();
         let action: Action = rmp_serde::from_slice(&frame).unwrap();
-        match action.run(&self.sys, &mut |_| Permission::Apply)? {
-            Ran::Done(outcome) => Ok(outcome),
-            Ran::Cancelled => unreachable!(),
+        let foreseen = (self.rehearses && rehearsal_tests::is_comparable(&action))
+            .then(|| rehearsal_tests::foresee(&self.sys, &action));
+        let result = match action.run(&self.sys, &mut |_| Permission::Apply) {
+            Ok(Ran::Done(outcome)) => Ok(outcome),
+            Ok(Ran::Cancelled) => unreachable!(),
+            Err(error) => Err(error),
+        };
+        if let Some(foreseen) = foreseen {
+            foreseen.compare(&self.sys, &action, &result);
         }
+        result
     }
 
     pub(crate) fn run(&self, args: &str) -> Result<Outcome, Error> {

@@ -3,11 +3,11 @@
 mod known;
 mod shown;
 
+use super::accounts::{self, call};
 use super::args::{Arg, ArgKind, yes};
-use super::group::{Presence, call};
-use super::{Error, Found, Module, Nature, Outcome, attributes, tool};
+use super::group::Presence;
+use super::{Error, Found, Module, Nature, Outcome, attributes};
 use crate::sys::Sys;
-use crate::sys::process::Command;
 use known::{Known, day_name, look};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -217,13 +217,7 @@ impl Module for User {
             call(sys, argv)?;
         }
         if let Some(hash) = &change.hash {
-            // Not an argument of usermod: those are seen by every user of the host.
-            let argv = ["chpasswd", "-e"];
-            let command = Command::tool(argv).stdin(format!("{}:{hash}\n", self.name));
-            let output = tool::start(sys, &command, &argv)?;
-            if !output.success() {
-                return Err(tool::failure(&argv, &output));
-            }
+            accounts::set_password(sys, &self.name, hash)?;
         }
         let now = look(sys, &self.name)?;
         Ok(self

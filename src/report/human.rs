@@ -338,7 +338,7 @@ fn summary(stats: &IndexMap<HostName, Stats>) -> String {
         (sum(|stats| stats.unreachable), "unreachable"),
     ];
     for (n, what) in rest.iter().filter(|(n, _)| *n > 0) {
-        line.push_str(&format!(", {n} {what}"));
+        line = format!("{line}, {n} {what}");
     }
     line
 }

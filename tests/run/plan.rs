@@ -176,3 +176,59 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
     assert!(recap.ends_with("ignored=0 unknown=6"), "{recap}");
     assert!(!play.path().join("log").exists());
 }
+
+#[test]
+fn an_account_of_the_plan_owns_files_of_the_plan() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let accounts = || {
+        ["passwd", "group", "shadow"]
+            .map(|name| std::fs::read(Path::new("/etc").join(name)).unwrap())
+    };
+    let before = accounts();
+    let plan = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - group: name=krun-planned gid=64711
+    - user: name=krun-planned group=krun-planned uid=64712 home={{ dir }}/home
+    - copy: dest={{ dir }}/home/a content=a owner=krun-planned group=krun-planned mode=0600
+    - stat: path={{ dir }}/home/a
+      register: a
+    - debug: msg="{{ a.stat.pw_name }}:{{ a.stat.gr_name }} {{ a.stat.uid }} {{ a.stat.mode }}"
+    - user: name=krun-planned state=absent remove=yes
+    - stat: path={{ dir }}/home
+      register: home
+    - debug: msg="home {{ home.stat.exists }}"
+"#,
+    )
+    .subcommand("plan");
+    plan.says(&[
+        "krun-planned:krun-planned 64712 0600",
+        "home False",
+        "plan: 4 to change on 1 host",
+    ]);
+    assert_eq!(accounts(), before);
+}
+
+#[test]
+fn what_the_host_would_refuse_fails_in_the_plan_as_it_would_in_the_run() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - copy: dest={{ dir }}/conf content="a=1\n" validate="grep b %s"
+      ignore_errors: true
+    - copy: dest=/proc/krun content=x
+      ignore_errors: true
+    - file: path={{ dir }}/none/at/all state=touch
+"#,
+    );
+    let (plan, run) = (play.subcommand("plan"), play.run());
+    assert_eq!((plan.code, run.code), (2, 2));
+    plan.says(&["failed to validate"]);
+    assert_eq!(told(&plan), told(&run));
+}

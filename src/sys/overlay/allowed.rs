@@ -4,6 +4,7 @@ use super::layer::{Layer, Seen};
 use crate::sys::fs::{Kind, Stat, Time};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, getgroups};
 use std::fs;
@@ -90,6 +91,11 @@ impl Ground<'_> {
             return Err(Errno::ENOTDIR.into());
         }
         self.may(parent, AccessFlags::W_OK | AccessFlags::X_OK)?;
+        match statfs(&self.beneath(path)).map(|disk| disk.filesystem_type()) {
+            Ok(PROC_SUPER_MAGIC) => return Err(Errno::ENOENT.into()),
+            Ok(SYSFS_MAGIC) => return Err(Errno::EPERM.into()),
+            _ => {}
+        }
         let Some(now) = self.lstat(path)? else {
             return Ok(());
         };
@@ -177,7 +183,9 @@ impl Ground<'_> {
         } else {
             disk.blocks_available()
         };
-        if taken + n_bytes > blocks * disk.fragment_size() {
+        // Where the file system counts nothing, nothing runs out.
+        let counts = disk.blocks() > 0;
+        if counts && taken + n_bytes > blocks * disk.fragment_size() {
             return Err(Errno::ENOSPC.into());
         }
         Ok(device)

@@ -21,6 +21,8 @@ pub struct Layer {
     pub(super) version: u64,
     /// Bytes that would be taken on each of the host's file systems, by device.
     pub(super) taken: BTreeMap<u64, u64>,
+    /// What no file says.
+    pub(super) notes: BTreeMap<String, String>,
     /// Tasks that would do what no overlay can show, by name.
     pub(super) unknown_after: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl Default for Layer {
             next: 1 << 62,
             version: 0,
             taken: BTreeMap::new(),
+            notes: BTreeMap::new(),
             unknown_after: Vec::new(),
         }
     }

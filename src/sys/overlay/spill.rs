@@ -36,6 +36,15 @@ impl Spill {
         Ok((path, file))
     }
 
+    /// Makes an empty directory that only this user can enter.
+    pub(super) fn subdirectory(&self) -> io::Result<PathBuf> {
+        let path = self
+            .directory()?
+            .join(format!("{:032x}", rand::random::<u128>()));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(path)
+    }
+
     fn directory(&self) -> io::Result<PathBuf> {
         let mut directory = self
             .directory

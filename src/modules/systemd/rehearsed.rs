@@ -1,0 +1,96 @@
+//! Turns what check mode would do to a unit into what later tasks see of it.
+
+use super::files::{UNIT_DIRECTORIES, full_name, links};
+use super::{Step, Systemd, Unit};
+use crate::modules::Error;
+use crate::sys::Sys;
+use std::path::Path;
+
+/// A unit whose file systemd has not read yet.
+pub(super) fn unread(sys: &Sys, name: &str) -> Unit {
+    let mut unit = Unit::unread(name);
+    if links(sys, name).is_none() {
+        unit.set("UnitFileState", "static");
+    }
+    unit
+}
+
+/// Adds to a unit what earlier tasks would have done to it. Returns `true` if there was anything.
+pub(super) fn recall(sys: &Sys, name: &str, unit: &mut Unit) -> bool {
+    let notes = sys.overlay().map(|overlay| overlay.notes(&note(name, "")));
+    let notes = notes.unwrap_or_default();
+    for (property, value) in &notes {
+        unit.set(property, value);
+    }
+    !notes.is_empty()
+}
+
+fn note(name: &str, property: &str) -> String {
+    format!("unit {} {property}", full_name(name))
+}
+
+impl Systemd {
+    /// Leaves what a call of systemctl would: the links in the overlay, the rest as a note.
+    pub(super) fn foresee(&self, sys: &Sys, name: &str, step: Step) -> Result<(), Error> {
+        let Some(overlay) = sys.overlay() else {
+            return Ok(());
+        };
+        let say = |property: &str, value: &str| overlay.note(&note(name, property), value);
+        let is_system = self.scope.as_deref().unwrap_or("system") == "system";
+        let etc = Path::new(UNIT_DIRECTORIES[0]);
+        let own = etc.join(full_name(name));
+        match step {
+            Step::Start | Step::Restart => {
+                say("ActiveState", "active");
+                say("SubState", "running");
+            }
+            Step::Stop => {
+                say("ActiveState", "inactive");
+                say("SubState", "dead");
+            }
+            Step::Reload => {}
+            Step::Mask => {
+                if is_system && sys.lstat(&own)?.is_some_and(|there| !there.is_link()) {
+                    let text = format!("`systemctl mask {name}` would fail");
+                    let why = format!("the file `{}` already exists", own.display());
+                    return Err(Error::new(text).because(why));
+                }
+                if is_system {
+                    sys.symlink(Path::new("/dev/null"), &own)?;
+                }
+                say("LoadState", "masked");
+                say("UnitFileState", "masked");
+            }
+            Step::Unmask => {
+                let target = sys.lstat(&own)?.and_then(|there| there.link_target);
+                if is_system && target.as_deref() == Some(Path::new("/dev/null")) {
+                    sys.remove(&own)?;
+                }
+                say("LoadState", "loaded");
+                say("UnitFileState", "disabled");
+            }
+            Step::Enable => {
+                for (link, file) in links(sys, name).filter(|_| is_system).into_iter().flatten() {
+                    if let Some(parent) = link.parent()
+                        && !sys.exists(parent)?
+                    {
+                        sys.create_dir(parent, Some(0o755))?;
+                    }
+                    if sys.lstat(&link)?.is_none() || self.force {
+                        sys.symlink(&file, &link)?;
+                    }
+                }
+                say("UnitFileState", "enabled");
+            }
+            Step::Disable => {
+                for (link, _) in links(sys, name).filter(|_| is_system).into_iter().flatten() {
+                    if sys.lstat(&link)?.is_some_and(|there| there.is_link()) {
+                        sys.remove(&link)?;
+                    }
+                }
+                say("UnitFileState", "disabled");
+            }
+        }
+        Ok(())
+    }
+}

@@ -156,9 +156,6 @@ fn converse<F: Read + AsFd + Send + 'static>(
         ready.due = remembered.due.of(&hello);
         memory = Some(remembered);
     }
-    if hello.check_mode {
-        overlay::sweep();
-    }
     let agent = Arc::new(Agent {
         rehearsals: Rehearsals::new(&options.sys, hello.check_mode),
         sys: options.sys,
@@ -170,6 +167,7 @@ fn converse<F: Read + AsFd + Send + 'static>(
         changes: AtomicU64::new(0),
     });
     agent.outbox.send(FromAgent::Ready(ready));
+    std::thread::spawn(overlay::sweep);
     let read = agent.read(&mut input);
     if let Some(lock) = &mut lock {
         lock.ending(&hello);
@@ -182,6 +180,7 @@ fn converse<F: Read + AsFd + Send + 'static>(
     }
     agent.queue.wait_for_workers();
     agent.children.close();
+    agent.rehearsals.close();
     read
 }
 

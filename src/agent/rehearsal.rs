@@ -41,6 +41,13 @@ impl Rehearsals {
         }
     }
 
+    /// Removes what the overlay had written into private files.
+    pub(super) fn close(&self) {
+        if let Some(overlay) = &self.shared {
+            overlay.clear();
+        }
+    }
+
     /// Takes over what another agent of this host wrote.
     pub(super) fn adopt(&self, layer: &[u8]) -> Result<(), Error> {
         match &self.shared {

@@ -140,6 +140,11 @@ impl Overlay {
         self.lock().version
     }
 
+    /// Removes the private files: for the end of an agent, which does not wait for the last who holds this.
+    pub fn clear(&self) {
+        self.spill.remove();
+    }
+
     /// Notes what no file says: that a unit would run, say.
     pub fn note(&self, what: &str, value: &str) {
         let mut layer = self.lock();

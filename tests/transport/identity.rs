@@ -10,7 +10,7 @@ const ACCOUNTS: &str = "mkdir $PLACE/etc; mount -t tmpfs tmpfs $PLACE/etc; cp -a
     printf 'ann ALL=(ALL) ALL\\nbea ALL=(ALL) NOPASSWD: ALL\\n' > /etc/sudoers.d/krun; chmod 440 /etc/sudoers.d/krun; \
     chmod 755 $PLACE; chmod 700 $PLACE/ann $PLACE/bea";
 
-fn host() -> Sshd {
+pub(crate) fn host() -> Sshd {
     // Homes are the accounts' own here.
     Sshd::with(&Setup {
         prepare: &format!("{ACCOUNTS}; sed -i '/^SetEnv/d' $PLACE/sshd_config"),
@@ -19,9 +19,19 @@ fn host() -> Sshd {
 }
 
 async fn link(host: &Sshd, user: &str) -> krun::transport::Link {
+    link_with(host, user, |_| {}).await
+}
+
+pub(crate) async fn link_with(
+    host: &Sshd,
+    user: &str,
+    change: impl FnOnce(&mut krun::transport::Options),
+) -> krun::transport::Link {
     let mut connection = host.connection();
     connection.user = Some(user.into());
-    connect(&connection, host.options()).await.unwrap()
+    let mut options = host.options();
+    change(&mut options);
+    connect(&connection, options).await.unwrap()
 }
 
 fn as_user(seq: u64, line: &str, method: &str, user: &str, password: Option<&str>) -> Task {

@@ -11,6 +11,7 @@ mod identity;
 mod killed;
 mod login;
 mod lost;
+mod rehearsal;
 mod speed;
 mod sshd;
 mod tasks;

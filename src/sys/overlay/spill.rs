@@ -5,8 +5,8 @@
 //! that is told the name can read what it could read in earnest, and nobody else anything.
 
 use crate::sys::fs::Stat;
-use nix::sys::signal::kill;
-use nix::unistd::{Pid, Uid};
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::Uid;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -19,7 +19,14 @@ const BASES: [&str; 3] = ["/var/tmp", "/tmp", "/dev/shm"];
 /// A private directory, made when something is first put into it and removed with this value.
 #[derive(Debug, Default)]
 pub(super) struct Spill {
-    directory: Mutex<Option<PathBuf>>,
+    directory: Mutex<Option<Held>>,
+}
+
+/// The directory, and the lock that tells others that its agent lives.
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
+    _lock: Flock<File>,
 }
 
 impl Spill {
@@ -50,17 +57,18 @@ impl Spill {
             .directory
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = &*directory {
-            return Ok(made.clone());
+        if let Some(held) = &*directory {
+            return Ok(held.path.clone());
         }
         let mut refused = io::Error::from(io::ErrorKind::NotFound);
         for base in BASES {
-            let name = format!("{}{:016x}", prefix(Pid::this()), rand::random::<u64>());
-            let path = Path::new(base).join(name);
-            match DirBuilder::new().mode(0o711).create(&path) {
-                Ok(()) => {
-                    fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
-                    *directory = Some(path.clone());
+            let path = Path::new(base).join(format!("{}{:016x}", prefix(), rand::random::<u64>()));
+            match hold(&path) {
+                Ok(lock) => {
+                    *directory = Some(Held {
+                        path: path.clone(),
+                        _lock: lock,
+                    });
                     return Ok(path);
                 }
                 Err(error) => refused = error,
@@ -70,11 +78,22 @@ impl Spill {
     }
 }
 
+impl Spill {
+    /// Removes the directory with all that is in it.
+    pub(super) fn remove(&self) {
+        let mut directory = self
+            .directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = directory.take() {
+            let _ = fs::remove_dir_all(held.path);
+        }
+    }
+}
+
 impl Drop for Spill {
     fn drop(&mut self) {
-        if let Ok(Some(directory)) = self.directory.get_mut() {
-            let _ = fs::remove_dir_all(directory);
-        }
+        self.remove();
     }
 }
 
@@ -96,28 +115,35 @@ pub(super) fn share(spilled: &Path, stat: &Stat) {
 pub fn sweep() {
     for entry in BASES.iter().flat_map(fs::read_dir).flatten().flatten() {
         let name = entry.file_name();
-        let Some(process) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(&own_prefix()))
-            .and_then(|rest| rest.split('-').next()?.parse().ok())
-        else {
-            continue;
-        };
-        let is_ours = entry
-            .metadata()
-            .is_ok_and(|found| found.is_dir() && found.uid() == Uid::effective().as_raw());
-        if is_ours && kill(Pid::from_raw(process), None) == Err(nix::errno::Errno::ESRCH) {
+        let is_ours = name.to_string_lossy().starts_with(&prefix())
+            && entry
+                .metadata()
+                .is_ok_and(|found| found.is_dir() && found.uid() == Uid::effective().as_raw());
+        if is_ours && let Ok(_nobody_else) = lock(&entry.path()) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
 }
 
-fn own_prefix() -> String {
-    format!("krun-overlay-{}-", Uid::effective())
+/// Makes a directory that others can enter, not list, and locks it.
+fn hold(path: &Path) -> io::Result<Flock<File>> {
+    // Not to be entered before it is locked: an agent that sweeps would take it for a dead one's.
+    let hidden = path.with_file_name(format!(".{}", rand::random::<u64>()));
+    DirBuilder::new().mode(0o700).create(&hidden)?;
+    let lock = lock(&hidden)?;
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o711))?;
+    fs::rename(&hidden, path)?;
+    Ok(lock)
 }
 
-fn prefix(process: Pid) -> String {
-    format!("{}{process}-", own_prefix())
+/// Takes the lock of a directory, if its agent is no more.
+fn lock(directory: &Path) -> io::Result<Flock<File>> {
+    Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, errno)| errno.into())
+}
+
+fn prefix() -> String {
+    format!("krun-overlay-{}-", Uid::effective())
 }
 
 #[cfg(test)]
@@ -126,10 +152,7 @@ mod tests {
 
     #[test]
     fn what_a_killed_agent_left_is_swept_and_a_living_ones_is_not() {
-        let mut ended = std::process::Command::new("true").spawn().unwrap();
-        ended.wait().unwrap();
-        let dead = Pid::from_raw(i32::try_from(ended.id()).unwrap());
-        let left = Path::new(BASES[0]).join(format!("{}1", prefix(dead)));
+        let left = Path::new(BASES[0]).join(format!("{}1", prefix()));
         fs::create_dir(&left).unwrap();
         let spill = Spill::default();
         let (living, _) = spill.file().unwrap();

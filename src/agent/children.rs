@@ -149,6 +149,8 @@ impl Child {
                 environment: task.environment.clone(),
                 granted: false,
                 check_mode: task.check_mode,
+                // The login agent keeps apart what is only tried.
+                perhaps: None,
                 deadline: task.deadline,
                 ignore_errors: true,
             })))

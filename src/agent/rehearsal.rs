@@ -49,6 +49,22 @@ impl Rehearsals {
     }
 
     /// Takes over what another agent of this host wrote.
+    /// Turns what a task would do that perhaps does not run into something unknown, unless it would do nothing.
+    pub(super) fn perhaps(cause: &str, ran: Result<Ran, Error>) -> Ran {
+        let (outcome, why) = match ran {
+            Ok(Ran::Cancelled) => return Ran::Cancelled,
+            Ok(Ran::Done(outcome)) if !outcome.changed && outcome.unknown.is_none() => {
+                return Ran::Done(outcome);
+            }
+            Ok(Ran::Done(outcome)) => (outcome, cause.to_owned()),
+            Err(error) => (Outcome::new(), format!("{cause}; if it runs: {error}")),
+        };
+        Ran::Done(Outcome {
+            unknown: Some(why),
+            ..outcome
+        })
+    }
+
     pub(super) fn adopt(&self, layer: &[u8]) -> Result<(), Error> {
         match &self.shared {
             Some(overlay) => adopt(overlay, layer),
@@ -70,6 +86,22 @@ pub(super) fn packed(overlay: &Overlay) -> Result<ByteBuf, Error> {
         .map_err(|error| Error::new("the overlay of this host cannot be handed on").because(error))
 }
 
+/// Turns what a task would do that perhaps does not run into something unknown, unless it would do nothing.
+pub(super) fn perhaps(cause: &str, ran: Result<Ran, Error>) -> Ran {
+    let (outcome, why) = match ran {
+        Ok(Ran::Cancelled) => return Ran::Cancelled,
+        Ok(Ran::Done(outcome)) if !outcome.changed && outcome.unknown.is_none() => {
+            return Ran::Done(outcome);
+        }
+        Ok(Ran::Done(outcome)) => (outcome, cause.to_owned()),
+        Err(error) => (Outcome::new(), format!("{cause}; if it runs: {error}")),
+    };
+    Ran::Done(Outcome {
+        unknown: Some(why),
+        ..outcome
+    })
+}
+
 impl Rehearsal<'_> {
     /// Turns a failure into something unknown where an earlier task may have brought what this one found missing.
     ///
@@ -89,9 +121,16 @@ impl Rehearsal<'_> {
                 Ran::Cancelled => Ran::Cancelled,
             });
         }
-        let earlier = self.overlay.unknowns();
+        let overlay = sys.overlay().unwrap_or(&self.overlay);
+        let earlier = overlay.unknowns();
         if sys.leaves_unknown() {
-            self.overlay.unknown_after(&task.name);
+            overlay.unknown_after(&task.name);
+        }
+        if let (Err(error), Some(cause)) = (&result, sys.met_unknown()) {
+            return Ok(Ran::Done(Outcome {
+                unknown: Some(cause),
+                ..Outcome::new().msg(error.to_string())
+            }));
         }
         let (Some(missing), Some(last)) = (sys.missed(), earlier.last()) else {
             return result;

@@ -100,9 +100,21 @@ impl Turn<'_> {
         let rehearsal = self.agent.rehearsals.begin(&sys);
         let overlay = &rehearsal.overlay;
         let version = overlay.version();
-        let sys = sys.over(Arc::clone(overlay));
-        let ran = self.run_once(&sys);
-        let ran = rehearsal.judge(&sys, self.task, ran);
+        let ran = match &self.task.perhaps {
+            None => {
+                let sys = sys.over(Arc::clone(overlay));
+                let ran = self.run_once(&sys);
+                rehearsal.judge(&sys, self.task, ran)
+            }
+            Some(cause) => {
+                let fork = overlay.fork();
+                let sys = sys.over(Arc::clone(&fork));
+                let ran = self.run_once(&sys);
+                let ran = rehearsal.judge(&sys, self.task, ran);
+                overlay.blur(&fork, cause);
+                Ok(rehearsal::perhaps(cause, ran))
+            }
+        };
         if self.agent.memory.is_none() && overlay.version() != version {
             let (seq, layer) = (self.task.seq, rehearsal::packed(overlay)?);
             self.agent.outbox.send(FromAgent::Overlay { seq, layer });

@@ -114,6 +114,8 @@ pub struct Task {
     pub granted: bool,
     /// Check mode: show what would change, write only to an overlay of the host.
     pub check_mode: bool,
+    /// Check mode: why nobody can say whether the task runs at all.
+    pub perhaps: Option<String>,
     /// Seconds, counted from when it begins on the host.
     pub deadline: Option<u64>,
     /// A failure does not drop what stands behind it in its lane.

@@ -90,7 +90,10 @@ impl<W: Write> Human<W> {
             Status::Failed => self.paint.bold_red(format!("failed: {who}{item}")),
             Status::Ignored => self.paint.cyan(format!("failed: {who}{item} (ignored)")),
             Status::Unknown => self.paint.bold_red(format!("unknown: {who}{item}")),
-            Status::Unforeseen => self.paint.magenta(format!("unknown: {who}{item}")),
+            Status::Unforeseen if result.diffs.is_empty() => {
+                self.paint.magenta(format!("unknown: {who}{item}"))
+            }
+            Status::Unforeseen => self.paint.magenta(format!("perhaps: {who}{item}")),
             Status::Cancelled => self.paint.yellow(format!("cancelled: {who}{item}")),
         };
         let line = if result.elapsed_ms >= 2000 {

@@ -257,7 +257,7 @@ impl Batch<'_> {
     fn include(&mut self, at: usize, step: &Arc<Step>, task: &Arc<Task>, takers: &[usize]) {
         let mut wanted: IndexMap<String, Wanted> = IndexMap::new();
         for &host in takers {
-            match self.wanted_includes(host, task) {
+            match self.wanted_includes(host, at, task) {
                 Ok(includes) => {
                     for include in includes {
                         let key = format!("{:?}|{:?}", include.arguments, include.locals);
@@ -310,7 +310,12 @@ impl Batch<'_> {
     }
 
     /// What one host includes here: nothing, one file, or one for each item of a loop.
-    fn wanted_includes(&mut self, host: usize, task: &Arc<Task>) -> Result<Vec<Wanted>, Error> {
+    fn wanted_includes(
+        &mut self,
+        host: usize,
+        at: usize,
+        task: &Arc<Task>,
+    ) -> Result<Vec<Wanted>, Error> {
         let scope = self.scope(host, task);
         let templar = Arc::clone(&self.run.templar);
         let items: Vec<Dict> = match &task.loop_ {
@@ -324,8 +329,16 @@ impl Batch<'_> {
         let mut wanted = Vec::new();
         for locals in items {
             let scope: Arc<dyn Scope> = scope.with(locals.clone()).shared();
-            let skip = conditions(&templar, &task.when, &scope)
-                .map_err(|error| Error::new(format!("the condition cannot be judged: {error}")))?;
+            let skip = match conditions(&templar, &task.when, &scope) {
+                Err(error) if error.is_unknown() => {
+                    let cause = format!("whether it is included hangs on {error}");
+                    self.report(host, at, task, verdict::unforeseen(cause));
+                    continue;
+                }
+                judged => judged.map_err(|error| {
+                    Error::new(format!("the condition cannot be judged: {error}"))
+                })?,
+            };
             if skip.is_some() {
                 self.run.stats(&self.hosts[host].name).skipped += 1;
                 continue;

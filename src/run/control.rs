@@ -85,6 +85,11 @@ fn debug(run: &Run, given: Mapping) -> Result<Outcome, Error> {
 fn unreadable(error: &crate::template::Error, what: &str) -> Answer {
     if error.is_pending() {
         Answer::Pending
+    } else if error.is_unknown() {
+        Answer::Done(Ok(Outcome {
+            unknown: Some(format!("it needs {error}")),
+            ..Outcome::new()
+        }))
     } else {
         Answer::Done(Err(Error::new(format!("{what}{error}"))))
     }
@@ -98,7 +103,7 @@ fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Answ
         .trim();
     let value = match templar.render_str(&format!("{{{{ {expression} }}}}"), scope) {
         Ok(value) => value,
-        Err(error) if error.is_pending() => return Answer::Pending,
+        Err(error) if error.is_pending() || error.is_unknown() => return unreadable(&error, ""),
         Err(error) if error.is_undefined() => "VARIABLE IS NOT DEFINED!".into(),
         Err(error) => error.to_string().into(),
     };

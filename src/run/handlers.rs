@@ -44,6 +44,12 @@ impl Batch<'_> {
             }
             for step in self.handlers.list[handler].steps.clone() {
                 let id = self.run.ids.next();
+                for host in &hosts {
+                    let run = &mut self.hosts[*host];
+                    if let Some(cause) = run.doubtful.get(&handler) {
+                        run.perhaps.insert(id, cause.clone());
+                    }
+                }
                 self.steps.insert(
                     position,
                     Arc::new(Step {
@@ -91,8 +97,14 @@ impl Batch<'_> {
         ripe
     }
 
-    /// A change: its handlers are due at the next flush.
-    pub(super) fn notify(&mut self, host: usize, task: &Arc<Task>, flight: &super::host::Flight) {
+    /// A change: its handlers are due at the next flush. `doubt` says why nobody knows whether it is one.
+    pub(super) fn notify(
+        &mut self,
+        host: usize,
+        task: &Arc<Task>,
+        flight: &super::host::Flight,
+        doubt: Option<&str>,
+    ) {
         for node in &task.notify {
             let locals = flight
                 .items
@@ -106,12 +118,12 @@ impl Batch<'_> {
                 Err(_) => Vec::new(),
             };
             for name in names {
-                self.notify_one(host, &name, task);
+                self.notify_one(host, &name, task, doubt);
             }
         }
     }
 
-    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>) {
+    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>, doubt: Option<&str>) {
         let role = task.role.as_ref().map(|role| role.name.clone());
         let found = self.handlers.find(notified, role.as_deref());
         let name = Arc::clone(&self.hosts[host].name);
@@ -124,7 +136,16 @@ impl Batch<'_> {
         }
         for handler in found {
             let title = self.handlers.list[handler].name.clone();
-            self.hosts[host].kept.shift_remove(&handler);
+            let run = &mut self.hosts[host];
+            run.kept.shift_remove(&handler);
+            match doubt {
+                None => drop(run.doubtful.remove(&handler)),
+                Some(cause) if !run.notified.contains_key(&handler) => {
+                    let cause = format!("`{}` notifies it, perhaps: {cause}", task.title());
+                    run.doubtful.insert(handler, cause);
+                }
+                Some(_) => {}
+            }
             if self.hosts[host]
                 .notified
                 .insert(handler, task.title().to_owned())

@@ -25,6 +25,10 @@ pub(super) struct HostRun {
     pub unsaid: VecDeque<(usize, EventKind)>,
     /// Positions of notified handlers, with who notified them.
     pub notified: IndexMap<usize, String>,
+    /// Check mode: notified handlers of which nobody can say whether they run, and why.
+    pub doubtful: HashMap<usize, String>,
+    /// Check mode: the same of their steps, by the steps' numbers.
+    pub perhaps: HashMap<usize, String>,
     /// Positions of handlers that an earlier run left, with the task that notified them then.
     pub kept: IndexMap<usize, String>,
     /// Handlers that the last flush started: they have run when the host comes to the next one.
@@ -127,6 +131,8 @@ impl HostRun {
             blocks: HashMap::new(),
             unsaid: VecDeque::new(),
             notified: IndexMap::new(),
+            doubtful: HashMap::new(),
+            perhaps: HashMap::new(),
             kept: IndexMap::new(),
             flushed: Vec::new(),
             epoch: 0,

@@ -105,6 +105,7 @@ impl Batch<'_> {
                 environment: Vec::new(),
                 granted: true,
                 check_mode: false,
+                perhaps: None,
                 deadline: Some(START_LIMIT),
                 ignore_errors: false,
             };

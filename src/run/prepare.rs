@@ -38,6 +38,8 @@ pub(super) struct Item {
     /// Counted from 1.
     pub attempt: u32,
     pub envelope: Arc<Envelope>,
+    /// Check mode: why nobody can say whether it runs at all.
+    pub perhaps: Option<String>,
 }
 
 impl Item {
@@ -50,7 +52,16 @@ impl Item {
             state: ItemState::Ready,
             attempt: 1,
             envelope: Arc::default(),
+            perhaps: None,
         }
+    }
+
+    /// Says that nobody knows whether it runs at all.
+    pub(super) fn doubt(&mut self, cause: &str) {
+        if let Work::Controller = self.work {
+            self.work = Work::Unknown(cause.to_owned());
+        }
+        self.perhaps.get_or_insert_with(|| cause.to_owned());
     }
 
     /// Whether it is on its way to that host's agent, or under way there.
@@ -278,12 +289,17 @@ pub(super) fn conditions(
     when: &[Node],
     scope: &Arc<dyn Scope>,
 ) -> Result<Option<String>, crate::template::Error> {
+    let mut unknown = None;
     for condition in when {
-        if !templar.condition(&condition.to_value(), scope)? {
-            return Ok(Some(display(&condition.to_value())));
+        match templar.condition(&condition.to_value(), scope) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(display(&condition.to_value()))),
+            // A later one may be false all the same.
+            Err(error) if error.is_unknown() => unknown = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    Ok(None)
+    unknown.map_or(Ok(None), Err)
 }
 
 /// The registered result of a skipped task.
@@ -305,24 +321,29 @@ fn item(
     label: String,
 ) -> Result<Item, NotNow> {
     let shared: Arc<dyn Scope> = scope.clone().shared();
-    let made = |work, envelope| Item {
+    let mut perhaps = None;
+    let made = |work, envelope, perhaps| Item {
         locals: locals.clone(),
         label: label.clone(),
         work,
         state: ItemState::Ready,
         attempt: 1,
         envelope,
+        perhaps,
     };
     // A controller's task with a loop is judged item by item when its turn comes: one item may set what the next one reads.
     let later = on_controller && task.loop_.is_some();
     if !later {
         match conditions(templar, &task.when, &shared) {
-            Ok(Some(condition)) => return Ok(made(Work::Skip(condition), Arc::default())),
+            Ok(Some(condition)) => return Ok(made(Work::Skip(condition), Arc::default(), None)),
             Ok(None) => {}
             Err(error) if error.is_pending() => return Err(NotNow::Pending),
             Err(error) if error.is_unknown() => {
-                let cause = format!("perhaps: whether it runs hangs on {error}");
-                return Ok(made(Work::Unknown(cause), Arc::default()));
+                let cause = format!("whether it runs hangs on {error}");
+                if on_controller {
+                    return Ok(made(Work::Unknown(cause), Arc::default(), None));
+                }
+                perhaps = Some(cause);
             }
             Err(error) => {
                 return Ok(made(
@@ -330,6 +351,7 @@ fn item(
                         "the condition cannot be judged: {error}"
                     ))),
                     Arc::default(),
+                    None,
                 ));
             }
         }
@@ -341,17 +363,19 @@ fn item(
             return Ok(made(
                 Work::Unknown(format!("it needs {error}")),
                 Arc::default(),
+                None,
             ));
         }
         Err(error) => {
             return Ok(made(
                 Work::Fault(Error::new(error.to_string())),
                 Arc::default(),
+                None,
             ));
         }
     };
     if on_controller {
-        return Ok(made(Work::Controller, envelope));
+        return Ok(made(Work::Controller, envelope, None));
     }
     let work = match arguments(templar, task, &shared) {
         Err(error) if error.is_pending() => return Err(NotNow::Pending),
@@ -364,7 +388,7 @@ fn item(
             Err(sources::Fault::Error(error)) => Work::Fault(error),
         },
     };
-    Ok(made(work, envelope))
+    Ok(made(work, envelope, perhaps))
 }
 
 /// Renders a task's arguments over the play's `module_defaults`.

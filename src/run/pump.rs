@@ -108,7 +108,7 @@ impl Batch<'_> {
         if self.is_throttled(host, index, task, &scope) {
             return false;
         }
-        let prepared = match prepare::prepare(&self.run.templar, &scope, task, quiet) {
+        let mut prepared = match prepare::prepare(&self.run.templar, &scope, task, quiet) {
             Ok(prepared) => prepared,
             Err(NotNow::Pending) if !quiet => return false,
             Err(NotNow::NotQuiet) => return false,
@@ -123,6 +123,9 @@ impl Batch<'_> {
                 ..Prepared::default()
             },
         };
+        if let Some(cause) = self.hosts[host].perhaps.get(&self.steps[index].id) {
+            prepared.items.iter_mut().for_each(|item| item.doubt(cause));
+        }
         let mut flight = Flight::of(index, Some(Arc::clone(task)), prepared);
         flight.once = once;
         if let Some((name, _)) = &task.register {
@@ -208,6 +211,7 @@ impl Batch<'_> {
             state: ItemState::Ready,
             attempt: 1,
             envelope: Arc::new(envelope),
+            perhaps: None,
         };
         let prepared = Prepared {
             items: vec![item],
@@ -257,11 +261,12 @@ impl Batch<'_> {
         let Work::Agent(action) = &item.work else {
             return true;
         };
-        let (action, envelope, step, no_log) = (
+        let (action, envelope, step, no_log, perhaps) = (
             action.clone(),
             Arc::clone(&item.envelope),
             flight.step,
             flight.no_log,
+            item.perhaps.clone(),
         );
         let title = flight
             .task
@@ -296,6 +301,7 @@ impl Batch<'_> {
             environment: envelope.environment.clone(),
             granted,
             check_mode: envelope.check_mode,
+            perhaps,
             deadline: envelope.deadline,
             ignore_errors: envelope.ignore_errors,
         };

@@ -76,6 +76,7 @@ impl Run {
                 environment: envelope.environment,
                 granted: true,
                 check_mode: false,
+                perhaps: None,
                 deadline: Some(60),
                 ignore_errors: true,
             };

@@ -9,6 +9,7 @@ use super::verdict::{self, Verdict};
 use super::world;
 use crate::event::{EventKind, Status, TaskResult};
 use crate::modules::Error;
+use crate::plan::short_name;
 use crate::playbook::Task;
 use crate::value::{Mapping, Value};
 use std::sync::Arc;
@@ -173,6 +174,8 @@ impl Batch<'_> {
                 false
             }
             Verdict::Final(mut judged) => {
+                let doubt = self.hosts[host].flights[0].items[index].perhaps.clone();
+                judged.unknown = judged.unknown.or(doubt);
                 judged.result.elapsed_ms = elapsed_ms;
                 judged.result.delegated_to = envelope.delegate_to.clone();
                 if !envelope.show_diff {
@@ -247,8 +250,8 @@ impl Batch<'_> {
         let judged = self.verdict_of_all(&flight, &task);
         self.remember(host, &flight, &task, &judged);
         self.say_results(host, &flight, &task, &judged);
-        if judged.changed {
-            self.notify(host, &task, &flight);
+        if judged.changed || judged.unknown.is_some() {
+            self.notify(host, &task, &flight, judged.unknown.as_deref());
         }
         self.follow_units(host, &flight);
         let envelope = flight
@@ -306,6 +309,21 @@ impl Batch<'_> {
                     None => vars.unknown.remove(register),
                 };
                 drop(vars.set.insert(register.clone(), value.clone()));
+            });
+        }
+        if short_name(&task.module) == "set_fact" {
+            world::write(&vars, |vars| {
+                for name in task.args.entries.keys() {
+                    match &judged.unknown {
+                        Some(cause) => {
+                            let cause =
+                                format!("`{name}`, which `{}` sets ({cause})", task.title());
+                            vars.unknown.insert(name.clone(), cause)
+                        }
+                        None if judged.skipped => None,
+                        None => vars.unknown.remove(name),
+                    };
+                }
             });
         }
         let mut facts = Mapping::new();

@@ -258,11 +258,12 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
         .map_or("item", |loop_| loop_.loop_var.as_str());
     let (mut results, mut first_failure) = (Vec::new(), None);
     let (mut changed, mut failed, mut skipped) = (false, false, true);
-    let mut unknown = None;
+    let (mut unforeseen, mut unknown) = (false, None);
     for (locals, judged) in items {
         changed |= judged.changed;
         failed |= judged.failed;
         skipped &= judged.skipped;
+        unforeseen |= judged.result.status == Status::Unforeseen;
         unknown = unknown.or_else(|| judged.unknown.clone());
         let mut data = judged.data.clone();
         for (name, value) in locals {
@@ -289,7 +290,7 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
     data.insert("msg".into(), msg.into());
     let status = match (failed, skipped, changed) {
         (true, _, _) => Status::Failed,
-        _ if unknown.is_some() => Status::Unforeseen,
+        _ if unforeseen => Status::Unforeseen,
         (_, true, _) => Status::Skipped,
         (_, _, true) => Status::Changed,
         _ => Status::Ok,

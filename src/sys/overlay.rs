@@ -35,6 +35,8 @@ pub(super) struct Rehearsal {
     overlay: Arc<Overlay>,
     /// What it looked for and the host does not have.
     missed: Mutex<Vec<String>>,
+    /// Why nobody can say what it looked at.
+    unknown: Mutex<Option<String>>,
     leaves_unknown: AtomicBool,
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Rehearsal {
 pub struct Overlay {
     base: PathBuf,
     layer: Mutex<Layer>,
-    spill: Spill,
+    spill: Arc<Spill>,
 }
 
 impl Sys {
@@ -53,6 +55,7 @@ impl Sys {
         self.rehearsal = Some(Arc::new(Rehearsal {
             overlay,
             missed: Mutex::default(),
+            unknown: Mutex::default(),
             leaves_unknown: AtomicBool::new(false),
         }));
         self
@@ -91,6 +94,20 @@ impl Sys {
         }
     }
 
+    /// Returns why nobody can say what the task looked at, if it looked at such a thing.
+    pub fn met_unknown(&self) -> Option<String> {
+        self.rehearsal.as_ref()?.unknown.lock().ok()?.clone()
+    }
+
+    /// Notes that the task looked at what nobody can say.
+    pub(super) fn meet_unknown(&self, cause: String) {
+        if let Some(task) = &self.rehearsal
+            && let Ok(mut unknown) = task.unknown.lock()
+        {
+            *unknown = Some(cause);
+        }
+    }
+
     /// Returns the last thing that the task looked for in vain.
     pub fn missed(&self) -> Option<String> {
         let task = self.rehearsal.as_ref()?;
@@ -102,7 +119,7 @@ impl Sys {
         Arc::new(Overlay {
             base: self.root.clone(),
             layer: Mutex::default(),
-            spill: Spill::default(),
+            spill: Arc::default(),
         })
     }
 }
@@ -128,6 +145,29 @@ impl Overlay {
     /// Returns the tasks after which what is missing now may be there.
     pub fn unknowns(&self) -> Vec<String> {
         self.lock().unknown_after.clone()
+    }
+
+    /// Returns a copy to which a task may be tried that perhaps does not run.
+    pub fn fork(&self) -> Arc<Self> {
+        Arc::new(Self {
+            base: self.base.clone(),
+            layer: Mutex::new(self.layer()),
+            spill: Arc::clone(&self.spill),
+        })
+    }
+
+    /// Makes unknown whatever was written to a fork, for this reason.
+    pub fn blur(&self, fork: &Self, cause: &str) {
+        let tried = fork.layer();
+        self.lock().blur(&tried, cause);
+    }
+
+    /// Returns why nobody can say what lies at a path.
+    pub(super) fn why_unknown(&self, path: &Path) -> Option<String> {
+        match self.lock().seen(path) {
+            Seen::Unknown(cause) => Some(cause.to_owned()),
+            _ => None,
+        }
     }
 
     /// Whether the host itself, not the overlay, decides what lies at a path.
@@ -187,6 +227,7 @@ impl Overlay {
         match layer.seen(path) {
             Seen::Host(host) => File::open(ground.real(&host)),
             Seen::Nothing => Err(Errno::ENOENT.into()),
+            Seen::Unknown(cause) => Err(allowed::unknown(path, cause)),
             Seen::Directory(_) => Err(Errno::EISDIR.into()),
             Seen::Inode(_, inode) => {
                 ground.may(path, AccessFlags::R_OK)?;
@@ -212,7 +253,7 @@ impl Overlay {
             Seen::Directory(directory) => {
                 directory.host.clone().unwrap_or_else(|| path.to_path_buf())
             }
-            Seen::Nothing => path.to_path_buf(),
+            Seen::Nothing | Seen::Unknown(_) => path.to_path_buf(),
         };
         allowed::real(&self.base, &host)
     }
@@ -227,6 +268,7 @@ impl Overlay {
         };
         match layer.seen(path) {
             Seen::Nothing => Err(Errno::ENOENT.into()),
+            Seen::Unknown(cause) => Err(allowed::unknown(path, cause)),
             Seen::Inode(..) => Err(Errno::ENOTDIR.into()),
             Seen::Host(host) => {
                 let mut names = read(&host)?;

@@ -163,8 +163,8 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
         "TASK [what is there is read on]",
         "would change: [a]",
         "TASK [after it]",
-        "unknown: [a]",
-        &format!("perhaps: whether it runs hangs on `made`, which `build` would bring ({cause})"),
+        "perhaps: [a]",
+        &format!("whether it runs hangs on `made`, which `build` would bring ({cause})"),
         "TASK [with its output]",
         "unknown: [a]",
         &format!("it needs `made`, which `build` would bring ({cause})"),
@@ -231,4 +231,76 @@ fn what_the_host_would_refuse_fails_in_the_plan_as_it_would_in_the_run() {
     assert_eq!((plan.code, run.code), (2, 2));
     plan.says(&["failed to validate"]);
     assert_eq!(told(&plan), told(&run));
+}
+
+#[test]
+fn what_perhaps_runs_is_shown_with_its_diff_and_what_it_would_write_is_unknown() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  handlers:
+    - name: restarts
+      copy: dest={{ dir }}/restarted content=now
+  tasks:
+    - name: asks
+      command: /bin/true
+      register: asked
+    - name: perhaps writes
+      copy: dest={{ dir }}/a content=1
+      when: asked.rc == 0
+      notify: restarts
+    - name: reads it
+      slurp: src={{ dir }}/a
+    - name: is as wished in any case
+      copy: src={{ dir }}/play.yml dest={{ dir }}/play.yml remote_src=yes
+      when: asked.rc == 0
+    - name: does not run in any case
+      copy: dest={{ dir }}/b content=1
+      when: [asked.rc == 0, false]
+    - name: sets
+      set_fact: {answer: "{{ asked.stdout }}"}
+    - debug: msg="{{ answer }}"
+    - name: includes
+      include_tasks: more.yml
+      when: asked.rc == 0
+    - name: loops
+      copy: dest={{ dir }}/{{ item }} content=1
+      loop: "{{ asked.stdout_lines }}"
+    - name: goes on
+      copy: dest={{ dir }}/c content=1
+"#,
+    );
+    play.file("more.yml", "- debug: msg=never\n");
+    let plan = play.subcommand("plan");
+    let hangs = "whether it runs hangs on `asked`, which `asks` would bring (command does not run in check mode)";
+    plan.says(&[
+        "TASK [perhaps writes]",
+        "perhaps: [a]",
+        hangs,
+        "+1",
+        "TASK [reads it]",
+        "unknown: [a]",
+        hangs,
+        "TASK [is as wished in any case]",
+        "ok: [a]",
+        "TASK [does not run in any case]",
+        "skipping: [a]",
+        "TASK [sets]",
+        "unknown: [a]",
+        "TASK [debug]",
+        "unknown: [a]",
+        "TASK [includes]",
+        "unknown: [a]",
+        "TASK [loops]",
+        "unknown: [a]",
+        "TASK [goes on]",
+        "would change: [a]",
+        "RUNNING HANDLER [restarts]",
+        "perhaps: [a]",
+        &format!("`perhaps writes` notifies it, perhaps: {hangs}"),
+        "+now",
+        "plan: 1 to change on 1 host, 8 unknown",
+    ]);
+    assert!(!plan.stdout.contains("never"));
 }

@@ -30,6 +30,7 @@ pub(crate) fn shell_with(seq: u64, line: &str, stdin: &str) -> Task {
         environment: Vec::new(),
         granted: true,
         check_mode: false,
+        perhaps: None,
         deadline: Some(60),
         ignore_errors: false,
     }

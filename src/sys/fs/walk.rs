@@ -28,6 +28,9 @@ impl Sys {
             return Ok(None);
         };
         let place = self.walk(path, follow_last)?;
+        if let Some(cause) = overlay.why_unknown(&place) {
+            self.meet_unknown(cause);
+        }
         if overlay.is_untouched(&place) && !matches!(overlay.lstat(&place), Ok(Some(_))) {
             self.miss(|| format!("`{}`", path.display()));
         }

@@ -29,6 +29,7 @@ impl Ground<'_> {
     pub(super) fn lstat(&self, path: &Path) -> io::Result<Option<Stat>> {
         match self.layer.seen(path) {
             Seen::Nothing => Ok(None),
+            Seen::Unknown(cause) => Err(unknown(path, cause)),
             Seen::Inode(_, inode) => Ok(Some(inode.stat.clone())),
             Seen::Directory(directory) => match (&directory.stat, &directory.host) {
                 (Some(stat), _) => Ok(Some(stat.clone())),
@@ -232,6 +233,14 @@ impl Ground<'_> {
         }
         Ok(())
     }
+}
+
+/// Says that nobody can say what lies at a path.
+pub(super) fn unknown(path: &Path, cause: &str) -> io::Error {
+    io::Error::other(format!(
+        "what lies at `{}` is unknown: {cause}",
+        path.display()
+    ))
 }
 
 /// Returns where a path of a host below `base` really lies.

@@ -1,7 +1,7 @@
 //! Turns each write into a change of the tree, where the host itself would allow it; else into the host's own refusal.
 
 use super::Overlay;
-use super::allowed::Ground;
+use super::allowed::{Ground, unknown};
 use super::layer::{Content, Directory, Inode, Layer, Seen};
 use super::spill;
 use crate::sys::fs::{Attributes, Kind, Stat, Time, umask};
@@ -253,6 +253,7 @@ fn take_up(layer: &mut Layer, base: &Path, path: &Path) -> io::Result<u64> {
         Seen::Inode(number, _) => return Ok(number),
         Seen::Host(host) => host,
         Seen::Nothing => return Err(Errno::ENOENT.into()),
+        Seen::Unknown(cause) => return Err(unknown(path, cause)),
         Seen::Directory(_) => return Err(Errno::EISDIR.into()),
     };
     let Some(stat) = (Ground { base, layer }).lstat(path)? else {

@@ -27,16 +27,18 @@ pub struct Layer {
     pub(super) unknown_after: Vec<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Node {
     /// Removed: hides what the host has under this name.
     Gone,
+    /// Nobody can say what lies here, for this reason.
+    Unknown(String),
     Inode(u64),
     Directory(Directory),
 }
 
 /// A directory over the host's, or one that is only here.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Directory {
     /// `None` where it is as the host has it.
     pub(super) stat: Option<Stat>,
@@ -46,7 +48,7 @@ pub(super) struct Directory {
 }
 
 /// A file or link, under however many names.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Inode {
     pub(super) stat: Stat,
     pub(super) content: Content,
@@ -69,6 +71,7 @@ pub(super) enum Seen<'a> {
     Nothing,
     /// Untouched: whatever the host has at this path.
     Host(PathBuf),
+    Unknown(&'a str),
     Inode(u64, &'a Inode),
     Directory(&'a Directory),
 }
@@ -132,6 +135,7 @@ impl Layer {
                     };
                 }
                 Some(Node::Gone) => return Seen::Nothing,
+                Some(Node::Unknown(cause)) => return Seen::Unknown(cause),
                 None => {
                     return directory.host.as_ref().map_or(Seen::Nothing, |host| {
                         Seen::Host(ahead.fold(host.join(name), |path, name| path.join(name)))
@@ -240,6 +244,61 @@ impl Layer {
             inode.stat.n_links = inode.stat.n_links.saturating_sub(1);
         }
         old
+    }
+}
+
+impl Layer {
+    /// Makes unknown whatever is not the same in another layer, for this reason.
+    pub(super) fn blur(&mut self, other: &Layer, cause: &str) {
+        let mut differing = Vec::new();
+        self.compare(
+            &self.root,
+            other,
+            &other.root,
+            Path::new("/"),
+            &mut differing,
+        );
+        for path in differing {
+            self.put(&path, Node::Unknown(cause.to_owned()));
+        }
+        self.unknown_after.clone_from(&other.unknown_after);
+        self.version += 1;
+    }
+
+    fn compare(
+        &self,
+        own: &Directory,
+        other: &Layer,
+        others: &Directory,
+        path: &Path,
+        differing: &mut Vec<PathBuf>,
+    ) {
+        if own.stat != others.stat || own.host != others.host {
+            differing.push(path.to_path_buf());
+            return;
+        }
+        for (name, theirs) in &others.names {
+            let path = path.join(name);
+            let untouched = || {
+                let host = own.host.as_ref().map(|host| host.join(name));
+                host.map_or_else(Directory::default, Directory::of_host)
+            };
+            match (own.names.get(name), theirs) {
+                (Some(Node::Directory(own)), Node::Directory(theirs)) => {
+                    self.compare(own, other, theirs, &path, differing);
+                }
+                (None, Node::Directory(theirs)) => {
+                    self.compare(&untouched(), other, theirs, &path, differing);
+                }
+                (Some(Node::Inode(own)), Node::Inode(theirs))
+                    if self.inodes.get(own) == other.inodes.get(theirs) => {}
+                (Some(own), theirs) if own == theirs && !matches!(own, Node::Inode(_)) => {}
+                _ => differing.push(path),
+            }
+        }
+        let gone = own.names.keys();
+        let gone = gone.filter(|name| !others.names.contains_key(*name));
+        differing.extend(gone.map(|name| path.join(name)));
     }
 }
 

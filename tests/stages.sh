@@ -16,7 +16,7 @@ if [ "$(id -u)" != 0 ]; then
     as_root=(sudo env "PATH=$PATH")
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=${KRUN_LAB:-}"
 fi
-lab() { "${as_root[@]}" "$target/debug/examples/lab" "$@"; }
+lab() { "${as_root[@]}" "$target/debug/krun" lab "$@"; }
 labs() { lab list 2>/dev/null | cut -d: -f1 | sort; }
 
 done_stages=() failed_stages=() missed_stages=() hosts_before='' hosts_known=no
@@ -78,7 +78,7 @@ trap 'stop 143' TERM
 
 # The base image and the tarballs, so that no test's own time holds a download.
 image_and_tarballs() {
-    cargo build --quiet --features canary --example lab || return
+    cargo build --quiet --features canary --bin krun || return
     hosts_before=$(labs) hosts_known=yes
     "${as_root[@]}" tests/lab/assemble.sh $root || return
     local name=stages-$$
@@ -91,12 +91,14 @@ licences() {
     cargo deny --config .deny.toml check bans licenses sources
 }
 
-# on_hosts FILTER...: tests of tests/it that make hosts
+# on_hosts FILTER...: tests of tests/it that make hosts, with the program as it is shipped
 on_hosts() {
+    local krun=$PWD/$target/release/krun
+    [ -z "${CARGO_TARGET_DIR:-}" ] || krun=$target/release/krun
     if [ ${#as_root[@]} -gt 0 ]; then
-        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=1"
+        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="sudo env PATH=$PATH KRUN_LAB=1 KRUN=$krun"
     fi
-    KRUN_LAB=1 limited cargo test --features canary --test it -- --ignored --nocapture --test-threads 1 "$@"
+    KRUN_LAB=1 KRUN=$krun limited cargo test --features canary --test it -- --ignored --nocapture --test-threads 1 "$@"
 }
 
 stage packages "${as_root[@]}" tests/lab/prepare.sh
@@ -111,8 +113,9 @@ stage 'ssh and agent' cargo test --quiet --features canary --test transport
 stage canary cargo test --quiet --features canary --bin krun-canary --test canary
 stage 'image and tarballs' image_and_tarballs
 stage 'install and upgrade under load' on_hosts upgrade::
+stage 'three interruption points' on_hosts interrupted::three
 if [ "$which" = all ]; then
     stage clippy cargo clippy --quiet --all-targets --features canary -- -D warnings
     stage licences licences
-    stage 'all that needs hosts' on_hosts --skip upgrade::
+    stage 'all that needs hosts' on_hosts --skip upgrade:: --skip interrupted::three
 fi

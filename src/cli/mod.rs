@@ -2,6 +2,7 @@
 
 mod apply;
 mod exit;
+mod lab;
 mod options;
 mod settings;
 mod show;
@@ -39,6 +40,8 @@ enum Command {
         /// The module; without one, all are listed.
         module: Option<String>,
     },
+    /// Make, reach and remove throw-away hosts of this machine.
+    Lab(lab::LabOptions),
     /// Serve a controller over standard input and output (started on hosts by krun itself).
     #[command(hide = true)]
     Agent {
@@ -74,6 +77,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
+        Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
     }
 }

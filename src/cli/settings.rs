@@ -51,6 +51,15 @@ impl Machine {
             .join("krun")
     }
 
+    /// Where labs are kept: one place for root, whatever its home.
+    pub(super) fn lab_root(&self) -> PathBuf {
+        if nix::unistd::geteuid().is_root() {
+            "/var/cache/krun".into()
+        } else {
+            self.cache()
+        }
+    }
+
     /// Directories of roles beyond those beside a playbook.
     pub(super) fn roles_path(&self) -> Vec<PathBuf> {
         let named = self

@@ -13,6 +13,13 @@ pub enum Error {
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// ssh cannot be started.
+    #[error("cannot start `ssh`")]
+    Start {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A program ended with a failure.
     #[error("`{command}` failed ({status}): {stderr}")]
     Command {

@@ -3,7 +3,7 @@
 # their own, and upgraded to 2.6.0 while a client writes; then every acknowledged record is read back. Builds what is
 # missing, shows each step as it goes, ends with a summary, and removes its hosts.
 # usage: rehearse.sh [--keep]   (as root; --keep leaves the hosts for a look around)
-# KRUN, KRUN_CANARY and LAB name programs to use instead of building them.
+# KRUN and KRUN_CANARY name programs to use instead of building them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD
@@ -20,7 +20,7 @@ case ${1:-} in
     '') ;;
     *) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
-[ "$(id -u)" = 0 ] || exec sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CARGO_TARGET_DIR,KRUN,KRUN_CANARY,LAB,REHEARSAL "$here/tests/story/rehearse.sh" "$@"
+[ "$(id -u)" = 0 ] || exec sudo --preserve-env=PATH,HOME,CARGO_HOME,RUSTUP_HOME,CARGO_TARGET_DIR,KRUN,KRUN_CANARY,REHEARSAL "$here/tests/story/rehearse.sh" "$@"
 
 [ -t 1 ] && bold=$'\e[1m' plain=$'\e[0m' || bold='' plain=''
 log=$(mktemp -d)
@@ -28,8 +28,8 @@ on() { local host=$1; shift; ssh -F "$config" "$host" "$@"; }
 step() { printf '\n%s%3d:%02d  %s%s\n' "$bold" $((SECONDS / 60)) $((SECONDS % 60)) "$*" "$plain"; }
 indented() { sed 's/^/        /'; }
 target=${CARGO_TARGET_DIR:-$here/target}/x86_64-unknown-linux-gnu
-lab=${LAB:-$target/release/examples/lab}
-lab() { "$lab" "$@"; }
+krun=${KRUN:-$target/release/krun}
+lab() { "$krun" lab "$@"; }
 
 config=
 up=
@@ -44,7 +44,7 @@ end() {
     fi
     if [ -n "$up" ] && [ -n "$keep" ]; then
         echo "the hosts are up: ssh -F $config ${brokers[0]}"
-        echo "to remove them:   $lab down $name"
+        echo "to remove them:   $krun lab down $name"
     elif [ -n "$up" ]; then
         step "Removing the hosts"
         lab down "$name" >/dev/null || code=1
@@ -83,20 +83,19 @@ versions() {
 
 build() {
     tests/lab/prepare.sh
-    [ -n "${KRUN:-}" ] && [ -n "${LAB:-}" ] || cargo build --release --bin krun --example lab
-    krun=${KRUN:-$target/release/krun}
+    [ -n "${KRUN:-}" ] || cargo build --release --bin krun
     canary=${KRUN_CANARY:-$target/release/krun-canary}
     [ -n "${KRUN_CANARY:-}" ] || cargo build --release --features canary --bin krun-canary
 }
 
-step "Building krun, the client and the lab"
+step "Building krun and the client"
 took build build
 step "Making the tarballs of Kafka 2.1.0, 2.6.0 and ZooKeeper 3.5.9 from Maven's jars"
 took tarballs tests/lab/assemble.sh "$cache" > >(indented)
 step "Starting seven hosts, each with systemd and sshd"
 lab down "$name" >/dev/null 2>&1 || true
 up=1
-took hosts lab up "$name" "${zookeepers[@]}" "${brokers[@]}" "$client" > >(indented) 2>&1
+took hosts lab up --site "archive.apache.org=$cache/archive.apache.org" "$name" "${zookeepers[@]}" "${brokers[@]}" "$client" > >(indented) 2>&1
 config=$(lab ssh-config "$name")
 
 step "Installing ZooKeeper"

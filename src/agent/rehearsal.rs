@@ -49,22 +49,6 @@ impl Rehearsals {
     }
 
     /// Takes over what another agent of this host wrote.
-    /// Turns what a task would do that perhaps does not run into something unknown, unless it would do nothing.
-    pub(super) fn perhaps(cause: &str, ran: Result<Ran, Error>) -> Ran {
-        let (outcome, why) = match ran {
-            Ok(Ran::Cancelled) => return Ran::Cancelled,
-            Ok(Ran::Done(outcome)) if !outcome.changed && outcome.unknown.is_none() => {
-                return Ran::Done(outcome);
-            }
-            Ok(Ran::Done(outcome)) => (outcome, cause.to_owned()),
-            Err(error) => (Outcome::new(), format!("{cause}; if it runs: {error}")),
-        };
-        Ran::Done(Outcome {
-            unknown: Some(why),
-            ..outcome
-        })
-    }
-
     pub(super) fn adopt(&self, layer: &[u8]) -> Result<(), Error> {
         match &self.shared {
             Some(overlay) => adopt(overlay, layer),

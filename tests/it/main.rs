@@ -10,6 +10,7 @@ mod brokers;
 mod interrupted;
 mod krun_run;
 mod lab;
+mod plan;
 mod sight;
 mod stage;
 mod tidy;

@@ -1,0 +1,115 @@
+//! A plan on a host with a real systemd and real account programs shows what the run then does.
+
+use std::process::Command;
+
+use krun::lab::LabSpec;
+
+use crate::krun_run::krun;
+use crate::stage::{Stage, enabled};
+
+const HOST: &str = "peter-kafka01.foo.bar";
+
+const PLAYBOOK: &str = r#"
+- hosts: all
+  become: true
+  gather_facts: false
+  vars:
+    seen: [/etc/passwd, /etc/group, /etc/shadow, /etc/gshadow, /etc/subuid, /etc/systemd/system/app.service, /srv/app/conf]
+    links: [/etc/systemd/system/multi-user.target.wants/app.service, /etc/systemd/system/debug-shell.service, /srv/app]
+  handlers:
+    - name: restart app
+      systemd: name=app state=restarted
+  tasks:
+    - group: name=staff2 gid=4711
+    - user: name=app groups=staff2 system=yes home=/srv/app comment="An app" password="$6$abc$def"
+    - name: unit
+      copy:
+        dest: /etc/systemd/system/app.service
+        content: |
+          [Service]
+          ExecStart=/bin/sleep infinity
+          User=app
+          [Install]
+          WantedBy=multi-user.target
+      notify: restart app
+    - systemd: name=app state=started enabled=yes daemon_reload=yes
+    - name: conf
+      copy: dest=/srv/app/conf content="a=1\n" owner=app group=app mode=0600
+      notify: restart app
+    - systemd: name=app state=started
+    - meta: flush_handlers
+    - systemd: name=debug-shell masked=yes
+    - service: name=app state=stopped enabled=no
+    - systemd: name=app state=stopped
+    - systemd: name=app enabled=yes
+    - user: name=app shell=/bin/false append=yes groups=adm
+    - slurp: src={{ item }}
+      loop: "{{ seen }}"
+      register: files
+    - debug: msg="{{ item.item }} {{ item.content | b64decode }}"
+      loop: "{{ files.results }}"
+      loop_control: {label: "{{ item.item }}"}
+    - stat: path={{ item }}
+      loop: "{{ links }}"
+      register: there
+    - debug: msg="{{ item.stat.mode }} {{ item.stat.pw_name }} {{ item.stat.lnk_source | default('') }}"
+      loop: "{{ there.results }}"
+      loop_control: {label: "{{ item.item }}"}
+"#;
+
+/// Runs krun on the host and returns what it told of its tasks, in the words of a real run.
+fn told(stage: &Stage, words: &[&str]) -> Vec<String> {
+    let place = stage.0.ssh_config().parent().unwrap().to_path_buf();
+    std::fs::write(place.join("plan.yml"), PLAYBOOK).unwrap();
+    let output = Command::new(krun())
+        .args(words)
+        .args(["-i", &format!("{HOST},")])
+        .arg(format!(
+            "--ssh-common-args=-F {}",
+            stage.0.ssh_config().display()
+        ))
+        .arg("plan.yml")
+        .current_dir(&place)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {text}{stderr}");
+    let lines = text
+        .lines()
+        .take_while(|line| !line.starts_with("PLAY RECAP"));
+    lines
+        .filter(|line| !line.starts_with("check mode"))
+        .map(|line| line.replace("would change:", "changed:"))
+        // Seconds that a task took.
+        .map(|line| {
+            line.split("]  ")
+                .next()
+                .unwrap()
+                .trim_end_matches(']')
+                .to_owned()
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn units_and_accounts_of_a_plan_are_those_of_the_run() {
+    if !enabled() {
+        return;
+    }
+    let stage = Stage::of(&LabSpec {
+        name: "it-plan".to_owned(),
+        hosts: vec![HOST.to_owned()],
+        ..LabSpec::default()
+    });
+    let state = "cat /etc/passwd /etc/group; find /etc /srv -newer /proc/1 2>/dev/null | sort; systemctl list-unit-files --type=service --no-pager";
+    let before = stage.on(HOST, state);
+    let plan = told(&stage, &["plan"]);
+    assert!(stage.on(HOST, state) == before, "the plan changed the host");
+    let run = told(&stage, &[]);
+    for (planned, done) in plan.iter().zip(&run) {
+        assert_eq!(planned, done, "in the plan:\n{}", plan.join("\n"));
+    }
+    assert_eq!(plan.len(), run.len());
+}

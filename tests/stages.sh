@@ -109,6 +109,7 @@ stage 'compiling the tests' cargo test --quiet --no-run --features canary
 stage 'unit tests' cargo test --quiet --features canary --lib
 stage 'rules of the sources' cargo test --quiet --features canary --test it
 stage 'whole runs' cargo test --quiet --features canary --test run
+stage 'broken input' cargo test --quiet --features canary --test fuzz
 stage 'ssh and agent' cargo test --quiet --features canary --test transport
 stage canary cargo test --quiet --features canary --bin krun-canary --test canary
 stage 'image and tarballs' image_and_tarballs

@@ -4,6 +4,9 @@ use super::error::Error;
 use super::native;
 use super::values::{Key, Res, Val};
 
+/// How wide anything is set, in characters: Rust's own formatting takes little more.
+pub(crate) const MAX_WIDTH: usize = 65_000;
+
 pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
     let mut given = match values {
         Val::Tuple(items) => items.to_vec(),
@@ -37,13 +40,13 @@ pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
             spec.width = usize::try_from(next()?.want_int("`*`")?).unwrap_or(0);
         } else {
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                spec.width = spec.width.saturating_mul(10) + digit as usize - '0' as usize;
+                spec.width = with_digit(spec.width, digit);
             }
         }
         if chars.next_if_eq(&'.').is_some() {
             let mut precision = 0usize;
             while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                precision = precision.saturating_mul(10) + digit as usize - '0' as usize;
+                precision = with_digit(precision, digit);
             }
             spec.precision = Some(precision);
         }
@@ -55,7 +58,7 @@ pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
             out.push('%');
             continue;
         }
-        if spec.width > 100_000 || spec.precision.is_some_and(|p| p > 100_000) {
+        if spec.width > MAX_WIDTH || spec.precision.is_some_and(|p| p > MAX_WIDTH) {
             return Err(Error::wrong_type("the `%` format is too wide"));
         }
         let value = match (named, values) {
@@ -77,6 +80,11 @@ pub(crate) fn percent(format: &str, values: &Val) -> Res<String> {
         ));
     }
     Ok(out)
+}
+
+fn with_digit(number: usize, digit: char) -> usize {
+    let digit = digit.to_digit(10).unwrap_or(0) as usize;
+    number.saturating_mul(10).saturating_add(digit)
 }
 
 #[derive(Default)]
@@ -232,6 +240,24 @@ pub(crate) fn float_digits(kind: char, n: f64, precision: usize) -> String {
                     None => text,
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_beyond_all_bounds_is_an_error() {
+        for format in [
+            "%99999999999999999999d",
+            "%.70000f",
+            "%.99999999999999999999g",
+            "%70000s",
+        ] {
+            let error = percent(format, &Val::Int(1)).unwrap_err();
+            assert_eq!(error.to_string(), "the `%` format is too wide", "{format}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod interrupted;
 mod krun_run;
 mod lab;
 mod plan;
+mod secure;
 mod sight;
 mod stage;
 mod tidy;

@@ -95,7 +95,8 @@ fn round(_: &mut Cx, subject: &Val, args: Args) -> Res {
         "common" => match usize::try_from(precision) {
             // Decimal digits round half to even on the exact value, as Python's round() does.
             Ok(0) => n.round_ties_even(),
-            Ok(precision) => format!("{n:.precision$}").parse().unwrap_or(n),
+            // No float has more decimal digits than this.
+            Ok(precision) => format!("{n:.*}", precision.min(1074)).parse().unwrap_or(n),
             Err(_) => (n * factor).round_ties_even() / factor,
         },
         "ceil" => (n * factor).ceil() / factor,

@@ -11,6 +11,7 @@ use crate::template::error::Error;
 use crate::template::eval::Cx;
 use crate::template::methods;
 use crate::template::native;
+use crate::template::printf::MAX_WIDTH;
 use crate::template::values::{Res, Val};
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
@@ -90,7 +91,7 @@ fn indent(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [width, first, blank] = args.bind(["width", "first", "blank"])?;
     let pad = match &width {
         Some(Val::Str(pad)) => pad.to_string(),
-        other => " ".repeat(count(other.as_ref(), "width")?.unwrap_or(4)),
+        other => " ".repeat(count(other.as_ref(), "width")?.unwrap_or(4).min(MAX_WIDTH)),
     };
     let first = flag(first.as_ref(), false);
     let blank = flag(blank.as_ref(), false);
@@ -115,7 +116,7 @@ fn indent(_: &mut Cx, subject: &Val, args: Args) -> Res {
 
 fn center(_: &mut Cx, subject: &Val, args: Args) -> Res {
     let [width] = args.bind(["width"])?;
-    let width = count(width.as_ref(), "width")?.unwrap_or(80).min(100_000);
+    let width = count(width.as_ref(), "width")?.unwrap_or(80).min(MAX_WIDTH);
     let text = native::text(subject);
     let missing = width.saturating_sub(text.chars().count());
     let left = missing / 2 + (missing & width & 1);

@@ -4,7 +4,7 @@ use crate::template::args::Args;
 use crate::template::error::Error;
 use crate::template::eval::Cx;
 use crate::template::native;
-use crate::template::printf::float_digits;
+use crate::template::printf::{MAX_WIDTH, float_digits};
 use crate::template::values::{Res, Val};
 
 pub(crate) fn format(cx: &mut Cx, text: &str, args: &Args) -> Res<String> {
@@ -105,7 +105,7 @@ fn apply(spec: &str, value: &Val) -> Res<String> {
         while let Some(digit) = take("0123456789") {
             digits.push(digit);
         }
-        digits.parse::<usize>().ok().map(|n| n.min(100_000))
+        digits.parse::<usize>().ok().map(|n| n.min(MAX_WIDTH))
     };
     let width = number(&mut take).unwrap_or(0);
     let comma = take(",_");

@@ -110,6 +110,14 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found
 }
 
+/// All Rust files of the repository.
+fn everything() -> Vec<(String, String)> {
+    ["src", "tests", "benches"]
+        .into_iter()
+        .flat_map(sources)
+        .collect()
+}
+
 /// Unit tests may lean on any part.
 fn is_test(path: &str) -> bool {
     path.split('/')
@@ -202,7 +210,7 @@ fn crates_are_named_only_where_they_belong() {
 #[test]
 fn every_file_says_first_what_it_is_for() {
     let mut faults = Vec::new();
-    for (path, text) in sources("src").into_iter().chain(sources("tests")) {
+    for (path, text) in everything() {
         // Unit tests beside their file need no sentence: the file has it.
         if !is_test(&path) && !text.starts_with("//! ") {
             faults.push(format!("{path}: does not begin with `//! `"));
@@ -214,7 +222,7 @@ fn every_file_says_first_what_it_is_for() {
 #[test]
 fn no_file_is_longer_than_a_person_reads() {
     let mut faults = Vec::new();
-    for (path, text) in sources("src").into_iter().chain(sources("tests")) {
+    for (path, text) in everything() {
         let lines = text.lines().count();
         if lines > LONGEST {
             faults.push(format!(

@@ -8,6 +8,10 @@
     reason = "a bench prints, and stops at a fault"
 )]
 
+#[path = "../tests/transport/tasks.rs"]
+#[expect(dead_code, reason = "a bench waits for nothing and runs no shell")]
+mod tasks;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
@@ -23,12 +27,13 @@ use krun::inventory::{self, Inventory};
 use krun::modules::Action;
 use krun::plan::{self, Plan};
 use krun::playbook;
-use krun::proto::{self, FromAgent, Hello, Task, ToAgent, frame};
+use krun::proto::{self, FromAgent, Hello, ToAgent, frame};
 use krun::sys::Sys;
 use krun::template::{Files, Raw, Scope, Templar};
 use krun::value::{Dict, Mapping, Value};
 use krun::vault::Vault;
 use krun::yaml;
+use tasks::task;
 
 const N_HOSTS: usize = 1000;
 const N_TASKS: usize = 200;
@@ -67,7 +72,7 @@ fn main() {
                 .unwrap();
         }
     });
-    let small = ToAgent::Task(Box::new(task(1, "stat", "{path: /etc/hosts}")));
+    let small = ToAgent::Task(Box::new(task(1, action("stat", "{path: /etc/hosts}"))));
     bench(wanted, "frames: 10,000 small tasks there and back", || {
         for _ in 0..10_000 {
             let bytes = frame::encode(&small).unwrap();
@@ -76,7 +81,7 @@ fn main() {
     });
     let content = "x".repeat(32 << 20);
     let large = format!("{{dest: /tmp/x, content: {content}}}");
-    let large = ToAgent::Task(Box::new(task(1, "copy", &large)));
+    let large = ToAgent::Task(Box::new(task(1, action("copy", &large))));
     bench(wanted, "frames: a file of 32 MiB there and back", || {
         let bytes = frame::encode(&large).unwrap();
         black_box(frame::decode::<ToAgent>(&bytes[4..])).unwrap();
@@ -169,22 +174,9 @@ fn compiled(directory: &Path, hosts: &Inventory) -> Plan {
     plan
 }
 
-fn task(seq: u64, module: &str, arguments: &str) -> Task {
+fn action(module: &str, arguments: &str) -> Action {
     let arguments: Mapping = serde_yaml::from_str(arguments).unwrap();
-    Task {
-        seq,
-        lane: 0,
-        group: seq,
-        epoch: 1,
-        name: format!("task {seq}"),
-        action: Action::new(module, arguments).unwrap(),
-        identity: None,
-        environment: Vec::new(),
-        granted: false,
-        check_mode: false,
-        deadline: None,
-        ignore_errors: false,
-    }
+    Action::new(module, arguments).unwrap()
 }
 
 /// An agent over a pipe, from its first byte to the answer to its last task.
@@ -213,7 +205,7 @@ fn looks() {
     let say = thread::spawn(move || {
         frame::write(&mut to, &ToAgent::Hello(hello)).unwrap();
         for seq in 1..=1000 {
-            let look = task(seq, "stat", "{path: /etc/hosts}");
+            let look = task(seq, action("stat", "{path: /etc/hosts}"));
             frame::write(&mut to, &ToAgent::Task(Box::new(look))).unwrap();
         }
         to

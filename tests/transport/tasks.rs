@@ -1,4 +1,4 @@
-//! Tasks as a controller sends them, and waiting for what they do: for the agent's own tests, too.
+//! Tasks as a controller sends them, and waiting for what they do: for the agent's own tests and its bench, too.
 
 use krun::modules::Action;
 use krun::proto::Task;
@@ -19,13 +19,18 @@ pub(crate) fn shell(seq: u64, line: &str) -> Task {
 pub(crate) fn shell_with(seq: u64, line: &str, stdin: &str) -> Task {
     let given = [("cmd", line), ("stdin", stdin)].map(|(key, value)| (key.into(), value.into()));
     let given = given.into_iter().collect();
+    task(seq, Action::new("shell", given).unwrap())
+}
+
+/// An action that may apply without asking.
+pub(crate) fn task(seq: u64, action: Action) -> Task {
     Task {
         seq,
         lane: 0,
         group: seq,
         epoch: 0,
         name: format!("task {seq}"),
-        action: Action::new("shell", given).unwrap(),
+        action,
         identity: None,
         environment: Vec::new(),
         granted: true,

@@ -153,6 +153,7 @@ impl Child {
                 perhaps: None,
                 deadline: task.deadline,
                 ignore_errors: true,
+                notifies: Vec::new(),
             })))
             .and_then(|()| self.follow(seq, &answers, sys, permission));
         lock(&self.calls).open.remove(&seq);

@@ -24,11 +24,13 @@ impl DueHandlers {
         due
     }
 
-    pub(super) fn add(&self, due: Due) -> io::Result<()> {
-        self.change(|all| {
-            all.retain(|other| !other.is_same(&due));
-            all.push(due);
-        })
+    /// Adds a handler; `false` if it is there already.
+    pub(super) fn add(&self, due: Due) -> io::Result<bool> {
+        if self.read().iter().any(|other| other.is_same(&due)) {
+            return Ok(false);
+        }
+        self.change(|all| all.push(due))?;
+        Ok(true)
     }
 
     pub(super) fn remove(&self, ran: &Due) -> io::Result<()> {
@@ -86,11 +88,11 @@ mod tests {
             notified_by: notified_by.into(),
         };
         let hello = super::super::tests::hello("run");
-        handlers.add(due("site.yml", "host", "first")).unwrap();
-        handlers.add(due("site.yml", "host", "second")).unwrap();
-        handlers.add(due("site.yml", "other", "first")).unwrap();
-        handlers.add(due("more.yml", "host", "first")).unwrap();
-        assert_eq!(handlers.of(&hello), [due("site.yml", "host", "second")]);
+        assert!(handlers.add(due("site.yml", "host", "first")).unwrap());
+        assert!(!handlers.add(due("site.yml", "host", "second")).unwrap());
+        assert!(handlers.add(due("site.yml", "other", "first")).unwrap());
+        assert!(handlers.add(due("more.yml", "host", "first")).unwrap());
+        assert_eq!(handlers.of(&hello), [due("site.yml", "host", "first")]);
         handlers.remove(&due("site.yml", "host", "")).unwrap();
         assert!(handlers.of(&hello).is_empty());
         handlers.remove(&due("site.yml", "other", "")).unwrap();

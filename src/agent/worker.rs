@@ -4,7 +4,7 @@ use crate::agent::outbox::Outbox;
 use crate::agent::queue::Verdict;
 use crate::agent::{Agent, faults, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
-use crate::proto::{FromAgent, JournalMark, Task};
+use crate::proto::{Due, FromAgent, JournalMark, Task};
 use crate::sys::Sys;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,23 +21,19 @@ pub(super) fn work(agent: &Arc<Agent>, lane: u32) {
             agent,
             task: &task,
             began: false,
+            newly_due: Vec::new(),
             waited: None,
             broken: None,
         };
         let result = turn.run(&cancel);
-        let began = turn.began;
-        let mark = match &result {
+        turn.remember(match &result {
             Ok(Ran::Done(outcome)) => JournalMark::Ended {
                 changed: outcome.changed,
             },
             Err(_) if cancel.load(Ordering::Relaxed) => JournalMark::Cancelled,
             Err(_) => JournalMark::Failed,
             Ok(Ran::Cancelled) => JournalMark::Cancelled,
-        };
-        if began && let Some(memory) = &agent.memory {
-            // What matters was synced at its begin.
-            let _ = memory.journal.mark(seq, &task.name, mark);
-        }
+        });
         match result {
             Ok(Ran::Done(outcome)) => {
                 agent.queue.done(seq);
@@ -69,6 +65,8 @@ struct Turn<'a> {
     agent: &'a Agent,
     task: &'a Task,
     began: bool,
+    /// Handlers that were not due before it began.
+    newly_due: Vec<Due>,
     /// Since when, and after how many changes on this host, it waits for its turn.
     waited: Option<(Instant, u64)>,
     broken: Option<Error>,
@@ -120,6 +118,23 @@ impl Turn<'_> {
             self.agent.outbox.send(FromAgent::Overlay { seq, layer });
         }
         ran
+    }
+
+    /// Notes how a task ended that had begun, and forgets handlers that nothing was changed for.
+    fn remember(&self, mark: JournalMark) {
+        let Some(memory) = self.agent.memory.as_ref().filter(|_| self.began) else {
+            return;
+        };
+        // What matters was synced at its begin.
+        let _ = memory.journal.mark(self.task.seq, &self.task.name, mark);
+        if matches!(
+            mark,
+            JournalMark::Ended { changed: false } | JournalMark::Failed
+        ) {
+            for due in &self.newly_due {
+                let _ = memory.due.remove(due);
+            }
+        }
     }
 
     fn run_once(&mut self, sys: &Sys) -> Result<Ran, Error> {
@@ -174,6 +189,11 @@ impl Turn<'_> {
         }
         if !self.agent.queue.begin(seq) {
             return Permission::Cancelled;
+        }
+        if let Some(memory) = &self.agent.memory {
+            let notifies = self.task.notifies.iter();
+            let added = notifies.filter(|&due| matches!(memory.due.add(due.clone()), Ok(true)));
+            self.newly_due = added.cloned().collect();
         }
         if let Some(memory) = &self.agent.memory
             && let Err(error) = memory

@@ -8,7 +8,7 @@ use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
@@ -120,6 +120,9 @@ pub struct Task {
     pub deadline: Option<u64>,
     /// A failure does not drop what stands behind it in its lane.
     pub ignore_errors: bool,
+    /// Handlers that are due on this host from the moment the task begins to change something: even a controller and an
+    /// agent that are killed in the middle leave them.
+    pub notifies: Vec<Due>,
 }
 
 /// Another user than the one who logged in.

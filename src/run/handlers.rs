@@ -1,12 +1,13 @@
 //! Handlers: who notified which, which an earlier run left, and their steps at a flush.
 
 use super::batch::Batch;
-use super::host::HostRun;
+use super::host::{Flight, HostRun};
 use crate::event::EventKind;
 use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
+use crate::proto::Due;
 use crate::template::Scope;
-use crate::value::{HostName, Value, display};
+use crate::value::{Dict, HostName, Value, display};
 use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -102,62 +103,94 @@ impl Batch<'_> {
         &mut self,
         host: usize,
         task: &Arc<Task>,
-        flight: &super::host::Flight,
+        flight: &Flight,
         doubt: Option<&str>,
     ) {
-        for node in &task.notify {
-            let locals = flight
-                .items
-                .first()
-                .map(|item| item.locals.clone())
-                .unwrap_or_default();
-            let scope: Arc<dyn Scope> = self.scope(host, task).with(locals).shared();
-            let names = match self.run.templar.render_value(&node.to_value(), &scope) {
-                Ok(Value::Sequence(names)) => names.iter().map(display).collect(),
-                Ok(name) => vec![display(&name)],
-                Err(_) => Vec::new(),
-            };
-            for name in names {
-                self.notify_one(host, &name, task, doubt);
+        let locals = flight.items.first().map(|item| item.locals.clone());
+        for (notified, found) in self.handlers_of(host, task, locals.unwrap_or_default()) {
+            if found.is_empty() {
+                let text = format!("no handler `{notified}`, which `{}` notifies", task.title());
+                self.run.emit(EventKind::Warning {
+                    text,
+                    at: Some((&task.span).into()),
+                });
+            }
+            for handler in found {
+                self.notify_one(host, handler, task, doubt);
             }
         }
     }
 
-    fn notify_one(&mut self, host: usize, notified: &str, task: &Arc<Task>, doubt: Option<&str>) {
+    /// What a task notifies, each name with the handlers that it means. A name that cannot be rendered is left out.
+    fn handlers_of(
+        &self,
+        host: usize,
+        task: &Arc<Task>,
+        locals: Dict,
+    ) -> Vec<(String, Vec<usize>)> {
         let role = task.role.as_ref().map(|role| role.name.clone());
-        let found = self.handlers.find(notified, role.as_deref());
-        let name = Arc::clone(&self.hosts[host].name);
-        if found.is_empty() {
-            let text = format!("no handler `{notified}`, which `{}` notifies", task.title());
-            self.run.emit(EventKind::Warning {
-                text,
-                at: Some((&task.span).into()),
-            });
+        let scope: Arc<dyn Scope> = self.scope(host, task).with(locals).shared();
+        let rendered = task.notify.iter().filter_map(|node| {
+            let names = self.run.templar.render_value(&node.to_value(), &scope);
+            names.ok()
+        });
+        let names = rendered.flat_map(|names| match names {
+            Value::Sequence(names) => names.iter().map(display).collect(),
+            name => vec![display(&name)],
+        });
+        names
+            .map(|name| {
+                let found = self.handlers.find(&name, role.as_deref());
+                (name, found)
+            })
+            .collect()
+    }
+
+    /// The handlers that an item's host itself shall remember; where `changed_when` decides, only the controller can know.
+    pub(super) fn notifies(&self, host: usize, position: usize, index: usize) -> Vec<Due> {
+        let flight = &self.hosts[host].flights[position];
+        let item = &flight.items[index];
+        let Some(task) = flight.task.as_ref().filter(|task| !task.notify.is_empty()) else {
+            return Vec::new();
+        };
+        if task.changed_when.is_some()
+            || item.envelope.check_mode
+            || item.envelope.delegate_to.is_some()
+        {
+            return Vec::new();
         }
-        for handler in found {
-            let title = self.handlers.list[handler].name.clone();
-            let run = &mut self.hosts[host];
-            run.kept.shift_remove(&handler);
-            match doubt {
-                None => drop(run.doubtful.remove(&handler)),
-                Some(cause) if !run.notified.contains_key(&handler) => {
-                    let cause = format!("`{}` notifies it, perhaps: {cause}", task.title());
-                    run.doubtful.insert(handler, cause);
-                }
-                Some(_) => {}
+        let handlers = self.handlers_of(host, task, item.locals.clone());
+        let handlers = handlers.into_iter().flat_map(|(_, found)| found);
+        let name = &self.hosts[host].name;
+        handlers
+            .map(|handler| {
+                let handler = &self.handlers.list[handler].name;
+                self.run.due(&self.plan.play, name, handler, task.title())
+            })
+            .collect()
+    }
+
+    fn notify_one(&mut self, host: usize, handler: usize, task: &Arc<Task>, doubt: Option<&str>) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let title = self.handlers.list[handler].name.clone();
+        let run = &mut self.hosts[host];
+        run.kept.shift_remove(&handler);
+        match doubt {
+            None => drop(run.doubtful.remove(&handler)),
+            Some(cause) if !run.notified.contains_key(&handler) => {
+                let cause = format!("`{}` notifies it, perhaps: {cause}", task.title());
+                run.doubtful.insert(handler, cause);
             }
-            if self.hosts[host]
-                .notified
-                .insert(handler, task.title().to_owned())
-                .is_none()
-            {
-                self.run
-                    .handler_notified(&self.plan.play, &name, &title, task.title());
-                self.run.emit(EventKind::HandlerNotified {
-                    host: Arc::clone(&name),
-                    handler: title,
-                });
-            }
+            Some(_) => {}
+        }
+        let by = task.title().to_owned();
+        if run.notified.insert(handler, by).is_none() {
+            self.run
+                .handler_notified(&self.plan.play, &name, &title, task.title());
+            self.run.emit(EventKind::HandlerNotified {
+                host: name,
+                handler: title,
+            });
         }
     }
 

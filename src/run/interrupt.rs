@@ -108,6 +108,7 @@ impl Batch<'_> {
                 perhaps: None,
                 deadline: Some(START_LIMIT),
                 ignore_errors: false,
+                notifies: Vec::new(),
             };
             self.run.links.send(&host, ToAgent::Task(Box::new(task)));
             match self.end_of(&host, seq).await {

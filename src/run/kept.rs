@@ -157,7 +157,8 @@ impl super::Run {
         self.write_kept();
     }
 
-    fn due(&self, play: &Play, host: &HostName, handler: &str, task: &str) -> Due {
+    /// Names a handler of these playbooks.
+    pub(super) fn due(&self, play: &Play, host: &HostName, handler: &str, task: &str) -> Due {
         Due {
             playbooks: self.kept.playbooks.clone(),
             play: play.name.clone(),

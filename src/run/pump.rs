@@ -287,6 +287,7 @@ impl Batch<'_> {
             || step <= frontier
             || self.hosts.len() == 1
             || self.may_run_ahead(&to, &action, &envelope);
+        let notifies = self.notifies(host, position, index);
         let seq = self.run.links.next_seq();
         self.sent
             .insert((Arc::clone(&to), seq), (host, step, index));
@@ -304,6 +305,7 @@ impl Batch<'_> {
             perhaps,
             deadline: envelope.deadline,
             ignore_errors: envelope.ignore_errors,
+            notifies,
         };
         self.run.links.send(&to, ToAgent::Task(Box::new(task)));
         let state = ItemState::Sent {

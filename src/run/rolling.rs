@@ -79,6 +79,7 @@ impl Run {
                 perhaps: None,
                 deadline: Some(60),
                 ignore_errors: true,
+                notifies: Vec::new(),
             };
             self.links.send(host, ToAgent::Task(Box::new(task)));
             asked.insert(seq, Arc::clone(host));

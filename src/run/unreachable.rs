@@ -44,7 +44,10 @@ impl Batch<'_> {
             causes.push(format!("its journal cannot be read: {why}"));
             causes.extend(why.causes());
         }
-        causes.extend(not_begun(&left));
+        // A host that was never reached has begun nothing: no need to say so.
+        if !matches!(known, Aftermath::Nothing) {
+            causes.extend(not_begun(&left));
+        }
         let at = self.hosts[host].done.max(self.said);
         let ignored = self.ignores_loss(host);
         let unreachable = EventKind::HostUnreachable {
@@ -302,4 +305,115 @@ fn about_unit(work: &Work) -> Mapping {
     };
     arguments.retain(|key, _| matches!(key.as_str(), Some("name" | "state")));
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::Prepared;
+    use super::*;
+    use crate::event::At;
+    use crate::proto::JournalMark;
+    use std::time::Instant;
+
+    fn item(seq: u64) -> Item {
+        Item {
+            locals: crate::value::Dict::new(),
+            label: format!("item{seq}"),
+            work: Work::Controller,
+            state: ItemState::Sent {
+                seq,
+                to: "host".into(),
+                granted: true,
+                waiting: false,
+                began: false,
+                since: Instant::now(),
+            },
+            attempt: 1,
+            envelope: Arc::default(),
+            perhaps: None,
+        }
+    }
+
+    #[test]
+    fn a_loop_says_of_each_item_how_it_stands() {
+        let marks = [
+            (1, JournalMark::Ended { changed: true }),
+            (2, JournalMark::Ended { changed: false }),
+            (3, JournalMark::Cancelled),
+        ];
+        let known = Aftermath::Journal {
+            marks: marks.into_iter().collect(),
+            due: Vec::new(),
+        };
+        let prepared = Prepared {
+            items: (1..=5).map(item).collect(),
+            is_loop: true,
+            ..Prepared::default()
+        };
+        let mut flight = Flight::of(0, None, prepared);
+        insta::assert_snapshot!(began(&flight, &known).unwrap(), @r"
+        `item1`, `item2` had ended there
+        `item3` had begun there and was ended in the middle
+        `item4`, `item5` had not begun
+        ");
+        flight.no_log = true;
+        insta::assert_snapshot!(began(&flight, &known).unwrap(), @r"
+        2 items had ended there
+        1 item had begun there and was ended in the middle
+        2 items had not begun
+        ");
+        let nothing = Aftermath::Journal {
+            marks: std::collections::HashMap::new(),
+            due: Vec::new(),
+        };
+        assert_eq!(began(&flight, &nothing), None);
+    }
+
+    #[test]
+    fn each_fate_has_its_words() {
+        let fates = [
+            Fate::NotBegun,
+            Fate::Ended { changed: true },
+            Fate::Ended { changed: false },
+            Fate::Failed,
+            Fate::Cut,
+            Fate::Unknown,
+        ];
+        insta::assert_snapshot!(fates.map(sentence).join("\n"), @r"
+        it had not begun there
+        it had ended there, and changed something
+        it had ended there, and changed nothing
+        it had failed there
+        it had begun there and was ended in the middle
+        it had begun there; how it ended is unknown
+        ");
+    }
+
+    #[test]
+    fn what_had_not_begun_is_named_by_its_first() {
+        let left = |title: &str, began: Option<&str>| Left {
+            step: 0,
+            task: TaskName {
+                title: title.into(),
+                at: At {
+                    file: String::new(),
+                    line: 0,
+                    column: 0,
+                },
+                module: String::new(),
+                is_handler: false,
+            },
+            began: began.map(str::to_owned),
+        };
+        let all = [
+            left("a", Some("…")),
+            left("b", None),
+            left("c", None),
+            left("d", None),
+        ];
+        assert_eq!(not_begun(&all[..1]), None);
+        insta::assert_snapshot!(not_begun(&all[..2]).unwrap(), @"`b` had not begun");
+        insta::assert_snapshot!(not_begun(&all[..3]).unwrap(), @"`b` and the task behind it had not begun");
+        insta::assert_snapshot!(not_begun(&all).unwrap(), @"`b` and 2 tasks behind it had not begun");
+    }
 }

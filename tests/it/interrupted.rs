@@ -4,15 +4,19 @@
 //! broker to its end and goes on to the next one, where the next kill strikes. After the last kill comes a plain run
 //! that ends well, and one that has nothing to do.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use krun::event::{EventKind, Status};
+use krun::event::EventKind;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, gettid};
+use nix::unistd::Pid;
 
+use crate::hold::Point::{self, Begun, Ended};
+use crate::hold::hold;
 use crate::krun_run::{Run, install, run};
 use crate::sight::{Inside, Process, Watch};
 use crate::stage::{BROKERS, Stage, enabled};
@@ -20,25 +24,6 @@ use crate::stage::{BROKERS, Stage, enabled};
 /// In the command line of every process of an agent.
 const AGENT: &str = "/.krun/agent-";
 const UPGRADE: &str = "upgrade-2.6.yml";
-
-/// Where a run is killed.
-#[derive(Debug, Clone, Copy)]
-enum Point {
-    /// As soon as the host begins the task: the agent has written so into its journal, and nothing is done yet.
-    Before(&'static str),
-    /// As soon as the task has ended on the host.
-    After(&'static str),
-}
-use Point::{After, Before};
-
-impl Display for Point {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Before(title) => write!(out, "before `{title}`"),
-            After(title) => write!(out, "after `{title}`"),
-        }
-    }
-}
 
 const STOP: &str = "Stop the broker";
 const LINK: &str = "Switch the link";
@@ -49,18 +34,18 @@ const RESTART: &str = "Restart the broker";
 /// The ten points. At most three of a walk lie in one roll, as there are three brokers.
 const WALKS: [&[Point]; 2] = [
     &[
-        Before(STOP),
-        After(STOP),
-        Before(LINK),
-        Before(UNPIN),
-        After(UNPIN),
+        Begun(STOP),
+        Ended(STOP),
+        Begun(LINK),
+        Begun(UNPIN),
+        Ended(UNPIN),
     ],
     &[
-        After(LINK),
-        Before(START),
-        After(START),
-        Before(RESTART),
-        After(RESTART),
+        Ended(LINK),
+        Begun(START),
+        Ended(START),
+        Begun(RESTART),
+        Ended(RESTART),
     ],
 ];
 
@@ -68,7 +53,7 @@ const WALKS: [&[Point]; 2] = [
 #[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
 fn three_interruption_points() {
     if enabled() {
-        walk("it-three", &[After(STOP), Before(START), After(UNPIN)]);
+        walk("it-three", &[Ended(STOP), Begun(START), Ended(UNPIN)]);
     }
 }
 
@@ -85,7 +70,6 @@ fn ten_interruption_points() {
 /// Upgrades a fresh cluster with a kill at each of the points, in this order.
 fn walk(name: &str, points: &[Point]) {
     let stage = Stage::book(name);
-    hear_at_once();
     install(&stage.0);
     let watch = Watch::start(&stage.0);
     // Brokers that a roll's kills have struck. A broker of the second roll may be one of the first.
@@ -106,66 +90,87 @@ fn walk(name: &str, points: &[Point]) {
     run(&stage.0, UPGRADE).expect_no_change(3);
 }
 
-/// Puts this thread and the krun that it starts before all others, or a busy machine's agent is past the point.
-fn hear_at_once() {
-    let status = Command::new("renice")
-        .args(["-n", "-15", "-p", &gettid().to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-/// Runs the upgrade until a broker that was not struck in this roll yet reaches the point, and kills there.
+/// Runs the upgrade until the agent of a broker that was not struck in this roll yet stands at the point, and kills there.
 fn interrupt(stage: &Stage, point: Point, struck: &mut BTreeSet<(bool, &'static str)>) {
     let begun = Instant::now();
-    let agents = BROKERS.map(|host| (host, Inside::of(&stage.0, host)));
+    let (Begun(task) | Ended(task)) = point;
+    let is_second = task == UNPIN || task == RESTART;
     let mut run = Run::start(&stage.0, UPGRADE);
-    // Looked for ahead of the moment, as the agent goes on while one looks.
-    let mut pids: BTreeMap<&str, Vec<Process>> = BTreeMap::new();
+    let krun = run.pid();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let waiting = BROKERS
+        .into_iter()
+        .filter(|host| !struck.contains(&(is_second, host)));
+    let strikes: Vec<_> = waiting
+        .map(|host| {
+            let (inside, is_over) = (Inside::of(&stage.0, host), Arc::clone(&is_over));
+            (
+                host,
+                thread::spawn(move || strike(&inside, point, krun, &is_over)),
+            )
+        })
+        .collect();
     let mut last = String::new();
     while let Some(event) = run.next() {
-        let (host, title, is_begin) = match &event.kind {
-            EventKind::TaskProgress { host, task, .. } => (host, &task.title, true),
-            EventKind::TaskEnded { host, task, result } if result.status != Status::Skipped => {
-                (host, &task.title, false)
-            }
-            EventKind::RollStopped(stop) => panic!("{point}: {}", stop.reason),
-            _ => continue,
-        };
-        last = format!("{host}: {title}");
-        let (is_here, task) = match point {
-            Before(task) => (is_begin && title == task, task),
-            After(task) => (!is_begin && title == task, task),
-        };
-        let is_second = task == UNPIN || task == RESTART;
-        let &(name, ref inside) = agents.iter().find(|(name, _)| **name == **host).unwrap();
-        if !is_here || struck.contains(&(is_second, name)) {
-            if title != task {
-                pids.insert(name, inside.processes(AGENT));
-            }
-            continue;
+        match &event.kind {
+            EventKind::TaskEnded { host, task, .. } => last = format!("{host}: {}", task.title),
+            EventKind::RollStopped(stop) => panic!("{point:?}: {}", stop.reason),
+            _ => {}
         }
-        let pids = &pids[name];
-        assert!(pids.len() >= 2, "an agent, and one that is root: {pids:?}");
-        for agent in pids {
-            // sudo between the two may have gone with the first.
-            let _ = kill(Pid::from_raw(agent.pid), Signal::SIGKILL);
-        }
-        run.kill();
-        struck.insert((is_second, name));
-        let stands = stage.on(
-            host,
-            "readlink /usr/local/kafka; systemctl is-active kafka-server || true",
-        );
-        println!(
-            "{point}: killed krun and {} processes of the agent on {host} after {:.1} s; there: {}",
-            pids.len(),
-            begun.elapsed().as_secs_f64(),
-            stands.replace('\n', ", ")
-        );
-        return;
     }
+    is_over.store(true, Ordering::Relaxed);
+    let strikes = strikes.into_iter();
+    let killed: Vec<_> = strikes
+        .filter_map(|(host, strike)| Some((host, strike.join().unwrap()?)))
+        .collect();
     let stderr = run.end().stderr;
-    panic!("no broker came to the point {point}; last: {last}; {stderr}");
+    let [(host, n_killed)] = killed[..] else {
+        panic!("{point:?}: killed at {killed:?}; last: {last}; {stderr}");
+    };
+    assert!(n_killed >= 2, "an agent, and one that is root");
+    struck.insert((is_second, host));
+    let stands = stage.on(
+        host,
+        "readlink /usr/local/kafka; systemctl is-active kafka-server || true",
+    );
+    println!(
+        "{point:?}: killed krun and {n_killed} processes of the agent on {host} after {:.1} s; there: {}",
+        begun.elapsed().as_secs_f64(),
+        stands.replace('\n', ", ")
+    );
+}
+
+/// Waits for the host's agent to come to the point, kills krun and every process of the agent there, and returns how
+/// many those were. `None` if it never came there.
+fn strike(inside: &Inside, point: Point, krun: Pid, is_over: &AtomicBool) -> Option<usize> {
+    let is_login = |process: &Process| !process.line.contains("--child");
+    let agent = loop {
+        if let Some(agent) = inside.processes(AGENT).into_iter().find(is_login) {
+            break agent;
+        }
+        if is_over.load(Ordering::Relaxed) {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let binary = agent.line.split(' ').next().unwrap();
+    let directory = Path::new(binary)
+        .parent()
+        .unwrap()
+        .strip_prefix("/")
+        .unwrap();
+    let root = Path::new("/proc").join(agent.pid.to_string()).join("root");
+    let journal = root.join(directory).join("journal");
+    let mut n_killed = None;
+    hold(Pid::from_raw(agent.pid), &journal, point, || {
+        // krun first, or it would come back for what the agent did.
+        kill(krun, Signal::SIGKILL).unwrap();
+        let processes = inside.processes(AGENT);
+        for process in &processes {
+            // sudo between the two may have gone with the first.
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+        }
+        n_killed = Some(processes.len());
+    });
+    n_killed
 }

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use krun::event::{Event, EventKind, Stats};
 use krun::lab::Lab;
+use nix::unistd::Pid;
 
 /// The repository.
 pub(crate) fn here() -> &'static Path {
@@ -92,11 +93,11 @@ impl Run {
         }
     }
 
-    /// The next event; none when krun has closed its output.
+    /// The next event; none when krun has closed its output, or was killed in the middle of a line.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let mut line = String::new();
-        let size = self.lines.read_line(&mut line).unwrap();
-        if size == 0 {
+        self.lines.read_line(&mut line).unwrap();
+        if !line.ends_with('\n') {
             return None;
         }
         let event: Event =
@@ -107,10 +108,9 @@ impl Run {
         Some(event)
     }
 
-    /// SIGKILL.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    /// krun's process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Hears the rest and waits for the end.

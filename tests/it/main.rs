@@ -7,6 +7,8 @@
 
 mod book;
 mod brokers;
+#[path = "../transport/hold.rs"]
+mod hold;
 mod interrupted;
 mod krun_run;
 mod lab;

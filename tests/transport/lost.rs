@@ -1,5 +1,6 @@
 //! Whole runs whose connection is lost in the middle of a task: what the user is told, and what stands on the host.
 
+use crate::hold::{Point, hold};
 use crate::sshd::{Sshd, agent, can_run};
 use crate::tasks::wait_until;
 use nix::sys::signal::{Signal, kill};
@@ -122,6 +123,86 @@ fn touch(host: &Sshd, file: &str) {
     std::fs::write(host.file(file), "").unwrap();
 }
 
+/// The agent's process, as it says itself.
+fn agent_of(host: &Sshd) -> Pid {
+    let lock = || std::fs::read(host.file("home/.krun/lock")).unwrap_or_default();
+    let holder = || serde_json::from_slice::<serde_json::Value>(&lock()).ok();
+    wait_until(|| holder().is_some());
+    let process = holder().unwrap()["process"].as_i64().unwrap();
+    Pid::from_raw(i32::try_from(process).unwrap())
+}
+
+const CHANGE: &str = r#"
+- hosts: host
+  gather_facts: false
+  tasks:
+    - name: wait
+      shell: "WAITS"
+    - name: change the file
+      copy: {content: new, dest: "{at}/file"}
+    - name: never begins
+      command: touch {at}/third
+"#;
+
+/// Whether all threads of the agent are being followed: what it does from now on is seen.
+fn is_followed(agent: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{agent}/task"))
+        .into_iter()
+        .flatten();
+    threads.flatten().all(|thread| {
+        let status = std::fs::read_to_string(thread.path().join("status"));
+        status.is_ok_and(|status| !status.contains("TracerPid:\t0\n"))
+    })
+}
+
+/// Runs to the point and kills the agent there.
+fn kill_at(host: &Sshd, point: Point) -> Said {
+    std::fs::write(host.file("file"), "old").unwrap();
+    let run = start(host, "one", &CHANGE.replace("WAITS", WAITS));
+    let agent = process(host, "agent");
+    let journal = host.file("home/.krun/journal");
+    let held = std::thread::spawn(move || {
+        hold(agent, &journal, point, || {
+            kill(agent, Signal::SIGKILL).unwrap();
+        })
+    });
+    wait_until(|| is_followed(agent));
+    touch(host, "go");
+    let said = run.end();
+    assert!(held.join().unwrap(), "{}", said.text);
+    assert_eq!(said.code, Some(4), "{}", said.text);
+    assert!(!touched(host, "third"));
+    said
+}
+
+#[test]
+fn an_agent_that_is_killed_before_its_change_leaves_the_old_file_and_an_unknown_task() {
+    if !can_run() {
+        return;
+    }
+    let host = Sshd::start();
+    let said = kill_at(&host, Point::Begun("change the file"));
+    assert_eq!(std::fs::read_to_string(host.file("file")).unwrap(), "old");
+    assert!(said.text.contains("unknown: [host]"), "{}", said.text);
+}
+
+#[test]
+fn an_agent_that_is_killed_after_its_change_is_believed_by_its_journal() {
+    if !can_run() {
+        return;
+    }
+    let host = Sshd::start();
+    let said = kill_at(&host, Point::Ended("change the file"));
+    assert_eq!(std::fs::read_to_string(host.file("file")).unwrap(), "new");
+    assert!(!said.text.contains("unknown: [host]"), "{}", said.text);
+    assert_eq!(
+        said.text.matches("changed: [host]").count(),
+        2,
+        "{}",
+        said.text
+    );
+}
+
 const THREE_TASKS: &str = r#"
 - hosts: host
   gather_facts: false
@@ -195,9 +276,7 @@ fn a_file_change_that_was_cut_leaves_the_old_file_whole() {
     let run = start(&host, "one", &playbook.replace("WAITS", WAITS));
     // The agent, as the validating shell has one of its own.
     process(&host, "agent");
-    let agents = std::fs::read_to_string(host.file("home/.krun/lock")).unwrap();
-    let lock: serde_json::Value = serde_json::from_str(&agents).unwrap();
-    let agent = Pid::from_raw(i32::try_from(lock["process"].as_i64().unwrap()).unwrap());
+    let agent = agent_of(&host);
     kill(session(agent), Signal::SIGKILL).unwrap();
     let said = run.end();
     assert_eq!(said.code, Some(4), "{}", said.text);
@@ -340,4 +419,82 @@ fn a_handler_that_the_host_never_heard_of_runs_from_the_machine_that_knows() {
     let said = start(&host, "one", &playbook).end();
     assert_eq!(said.code, Some(0), "{}", said.text);
     assert!(touched(&host, "restarted"), "{}", said.text);
+}
+
+#[test]
+fn a_handler_survives_controller_and_agent_that_are_killed_in_the_middle_of_its_task() {
+    if !can_run() {
+        return;
+    }
+    let host = Sshd::start();
+    let playbook = r#"
+- name: brokers
+  hosts: host
+  gather_facts: false
+  tasks:
+    - name: make it
+      shell:
+        cmd: "touch {at}/made; WAITS"
+        creates: "{at}/made"
+      notify: restart
+    - name: nothing changed
+      command: "true"
+      changed_when: false
+      notify: reload
+  handlers:
+    - name: restart
+      command: touch {at}/restarted
+    - name: reload
+      command: touch {at}/reloaded
+"#;
+    let playbook = playbook.replace("WAITS", WAITS);
+    let mut run = start(&host, "one", &playbook);
+    let agent = process(&host, "agent");
+    run.0.kill().unwrap();
+    kill(agent, Signal::SIGKILL).unwrap();
+    run.0.wait().unwrap();
+    touch(&host, "go");
+    // The change is there, so that this run has nothing to notify.
+    let said = start(&host, "two", &playbook).end();
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert!(touched(&host, "restarted"), "{}", said.text);
+    assert!(!touched(&host, "reloaded"), "{}", said.text);
+    let said = start(&host, "two", &playbook).end();
+    assert!(!said.text.contains("HANDLER"), "{}", said.text);
+}
+
+#[test]
+fn a_task_of_another_user_is_over_before_its_agents_journal_is_believed() {
+    if !can_run() {
+        return;
+    }
+    let host = Sshd::start();
+    // Of the user `nobody`: its agent is a child of the one that is killed, and only finds out when its input ends.
+    let playbook = r#"
+- hosts: host
+  gather_facts: false
+  become: true
+  become_user: nobody
+  become_method: su
+  become_flags: -s /bin/sh
+  tasks:
+    - name: takes its time to end
+      shell: "trap 'sleep 1; echo over >> {at}/open/over; exit' TERM; echo $PPID > {at}/open/child; while true; do sleep 0.05; done"
+"#;
+    std::fs::create_dir(host.file("open")).unwrap();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(host.file("open"), everybody).unwrap();
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(host.place.path(), everybody).unwrap();
+    let run = start(&host, "one", playbook);
+    process(&host, "open/child");
+    kill(agent_of(&host), Signal::SIGKILL).unwrap();
+    let said = run.end();
+    assert_eq!(said.code, Some(4), "{}", said.text);
+    assert!(touched(&host, "open/over"), "{}", said.text);
+    assert!(
+        said.text.contains("how it ended is unknown"),
+        "{}",
+        said.text
+    );
 }

@@ -7,6 +7,7 @@
 )]
 
 mod bootstrap;
+mod hold;
 mod identity;
 mod killed;
 mod login;

@@ -38,5 +38,6 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         perhaps: None,
         deadline: Some(60),
         ignore_errors: false,
+        notifies: Vec::new(),
     }
 }

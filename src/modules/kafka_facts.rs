@@ -2,10 +2,13 @@
 
 use super::args::{Arg, ArgKind, joined};
 use super::kafka_access::{ACCESS, failed};
+use super::systemd::rehearsed::started_or_stopped;
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::kafka::observe::facts;
 pub use crate::kafka::observe::facts::FactsArgs;
+use crate::kafka::running;
 use crate::sys::Sys;
+use std::path::Path;
 
 impl Module for FactsArgs {
     const NAME: &'static str = "kafka_facts";
@@ -24,11 +27,30 @@ impl Module for FactsArgs {
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         let found = facts::kafka_facts(sys, self).map_err(|error| failed(&error))?;
         let mut outcome = Outcome::new();
+        outcome.unknown = self.unknown(sys);
         outcome.facts.insert("kafka".into(), found.into());
         Ok(Found::same(outcome))
     }
 
     fn apply(&self, _sys: &Sys, (): ()) -> Result<Outcome, Error> {
         Ok(Outcome::new())
+    }
+}
+
+impl FactsArgs {
+    /// Check mode: the broker that is seen is not the one that a rehearsed start or stop would leave.
+    fn unknown(&self, sys: &Sys) -> Option<String> {
+        let units = started_or_stopped(sys);
+        let broker = running::find(sys, self.access.server_properties.as_deref());
+        let unit = match broker.ok().flatten() {
+            None => units.into_iter().next(),
+            Some(broker) => {
+                let groups = sys.read(Path::new(&format!("/proc/{}/cgroup", broker.pid)));
+                let groups = String::from_utf8_lossy(&groups.unwrap_or_default()).into_owned();
+                let is_of = |unit: &String| groups.lines().any(|line| line.ends_with(unit));
+                units.into_iter().find(is_of)
+            }
+        };
+        unit.map(|unit| format!("what runs once `{unit}` has been started or stopped"))
     }
 }

@@ -1,7 +1,7 @@
 //! `systemd`: turns a unit and the wish for it into the systemctl calls that bring it about.
 
 mod files;
-mod rehearsed;
+pub(in crate::modules) mod rehearsed;
 pub mod unit;
 
 use super::args::{Arg, ArgKind};

@@ -311,6 +311,16 @@ impl Batch<'_> {
                 drop(vars.set.insert(register.clone(), value.clone()));
             });
         }
+        if short_name(&task.module) == "kafka_facts" {
+            world::write(&vars, |vars| {
+                for name in ["ansible_facts", "ansible_kafka"] {
+                    match &judged.unknown {
+                        Some(cause) => vars.unknown.insert(name.to_owned(), cause.clone()),
+                        None => vars.unknown.remove(name),
+                    };
+                }
+            });
+        }
         if short_name(&task.module) == "set_fact" {
             world::write(&vars, |vars| {
                 for name in task.args.entries.keys() {

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use krun::lab::LabSpec;
 
-use crate::krun_run::krun;
-use crate::stage::{Stage, enabled};
+use crate::krun_run::{here, krun};
+use crate::stage::{BROKERS, Stage, enabled};
 
 const HOST: &str = "peter-kafka01.foo.bar";
 
@@ -112,4 +112,39 @@ fn units_and_accounts_of_a_plan_are_those_of_the_run() {
         assert_eq!(planned, done, "in the plan:\n{}", plan.join("\n"));
     }
     assert_eq!(plan.len(), run.len());
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_plan_of_the_upgrade_changes_nothing_and_says_what_it_cannot_know() {
+    if !enabled() {
+        return;
+    }
+    let stage = Stage::cluster("it-plan-upgrade", "2.1.0");
+    let state = "find /opt /usr/local -name logs -prune -o -printf '%p %m %u %g %l %T@ %s\\n' | sort | sha256sum; systemctl show kafka-server -p MainPID";
+    let before = BROKERS.map(|host| stage.on(host, state));
+    let place = stage.0.ssh_config().parent().unwrap().to_path_buf();
+    let output = Command::new(krun())
+        .args(["plan", "-i"])
+        .arg(here().join("inventories/example"))
+        .arg(format!(
+            "--ssh-common-args=-F {}",
+            stage.0.ssh_config().display()
+        ))
+        .arg(here().join("playbooks/upgrade-2.6.yml"))
+        .current_dir(&place)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    println!("{text}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let last = text.trim_end().lines().last().unwrap();
+    assert!(
+        last.starts_with("plan: ") && !last.contains("fail"),
+        "{last}"
+    );
+    for (host, before) in BROKERS.iter().zip(before) {
+        assert!(stage.on(host, state) == before, "the plan changed {host}");
+    }
 }

@@ -29,6 +29,15 @@ fn note(name: &str, property: &str) -> String {
     format!("unit {} {property}", full_name(name))
 }
 
+/// Returns the units that earlier tasks would have started or stopped, with their types.
+pub(in crate::modules) fn started_or_stopped(sys: &Sys) -> Vec<String> {
+    let notes = sys.overlay().map(|overlay| overlay.notes("unit "));
+    let units = notes.into_iter().flatten();
+    units
+        .filter_map(|(what, _)| what.strip_suffix(" ActiveState").map(str::to_owned))
+        .collect()
+}
+
 impl Systemd {
     /// Leaves what a call of systemctl would: the links in the overlay, the rest as a note.
     pub(super) fn foresee(&self, sys: &Sys, name: &str, step: Step) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use super::options::{FileOptions, Output, RunOptions};
 use super::settings::{self, Machine};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, Limit};
 use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
 use crate::report::{Human, Json, Paint, Report, diagnostics as draw};
@@ -27,6 +27,7 @@ const TICK: Duration = Duration::from_millis(250);
 pub(super) struct Loaded {
     pub inventory: Inventory,
     pub playbooks: Vec<Playbook>,
+    pub limit: Option<Limit>,
     pub extra: Dict,
     pub vault: Vault,
     pub templar: Arc<Templar>,
@@ -106,8 +107,14 @@ pub(super) fn load(
             .filter_map(|path| playbook::load(path, &load_options, diagnostics))
             .collect()
     };
+    let limit = options.limit.as_deref().and_then(|text| {
+        Limit::load(text, &machine.cwd)
+            .map_err(|error| diagnostics.push(Diagnostic::global(error.to_string())))
+            .ok()
+    });
     Loaded {
         inventory,
+        limit,
         playbooks: loaded,
         extra,
         vault,
@@ -165,7 +172,7 @@ pub(super) fn compile(
 ) -> Plan {
     let selection = selection(options);
     let input = plan::Input {
-        limit: options.limit.as_deref(),
+        limit: loaded.limit.as_ref(),
         selection,
         extra: &loaded.extra,
         templar: &loaded.templar,
@@ -213,7 +220,8 @@ fn run_plan(
     args: &[OsString],
 ) -> std::io::Result<ExitCode> {
     let id = settings::run_id();
-    let run_settings = settings::settings(options, machine, args)?;
+    let mut run_settings = settings::settings(options, machine, args)?;
+    run_settings.limit = loaded.limit;
     let transport = Arc::new(settings::transport_options(options, machine, &id)?);
     let world = World::new(loaded.inventory, loaded.extra, run_settings);
     world

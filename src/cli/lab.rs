@@ -138,7 +138,15 @@ fn spec(options: UpOptions, machine: &Machine) -> Option<LabSpec> {
         if diagnostics.has_errors() {
             return None;
         }
-        hosts.extend(loaded.inventory.hosts.keys().map(ToString::to_string));
+        let named = loaded.inventory.hosts.keys().cloned().collect();
+        let named = match &loaded.limit {
+            Some(limit) => loaded
+                .inventory
+                .limited(named, limit, &mut Vec::new())
+                .ok()?,
+            None => named,
+        };
+        hosts.extend(named.iter().map(ToString::to_string));
     }
     let sites = options.site.into_iter();
     Some(LabSpec {

@@ -206,7 +206,7 @@ pub(super) fn settings(
         diff: true,
         forks: options.forks,
         verbosity: options.verbose,
-        limit: options.files.limit.clone(),
+        limit: None,
         tags: options.files.tags.clone(),
         skip_tags: options.files.skip_tags.clone(),
         r#become: options.r#become,

@@ -40,6 +40,7 @@ impl fmt::Display for Unmatched {
 /// What `--limit` allows, `@file` read in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
+    text: String,
     patterns: Vec<String>,
 }
 
@@ -59,7 +60,15 @@ impl Limit {
             let lines = lines.lines().map(str::trim).filter(|l| !l.is_empty());
             patterns.extend(lines.map(String::from));
         }
-        Ok(Self { patterns })
+        Ok(Self {
+            text: text.to_owned(),
+            patterns,
+        })
+    }
+
+    /// As the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 

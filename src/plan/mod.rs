@@ -14,7 +14,7 @@ pub use handlers::Handlers;
 pub use prune::Selection;
 
 use crate::diag::{Diagnostics, Span};
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Limit};
 use crate::playbook::{Play, Playbook, Task};
 use crate::template::Templar;
 use crate::value::{Dict, HostName};
@@ -123,7 +123,7 @@ pub fn short_name(module: &str) -> &str {
 
 /// What the command line and the inventory say about the run as a whole.
 pub struct Input<'a> {
-    pub limit: Option<&'a str>,
+    pub limit: Option<&'a Limit>,
     pub selection: Selection,
     pub extra: &'a Dict,
     pub templar: &'a Templar,
@@ -138,6 +138,7 @@ pub fn compile(
 ) -> Plan {
     let mut ids = Ids::default();
     let mut plays = Vec::new();
+    let mut names = serial::Names::new(inventory, input.limit, diagnostics);
     for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
         // Steps come first: everything later needs them.
         let steps = expand::play(play, &mut ids);
@@ -145,7 +146,7 @@ pub fn compile(
         let handlers = Handlers::new(&play.handlers, &mut ids);
         // What tags leave out is cut before anything is counted.
         let steps = prune::by_selection(steps, &input.selection);
-        let hosts = serial::hosts(play, inventory, input.limit, diagnostics);
+        let hosts = names.hosts(play, &steps, diagnostics);
         let slots = hosts
             .as_ref()
             .and_then(|hosts| serial::slots(play, hosts.len(), diagnostics));
@@ -161,6 +162,7 @@ pub fn compile(
             grants_ahead,
         });
     }
+    names.judge(&plays, diagnostics);
     // Only what will run is judged.
     lint::check(&plays, inventory, input.extra, input.templar, diagnostics);
     prune::start_at(&mut plays, &input.selection, diagnostics);

@@ -1,52 +1,107 @@
 //! Cuts the hosts of a play into batches, and says how carefully the play must be rolled.
 
-use super::Step;
 use super::order::is_gate;
-use crate::diag::Diagnostics;
-use crate::inventory::Inventory;
+use super::{PlayPlan, Step};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::inventory::{Inventory, Limit, Unmatched};
 use crate::playbook::Play;
 use crate::value::HostName;
 use crate::yaml::{Kind, Node};
 use std::sync::Arc;
 
-/// Returns the hosts of a play in the order of its pattern and of `order:`, or `None` if the pattern is a template.
-pub(super) fn hosts(
-    play: &Play,
-    inventory: &Inventory,
-    limit: Option<&str>,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<HostName>> {
-    let pattern = pattern_text(&play.hosts)?;
-    match select(&pattern, inventory, limit) {
-        Ok(hosts) => Some(ordered(
-            hosts,
-            play.order
-                .as_ref()
-                .and_then(Node::as_str)
-                .unwrap_or_default(),
-        )),
-        Err(fault) => {
-            diagnostics.push(play.hosts.span.error(fault));
-            Some(Vec::new())
+/// Finds the hosts of plays, and remembers what nobody answers to.
+pub(super) struct Names<'a> {
+    inventory: &'a Inventory,
+    limit: Option<&'a Limit>,
+    /// Whether a task so far may add hosts or groups: a name that is not known here may be by then.
+    may_grow: bool,
+    /// The parts of patterns that no host and no group matches, as warnings.
+    unmatched: Vec<Diagnostic>,
+}
+
+impl<'a> Names<'a> {
+    /// A limit that names no host is an error: it was written for this very run.
+    pub(super) fn new(
+        inventory: &'a Inventory,
+        limit: Option<&'a Limit>,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        if let Some(limit) = limit {
+            let mut unmatched = Vec::new();
+            match inventory.limited(Vec::new(), limit, &mut unmatched) {
+                Ok(_) => unmatched.iter().for_each(|it| {
+                    diagnostics.push(Diagnostic::global(format!("--limit: {it}")));
+                }),
+                Err(fault) => diagnostics.push(Diagnostic::global(format!("--limit: {fault}"))),
+            }
+        }
+        Self {
+            inventory,
+            limit,
+            may_grow: false,
+            unmatched: Vec::new(),
+        }
+    }
+
+    /// Returns the hosts of a play in the order of its pattern and of `order:`, or `None` if the pattern is a template.
+    pub(super) fn hosts(
+        &mut self,
+        play: &Play,
+        steps: &[Arc<Step>],
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Vec<HostName>> {
+        let pattern = pattern_text(&play.hosts);
+        let mut unmatched = Vec::new();
+        let found = pattern.map(|it| select(&it, self.inventory, self.limit, &mut unmatched));
+        if !self.may_grow {
+            self.unmatched.extend(
+                unmatched
+                    .iter()
+                    .map(|it| play.hosts.span.warning(it.to_string())),
+            );
+        }
+        self.may_grow |= steps
+            .iter()
+            .filter_map(|step| step.task())
+            .any(|task| matches!(super::short_name(&task.module), "add_host" | "group_by"));
+        let order = play.order.as_ref().and_then(Node::as_str);
+        match found? {
+            Ok(hosts) => Some(ordered(hosts, order.unwrap_or_default())),
+            Err(fault) => {
+                diagnostics.push(play.hosts.span.error(fault));
+                Some(Vec::new())
+            }
+        }
+    }
+
+    /// Says which names nobody answers to; where nothing else is left to do, that is an error.
+    pub(super) fn judge(self, plays: &[PlayPlan], diagnostics: &mut Diagnostics) {
+        let is_vain = plays
+            .iter()
+            .all(|play| play.hosts.as_ref().is_some_and(Vec::is_empty));
+        for mut fault in self.unmatched {
+            if is_vain && !self.may_grow {
+                fault.severity = Severity::Error;
+            }
+            diagnostics.push(fault);
         }
     }
 }
 
-/// Returns the hosts that a pattern names and `--limit` leaves.
+/// Returns the hosts that a pattern names and `limit` leaves, noting the parts of the pattern that match nothing.
 pub fn select(
     pattern: &str,
     inventory: &Inventory,
-    limit: Option<&str>,
+    limit: Option<&Limit>,
+    unmatched: &mut Vec<Unmatched>,
 ) -> Result<Vec<HostName>, String> {
     let hosts = inventory
-        .select(pattern)
+        .select_noting(&[pattern], unmatched)
         .map_err(|error| error.to_string())?;
     let Some(limit) = limit else { return Ok(hosts) };
-    let kept = inventory.select(limit).map_err(|error| error.to_string())?;
-    Ok(hosts
-        .into_iter()
-        .filter(|host| kept.contains(host))
-        .collect())
+    inventory
+        .limited(hosts, limit, &mut Vec::new())
+        .map_err(|error| error.to_string())
 }
 
 /// Returns the pattern of `hosts:` unless it holds a template.

@@ -131,6 +131,8 @@ impl Loader<'_> {
             conditions.all(|condition| inner.when.contains(condition))
         });
         if has_run && !allows_duplicates {
+            // It may be one of those that are being read right now.
+            self.is_circle(&path, role_name(&role.name).as_str(), &role.span, false);
             return;
         }
         seen.push(inner.when.clone());

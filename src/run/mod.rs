@@ -364,7 +364,6 @@ impl Run {
 
     /// The hosts of a play whose pattern may be a template.
     fn play_hosts(&mut self, plan: &PlayPlan) -> Result<Vec<HostName>, String> {
-        let limit = self.world.settings.limit.clone();
         let order = plan
             .play
             .order
@@ -388,8 +387,12 @@ impl Run {
                 }
             }
         };
-        let hosts =
-            crate::plan::serial::select(&pattern, &self.world.inventory(), limit.as_deref())?;
+        let hosts = crate::plan::serial::select(
+            &pattern,
+            &self.world.inventory(),
+            self.world.settings.limit.as_ref(),
+            &mut Vec::new(),
+        )?;
         Ok(crate::plan::serial::ordered(hosts, &order))
     }
 

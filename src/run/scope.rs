@@ -166,7 +166,7 @@ impl TaskScope {
             "ansible_run_tags" if settings.tags.is_empty() => Value::Sequence(vec!["all".into()]),
             "ansible_run_tags" => texts(&settings.tags),
             "ansible_skip_tags" => texts(&settings.skip_tags),
-            "ansible_limit" => settings.limit.clone()?.into(),
+            "ansible_limit" => settings.limit.as_ref()?.text().into(),
             "ansible_version" => version(),
             "environment" => Value::Sequence(Vec::new()),
             _ => return None,

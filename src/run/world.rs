@@ -27,7 +27,7 @@ pub struct Settings {
     pub diff: bool,
     pub forks: usize,
     pub verbosity: u8,
-    pub limit: Option<String>,
+    pub limit: Option<crate::inventory::Limit>,
     pub tags: Vec<String>,
     pub skip_tags: Vec<String>,
     /// `-b`, `--become-user`, `-u`: used where neither keyword nor variable says otherwise.

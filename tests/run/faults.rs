@@ -53,3 +53,68 @@ fn a_name_that_may_be_missing_is_no_fault_where_it_is_guarded() {
     .run();
     assert_eq!(ran.code, 0, "{}", ran.stderr);
 }
+
+#[test]
+fn a_pattern_that_nobody_answers_to_is_a_warning_while_another_play_has_hosts() {
+    let ran = Play::new(
+        "
+- hosts: aa
+  gather_facts: false
+  tasks: [ping: ]
+- hosts: a
+  gather_facts: false
+  tasks: [ping: ]
+",
+    )
+    .run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let warning = "warning: no host or group matches `aa`: did you mean `a`?";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_that_nobody_answers_to_is_a_fault() {
+    let ran = Play::new("- hosts: aa\n  tasks: [ping: ]\n").run();
+    assert_eq!(ran.code, 5);
+    let fault = "error: no host or group matches `aa`: did you mean `a`?";
+    assert!(ran.stderr.contains(fault), "{}", ran.stderr);
+}
+
+#[test]
+fn a_host_that_is_added_while_running_is_not_missed() {
+    let ran = Play::new(
+        "
+- hosts: a
+  gather_facts: false
+  tasks:
+    - add_host: {name: late, groups: latecomers, ansible_connection: local}
+- hosts: latecomers
+  gather_facts: false
+  tasks: [ping: ]
+",
+    )
+    .run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.is_empty(), "{}", ran.stderr);
+    assert!(ran.stdout.contains("ok: [late]"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_limit_that_names_nobody_is_a_fault() {
+    let limited_to = |pattern: &str| {
+        Play::new("- hosts: a\n  tasks: [ping: ]\n")
+            .args(&["--limit", pattern])
+            .run()
+    };
+    let ran = limited_to("aa");
+    assert_eq!(ran.code, 5);
+    let fault = "error: --limit: no host or group matches `aa`: did you mean `a`?";
+    assert!(ran.stderr.contains(fault), "{}", ran.stderr);
+    let ran = limited_to("@/nowhere");
+    assert_eq!(ran.code, 5);
+    assert!(
+        ran.stderr.contains("cannot read limit file"),
+        "{}",
+        ran.stderr
+    );
+}

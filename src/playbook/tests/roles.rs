@@ -125,7 +125,11 @@ fn roles_that_need_each_other_are_a_circle() {
         ("roles/a/meta/main.yml", "dependencies: [b]\n"),
         ("roles/b/meta/main.yml", "dependencies:\n  - role: a\n"),
     ]);
-    insta::assert_snapshot!(faults, @r#""#);
+    insta::assert_snapshot!(faults, @r#"
+    error: roles need each other in a circle: a → b → a --> roles/b/meta/main.yml:2:11
+      site.yml:2:11: `a` is needed here
+      roles/a/meta/main.yml:1:16: `b` is needed here
+    "#);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub(super) struct LabOptions {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Make hosts, each with a systemd and a sshd of its own.
-    Up(UpOptions),
+    Up(Box<UpOptions>),
     /// Print the labs of this machine.
     List,
     /// Log in to a host of a lab, or run a command there.
@@ -79,7 +79,7 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
     let root = options.root.unwrap_or_else(|| machine.lab_root());
     let answer = match options.what {
         What::Up(up) => {
-            let Some(spec) = spec(up, &machine) else {
+            let Some(spec) = spec(*up, &machine) else {
                 return exit::usage();
             };
             Lab::up(&root, &spec, &|step| say(step)).map(|lab| lab.to_string())

@@ -251,13 +251,13 @@ pub(super) fn transport_options(
         "{user}@{node}, process {}, since {since}",
         std::process::id()
     );
-    transport.run = run.to_owned();
+    run.clone_into(&mut transport.run);
     transport.check_mode = options.check;
     // Without their directories, which may be others on another machine.
     let names = options.playbooks.iter().filter_map(|path| path.file_name());
     let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
     transport.playbooks = names.join("\n");
-    transport.user = user.to_owned();
+    user.clone_into(&mut transport.user);
     transport.ssh_auth_sock = machine.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     transport.cache = Some(machine.cache());
     if let Some(seconds) = options.timeout {

@@ -80,9 +80,11 @@ pub(super) fn listing(plan: &Plan, options: &RunOptions) -> ExitCode {
         let _ = writeln!(out, "play {}: {}", number + 1, play.play.name);
         if options.list_hosts {
             match &play.hosts {
-                Some(hosts) => hosts
-                    .iter()
-                    .for_each(|host| out.push_str(&format!("  {host}\n"))),
+                Some(hosts) => {
+                    for host in hosts {
+                        let _ = writeln!(out, "  {host}");
+                    }
+                }
                 None => out.push_str("  (hosts known while running)\n"),
             }
         }

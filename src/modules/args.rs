@@ -79,7 +79,10 @@ impl Arg {
             ))
         };
         let coerced = match (self.kind, value) {
-            (ArgKind::Any, value) => value,
+            (ArgKind::Any, value)
+            | (ArgKind::Float, value @ Value::Number(_))
+            | (ArgKind::List, value @ Value::Sequence(_))
+            | (ArgKind::Dict, value @ Value::Mapping(_)) => value,
             (_, Value::Null) => Value::Null,
             (_, Value::Tagged(tagged)) => return self.coerce(tagged.value),
             (ArgKind::Str | ArgKind::Path, value @ (Value::Sequence(_) | Value::Mapping(_)))
@@ -97,7 +100,6 @@ impl Arg {
                 Ok(n) => Value::Number(n.into()),
                 Err(_) => return wrong("an integer", &Value::String(text)),
             },
-            (ArgKind::Float, value @ Value::Number(_)) => value,
             (ArgKind::Float, Value::String(text)) => match text.trim().parse::<f64>() {
                 Ok(n) => Value::Number(n.into()),
                 Err(_) => return wrong("a number", &Value::String(text)),
@@ -123,9 +125,7 @@ impl Arg {
                     .map(|part| Value::String(part.into()))
                     .collect()
             }
-            (ArgKind::List, value @ Value::Sequence(_)) => value,
             (ArgKind::List, value) => Value::Sequence(vec![value]),
-            (ArgKind::Dict, value @ Value::Mapping(_)) => value,
             (ArgKind::Int, value) => return wrong("an integer", &value),
             (ArgKind::Float, value) => return wrong("a number", &value),
             (ArgKind::Mode, value) => return wrong("a file mode", &value),

@@ -115,6 +115,10 @@ mod tests {
     /// Needs a cluster: `KRUN_TEST_PROPERTIES` is a server.properties of one of its brokers.
     #[test]
     #[ignore = "needs brokers"]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test is told from outside where its cluster is"
+    )]
     fn records_go_through_real_brokers_and_the_group_stays() {
         let properties = std::env::var("KRUN_TEST_PROPERTIES").unwrap();
         let access = format!("server_properties: {properties}");

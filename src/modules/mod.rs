@@ -273,6 +273,10 @@ pub enum Permission {
 
 /// How a run of a module ended short of a failure.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one of it at a time, and it is handed on, not kept"
+)]
 pub enum Ran {
     Done(Outcome),
     Cancelled,

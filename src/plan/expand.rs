@@ -1,10 +1,8 @@
 //! Turns the items of a play, or of a file included while running, into steps in linear order.
 
-use super::{Part, Step, StepKind};
+use super::{Only, Part, Step, StepKind};
 use crate::playbook::{Item, Play};
-use crate::value::HostName;
 use crate::yaml::Kind;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Numbers steps and blocks, uniquely within a run.
@@ -31,7 +29,8 @@ impl Ids {
         }
     }
 
-    pub fn next(&mut self) -> usize {
+    /// Returns a number that nothing else of the run has.
+    pub fn fresh(&mut self) -> usize {
         self.next += 1;
         self.next
     }
@@ -42,7 +41,7 @@ pub(super) fn play(play: &Play, ids: &mut Ids) -> Vec<Arc<Step>> {
     let mut steps = Vec::new();
     let bare = |kind, ids: &mut Ids| {
         Arc::new(Step {
-            id: ids.next(),
+            id: ids.fresh(),
             kind,
             path: Vec::new(),
             only: None,
@@ -70,14 +69,14 @@ pub(super) fn play(play: &Play, ids: &mut Ids) -> Vec<Arc<Step>> {
 pub fn items(
     list: &[Item],
     path: &[(usize, Part)],
-    only: Option<&Arc<HashSet<HostName>>>,
+    only: Option<&Only>,
     ids: &mut Ids,
 ) -> Vec<Arc<Step>> {
     let mut steps = Vec::new();
     for item in list {
         match item {
             Item::Task(task) => steps.push(Arc::new(Step {
-                id: ids.next(),
+                id: ids.fresh(),
                 kind: StepKind::Task(Arc::clone(task)),
                 path: path.to_vec(),
                 only: only.cloned(),
@@ -86,7 +85,7 @@ pub fn items(
                 steps.extend(items(&block.block, path, only, ids));
             }
             Item::Block(block) => {
-                let id = ids.next();
+                let id = ids.fresh();
                 let has_rescue = !block.rescue.is_empty();
                 for (part, list) in [
                     (Part::Body { has_rescue }, &block.block),
@@ -98,7 +97,7 @@ pub fn items(
                 }
                 let kind = StepKind::BlockEnd(id, block.span.clone());
                 steps.push(Arc::new(Step {
-                    id: ids.next(),
+                    id: ids.fresh(),
                     kind,
                     path: path.to_vec(),
                     only: only.cloned(),

@@ -299,9 +299,9 @@ impl Batch<'_> {
                     kind: NodeKind::Handler,
                     span,
                 });
-                causes
-                    .into_iter()
-                    .for_each(|cause| self.graph.link(cause, node, Reason::Notify));
+                for cause in causes {
+                    self.graph.link(cause, node, Reason::Notify);
+                }
                 match self.ends.insert(Arc::clone(host), node) {
                     Some(last) => self.graph.link(last, node, Reason::Flush),
                     None => starts.push(node),

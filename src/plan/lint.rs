@@ -257,7 +257,7 @@ impl Lint<'_> {
         match &node.kind {
             Kind::Str(text) => {
                 if let Err(error) = self.templar.check_condition(text) {
-                    self.syntax(&error, &node.span)
+                    self.syntax(&error, &node.span);
                 } else {
                     let uses = self.templar.names_in_condition(text);
                     guarded.extend(

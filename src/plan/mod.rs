@@ -54,7 +54,7 @@ pub struct Step {
     /// The blocks with `rescue` or `always` around it, outermost first, and in which part of each it stands.
     pub path: Vec<(BlockId, Part)>,
     /// Only these hosts take it (what an include or a flush added); `None`: all of the batch.
-    pub only: Option<Arc<HashSet<HostName>>>,
+    pub only: Option<Only>,
 }
 
 #[derive(Debug, Clone)]
@@ -68,6 +68,8 @@ pub enum StepKind {
 }
 
 pub type BlockId = usize;
+/// The hosts for which a step is.
+pub type Only = Arc<HashSet<HostName>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {

@@ -323,6 +323,15 @@ impl<W: Write> Human<W> {
             .trim_end()
             .to_owned()
     }
+
+    fn retrying(&mut self, host: &HostName, left: u32, result: &TaskResult) {
+        let tries = if left == 1 { "try" } else { "tries" };
+        let msg = result.msg.as_ref().filter(|msg| !msg.is_empty());
+        let why = msg.map_or_else(String::new, |msg| format!(": {msg}"));
+        let line = format!("retrying: [{host}] ({left} {tries} left){why}");
+        let line = self.paint.cyan(line);
+        self.line(&line);
+    }
 }
 
 /// What a run would change, in one line: `4 to change on 2 hosts, 1 unknown`.
@@ -400,16 +409,7 @@ impl<W: Write> Report for Human<W> {
             EventKind::TaskRetrying {
                 host, left, result, ..
             } => {
-                let tries = if *left == 1 { "try" } else { "tries" };
-                let why = result
-                    .msg
-                    .as_ref()
-                    .filter(|msg| !msg.is_empty())
-                    .map_or_else(String::new, |msg| format!(": {msg}"));
-                let line = self
-                    .paint
-                    .cyan(format!("retrying: [{host}] ({left} {tries} left){why}"));
-                self.line(&line);
+                self.retrying(host, *left, result);
             }
             EventKind::HostUnreachable {
                 host,

@@ -8,7 +8,7 @@ use super::scope::TaskScope;
 use super::verdict;
 use crate::event::EventKind;
 use crate::modules::Error;
-use crate::plan::{Part, Step, StepKind, expand, short_name};
+use crate::plan::{Only, Part, Step, StepKind, expand, short_name};
 use crate::playbook::{Item, Task};
 use crate::template::Scope;
 use crate::value::{Dict, HostName, Mapping, Value};
@@ -195,10 +195,10 @@ impl Batch<'_> {
             };
             for locals in items {
                 match control::answer(self.run, &scope.with(locals), task) {
-                    Answer::Done(Ok(outcome)) => {
-                        self.report(host, at, task, verdict::success(outcome));
-                    }
-                    Answer::Done(Err(error)) => self.fail_at_barrier(host, at, step, task, error),
+                    Answer::Done(result) => match *result {
+                        Ok(outcome) => self.report(host, at, task, verdict::success(outcome)),
+                        Err(error) => self.fail_at_barrier(host, at, step, task, error),
+                    },
                     Answer::Skip(condition) => self.report(
                         host,
                         at,
@@ -376,7 +376,7 @@ impl super::Run {
         &mut self,
         items: &[Item],
         path: &[(usize, Part)],
-        only: &Arc<HashSet<HostName>>,
+        only: &Only,
     ) -> Vec<Arc<Step>> {
         let steps = expand::items(items, path, Some(only), &mut self.ids);
         let selection = &self.selection;

@@ -267,9 +267,9 @@ impl<'r> Batch<'r> {
                 if let ItemState::Sent { began, since, .. } = &mut item.state {
                     (*began, *since) = (true, Instant::now());
                 }
-                self.progress(name, task, String::new());
+                self.progress(name, task, "");
             }
-            FromAgent::Progress { text, .. } => self.progress(name, task, text),
+            FromAgent::Progress { text, .. } => self.progress(name, task, &text),
             FromAgent::Ended { result, .. } => {
                 let since = match &item.state {
                     ItemState::Sent { since, .. } => *since,
@@ -278,7 +278,10 @@ impl<'r> Batch<'r> {
                 let before = self.ended.insert(Arc::clone(from), Instant::now());
                 let since = before.map_or(since, |before| before.max(since));
                 let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                item.state = ItemState::Arrived { result, elapsed_ms };
+                item.state = ItemState::Arrived {
+                    result: Box::new(result),
+                    elapsed_ms,
+                };
                 self.sent.remove(&(Arc::clone(from), seq));
             }
             FromAgent::Dropped { .. } => {
@@ -294,9 +297,9 @@ impl<'r> Batch<'r> {
         }
     }
 
-    fn progress(&mut self, host: HostName, task: Option<Arc<Task>>, text: String) {
+    fn progress(&mut self, host: HostName, task: Option<Arc<Task>>, text: &str) {
         if let Some(task) = task {
-            let text = self.run.mask(&text);
+            let text = self.run.mask(text);
             self.run.emit(EventKind::TaskProgress {
                 host,
                 task: task_name(&task),
@@ -375,7 +378,8 @@ impl<'r> Batch<'r> {
                     _ => None,
                 });
             for (position, (seq, to, may_have_begun, began)) in sent.enumerate() {
-                if !began && !(position == 0 && may_have_begun) {
+                let is_under_way = began || (position == 0 && may_have_begun);
+                if !is_under_way {
                     cancels.push((Arc::clone(to), seq));
                 }
             }

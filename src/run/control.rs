@@ -17,11 +17,17 @@ use std::time::{Duration, Instant};
 pub(super) enum Answer {
     /// A condition is false: which.
     Skip(String),
-    Done(Result<Outcome, Error>),
+    Done(Box<Result<Outcome, Error>>),
     /// Ask again at this time (`pause`).
     Rest(Instant),
     /// It reads what a task under way, perhaps on another host, will bring.
     Pending,
+}
+
+impl Answer {
+    fn done(result: Result<Outcome, Error>) -> Self {
+        Self::Done(Box::new(result))
+    }
 }
 
 /// Answers a task of the controller's for one host and item.
@@ -54,7 +60,7 @@ pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answ
                 .map_or_else(|| "Failed as requested from task".into(), display),
         )),
         "set_fact" => set_fact(scope, given),
-        "include_vars" => include_vars(run, scope, task, given),
+        "include_vars" => include_vars(run, scope, &given),
         "add_host" => add_host(run, given),
         "group_by" => group_by(run, scope, given),
         "pause" => return pause(scope, given),
@@ -62,7 +68,7 @@ pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answ
             "`{other}` is no module that the controller answers"
         ))),
     };
-    Answer::Done(result)
+    Answer::done(result)
 }
 
 fn debug(run: &Run, given: Mapping) -> Result<Outcome, Error> {
@@ -86,12 +92,12 @@ fn unreadable(error: &crate::template::Error, what: &str) -> Answer {
     if error.is_pending() {
         Answer::Pending
     } else if error.is_unknown() {
-        Answer::Done(Ok(Outcome {
+        Answer::done(Ok(Outcome {
             unknown: Some(format!("it needs {error}")),
             ..Outcome::new()
         }))
     } else {
-        Answer::Done(Err(Error::new(format!("{what}{error}"))))
+        Answer::done(Err(Error::new(format!("{what}{error}"))))
     }
 }
 
@@ -110,7 +116,7 @@ fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Answ
     let mut show = Mapping::new();
     show.insert(expression.into(), value.clone());
     let outcome = Outcome::new().with("_show", Value::Mapping(show));
-    Answer::Done(Ok(outcome.with(expression, value)))
+    Answer::done(Ok(outcome.with(expression, value)))
 }
 
 fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
@@ -125,7 +131,7 @@ fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
     let conditions = match argument("that") {
         Some(Value::Sequence(list)) => list,
         Some(single) => vec![single],
-        None => return Answer::Done(Err(Error::new("missing argument `that` of `assert`"))),
+        None => return Answer::done(Err(Error::new("missing argument `that` of `assert`"))),
     };
     for condition in &conditions {
         match templar.condition(condition, scope) {
@@ -136,7 +142,7 @@ fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
                     .because(format!("`{}` is false", display(condition)))
                     .with("assertion", display(condition))
                     .with("evaluated_to", false);
-                return Answer::Done(Err(error));
+                return Answer::done(Err(error));
             }
             Err(error) => return unreadable(&error, "the condition cannot be judged: "),
         }
@@ -144,7 +150,7 @@ fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
     let message = said("success_msg");
     let quiet = argument("quiet").and_then(|value| as_bool(&value));
     let outcome = Outcome::new().msg(message.as_deref().unwrap_or("All assertions passed"));
-    Answer::Done(Ok(match message {
+    Answer::done(Ok(match message {
         Some(message) if quiet != Some(true) => outcome.with("_show", message),
         _ => outcome,
     }))
@@ -180,12 +186,7 @@ fn set_fact(scope: &TaskScope, mut given: Mapping) -> Result<Outcome, Error> {
     Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
 }
 
-fn include_vars(
-    run: &Run,
-    scope: &TaskScope,
-    task: &Task,
-    given: Mapping,
-) -> Result<Outcome, Error> {
+fn include_vars(run: &Run, scope: &TaskScope, given: &Mapping) -> Result<Outcome, Error> {
     let text = |name: &str| given.get(name).map(display);
     let files = scope.files();
     let found = match (text("_raw_params").or_else(|| text("file")), text("dir")) {
@@ -221,7 +222,6 @@ fn include_vars(
         .collect(),
         None => found,
     };
-    let _ = task;
     let facts: Mapping = named
         .iter()
         .map(|(name, value)| (Value::String(name.clone()), value.clone()))
@@ -300,7 +300,7 @@ fn group_by(run: &Run, scope: &TaskScope, given: Mapping) -> Result<Outcome, Err
 fn pause(scope: &TaskScope, given: Mapping) -> Answer {
     let given = match typed("pause", given) {
         Ok(given) => given,
-        Err(error) => return Answer::Done(Err(error)),
+        Err(error) => return Answer::done(Err(error)),
     };
     let number = |name: &str| given.get(name).and_then(Value::as_f64);
     let seconds = number("seconds").unwrap_or(0.0) + number("minutes").unwrap_or(0.0) * 60.0;
@@ -312,12 +312,12 @@ fn pause(scope: &TaskScope, given: Mapping) -> Answer {
         world::write(&scope.world.host(&scope.host), |vars| {
             drop(vars.set.shift_remove(key));
         });
-        return Answer::Done(Ok(Outcome::new()
+        return Answer::done(Ok(Outcome::new()
             .with("delta", seconds)
             .with("stdout", format!("Paused for {seconds} seconds"))));
     }
     if seconds <= 0.0 {
-        return Answer::Done(Err(Error::new(
+        return Answer::done(Err(Error::new(
             "a `pause` that waits for a key needs a terminal",
         )
         .help("give it `seconds:`")));

@@ -3,13 +3,12 @@
 use super::batch::Batch;
 use super::host::{Flight, HostRun};
 use crate::event::EventKind;
-use crate::plan::{Step, StepKind};
+use crate::plan::{Only, Step, StepKind};
 use crate::playbook::Task;
 use crate::proto::Due;
 use crate::template::Scope;
-use crate::value::{Dict, HostName, Value, display};
+use crate::value::{Dict, Value, display};
 use indexmap::IndexMap;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Batch<'_> {
@@ -33,7 +32,7 @@ impl Batch<'_> {
         due.sort_unstable_keys();
         let mut position = at + 1;
         for (handler, hosts) in due {
-            let only: Arc<HashSet<HostName>> = Arc::new(
+            let only: Only = Arc::new(
                 hosts
                     .iter()
                     .map(|&host| Arc::clone(&self.hosts[host].name))
@@ -44,7 +43,7 @@ impl Batch<'_> {
                 self.hosts[*host].flushed.push(title);
             }
             for step in self.handlers.list[handler].steps.clone() {
-                let id = self.run.ids.next();
+                let id = self.run.ids.fresh();
                 for host in &hosts {
                     let run = &mut self.hosts[*host];
                     if let Some(cause) = run.doubtful.get(&handler) {
@@ -63,7 +62,7 @@ impl Batch<'_> {
             }
         }
         // Once more, for what the handlers themselves notified.
-        let id = self.run.ids.next();
+        let id = self.run.ids.fresh();
         self.steps.insert(
             position,
             Arc::new(Step {

@@ -1,6 +1,6 @@
 //! One host on its way through a batch: where it stands, what is under way, which block has failed.
 
-use super::prepare::{Item, Prepared};
+use super::prepare::{Item, Prepared, Shape};
 use crate::event::EventKind;
 use crate::plan::{BlockId, Part, Step};
 use crate::playbook::Task;
@@ -57,16 +57,22 @@ pub(super) enum HostState {
 /// How far a block with `rescue` or `always` has come on this host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BlockState {
-    pub failed: bool,
-    pub rescue_failed: bool,
-    pub always_failed: bool,
-    pub has_rescue: bool,
+    /// The body failed.
+    failed: bool,
+    /// No `rescue` handled it: there is none, or it failed itself.
+    unhandled: bool,
+    always_failed: bool,
 }
 
-impl BlockState {
-    fn is_unhandled(&self) -> bool {
-        self.always_failed || self.rescue_failed || (self.failed && !self.has_rescue)
-    }
+/// Whose the result of a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// This host's own.
+    Own,
+    /// `run_once`: what comes of it here is every host's.
+    Leads,
+    /// `run_once`: it is the result of the host at this position.
+    Follows(usize),
 }
 
 /// A step under way on a host.
@@ -76,15 +82,10 @@ pub(super) struct Flight {
     /// `None`: nothing to do or to say here.
     pub task: Option<Arc<Task>>,
     pub items: Vec<Item>,
-    pub is_loop: bool,
+    pub shape: Shape,
     /// Nothing after it may be sent before it is over.
     pub fence: bool,
-    /// The next item is sent only when the one before is over.
-    pub sequential: bool,
-    /// `run_once`: the host whose result this host shares.
-    pub follows: Option<usize>,
-    /// `run_once`: what comes of it here is every host's.
-    pub once: bool,
+    pub share: Share,
     /// Names that are pending because of it.
     pub expects: Vec<String>,
     pub expects_facts: bool,
@@ -106,11 +107,9 @@ impl Flight {
             step,
             task,
             items: prepared.items,
-            is_loop: prepared.is_loop,
+            shape: prepared.shape,
             fence: prepared.fence,
-            sequential: prepared.sequential,
-            follows: None,
-            once: false,
+            share: Share::Own,
             expects: Vec::new(),
             expects_facts: prepared.brings_facts,
             no_log: prepared.no_log,
@@ -157,7 +156,7 @@ impl HostRun {
             let state = self.blocks.get(block).cloned().unwrap_or_default();
             match part {
                 Part::Body { .. } => !state.failed,
-                Part::Rescue => state.failed && !state.rescue_failed,
+                Part::Rescue => state.failed && !state.unhandled,
                 Part::Always => !state.always_failed,
             }
         })
@@ -173,12 +172,11 @@ impl HostRun {
         let state = self.blocks.entry(*block).or_default();
         match part {
             Part::Body { has_rescue } => {
-                state.failed = true;
-                state.has_rescue = *has_rescue;
+                (state.failed, state.unhandled) = (true, !has_rescue);
                 *has_rescue
             }
             Part::Rescue => {
-                state.rescue_failed = true;
+                state.unhandled = true;
                 false
             }
             Part::Always => {
@@ -192,7 +190,7 @@ impl HostRun {
     pub(super) fn block_ends_failed(&self, block: BlockId) -> bool {
         self.blocks
             .get(&block)
-            .is_some_and(BlockState::is_unhandled)
+            .is_some_and(|state| state.unhandled || state.always_failed)
     }
 }
 

@@ -16,12 +16,21 @@ pub(super) struct Envelope {
     pub check_mode: bool,
     /// Seconds.
     pub deadline: Option<u64>,
-    pub ignore_errors: bool,
-    pub ignore_unreachable: bool,
-    pub any_errors_fatal: bool,
+    pub on_failure: OnFailure,
     pub delegate_to: Option<HostName>,
     pub delegate_facts: bool,
     pub show_diff: bool,
+}
+
+/// What a failure of the task does.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct OnFailure {
+    /// `ignore_errors`.
+    pub is_ignored: bool,
+    /// `ignore_unreachable`.
+    pub is_loss_ignored: bool,
+    /// `any_errors_fatal`.
+    pub is_fatal: bool,
 }
 
 /// Renders a keyword that is true or false.
@@ -94,9 +103,11 @@ pub(super) fn envelope(
         deadline: number(&keywords.timeout)?
             .filter(|&seconds| seconds > 0)
             .or(number(&task.async_)?.filter(|&seconds| seconds > 0)),
-        ignore_errors: flag(&keywords.ignore_errors)?.unwrap_or(false),
-        ignore_unreachable: flag(&keywords.ignore_unreachable)?.unwrap_or(false),
-        any_errors_fatal: flag(&keywords.any_errors_fatal)?.unwrap_or(false),
+        on_failure: OnFailure {
+            is_ignored: flag(&keywords.ignore_errors)?.unwrap_or(false),
+            is_loss_ignored: flag(&keywords.ignore_unreachable)?.unwrap_or(false),
+            is_fatal: flag(&keywords.any_errors_fatal)?.unwrap_or(false),
+        },
         delegate_to,
         delegate_facts: flag(&keywords.delegate_facts)?.unwrap_or(false),
         show_diff: flag(&keywords.diff)?.unwrap_or(settings.diff),

@@ -39,9 +39,9 @@ pub(super) enum Incoming {
 /// All links of a run.
 pub(super) struct Links {
     options: Arc<transport::Options>,
-    links: HashMap<HostName, LinkState>,
+    by_host: HashMap<HostName, LinkState>,
     incoming: mpsc::UnboundedSender<Incoming>,
-    from_links: mpsc::UnboundedReceiver<Incoming>,
+    inbox: mpsc::UnboundedReceiver<Incoming>,
     next_seq: Seq,
 }
 
@@ -62,19 +62,19 @@ fn lock(under_way: &UnderWay) -> MutexGuard<'_, HashSet<Seq>> {
 
 impl Links {
     pub(super) fn new(options: Arc<transport::Options>) -> Self {
-        let (incoming, from_links) = mpsc::unbounded_channel();
+        let (incoming, inbox) = mpsc::unbounded_channel();
         Self {
             options,
-            links: HashMap::new(),
+            by_host: HashMap::new(),
             incoming,
-            from_links,
+            inbox,
             next_seq: 0,
         }
     }
 
     /// Returns whether a link to the host stands or is being made.
     pub(super) fn has(&self, host: &str) -> bool {
-        self.links.contains_key(host)
+        self.by_host.contains_key(host)
     }
 
     /// Starts to connect; what is sent meanwhile waits for the link.
@@ -84,7 +84,7 @@ impl Links {
         }
         let (to_agent, mut waiting) = mpsc::unbounded_channel::<ToAgent>();
         let under_way = UnderWay::default();
-        self.links.insert(
+        self.by_host.insert(
             Arc::clone(host),
             LinkState {
                 to_agent,
@@ -135,7 +135,7 @@ impl Links {
 
     /// Sends to a host's agent. Nothing happens where the link is gone: its loss has been said already.
     pub(super) fn send(&self, host: &str, message: ToAgent) {
-        if let Some(link) = self.links.get(host) {
+        if let Some(link) = self.by_host.get(host) {
             if let ToAgent::Task(task) = &message
                 && !task.check_mode
             {
@@ -152,7 +152,7 @@ impl Links {
 
     /// Waits for the next thing that any link says.
     pub(super) async fn next(&mut self) -> Incoming {
-        self.from_links
+        self.inbox
             .recv()
             .await
             .expect("`Links` holds a sender itself")
@@ -160,32 +160,32 @@ impl Links {
 
     /// Remembers what the agent said of its machine.
     pub(super) fn connected(&mut self, host: &str, ready: &Ready) {
-        if let Some(link) = self.links.get_mut(host) {
+        if let Some(link) = self.by_host.get_mut(host) {
             link.machine = Some(ready.machine.clone()).filter(|machine| !machine.is_empty());
         }
     }
 
     /// Forgets a link that was lost; the next use connects again.
     pub(super) fn forget(&mut self, host: &str) {
-        self.links.remove(host);
+        self.by_host.remove(host);
     }
 
     /// Whether the host is known to be a machine of its own, reached over a network: then nobody else sees its files change.
     pub(super) fn is_alone(&self, host: &str) -> bool {
-        let Some(link) = self.links.get(host) else {
+        let Some(link) = self.by_host.get(host) else {
             return false;
         };
         let Some(machine) = &link.machine else {
             return false;
         };
         let same = |other: &LinkState| other.machine.as_ref() == Some(machine);
-        !link.is_local && self.links.values().filter(|other| same(other)).count() == 1
+        !link.is_local && self.by_host.values().filter(|other| same(other)).count() == 1
     }
 
     /// Whether every one of `hosts` has answered, so that machines can be compared.
     pub(super) fn all_known(&self, hosts: &HashSet<HostName>) -> bool {
         hosts.iter().all(|host| {
-            self.links
+            self.by_host
                 .get(host)
                 .is_some_and(|link| link.machine.is_some())
         })
@@ -193,7 +193,7 @@ impl Links {
 
     /// Ends all links; agents finish on the end of their input.
     pub(super) fn close(&mut self) {
-        self.links.clear();
+        self.by_host.clear();
     }
 }
 

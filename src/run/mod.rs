@@ -371,22 +371,8 @@ impl Run {
             .and_then(|node| node.as_str())
             .unwrap_or_default()
             .to_owned();
-        let pattern = match crate::plan::serial::pattern_text(&plan.play.hosts) {
-            // Groups may have grown while running, so the pattern is read anew.
-            Some(pattern) => pattern,
-            None => {
-                let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
-                    .with(plan.play.vars.values.clone());
-                let value = self
-                    .templar
-                    .render_value(&plan.play.hosts.to_value(), &scope.shared())
-                    .map_err(|error| error.to_string())?;
-                match value {
-                    Value::Sequence(list) => list.iter().map(display).collect::<Vec<_>>().join(","),
-                    value => display(&value),
-                }
-            }
-        };
+        // Groups may have grown while running, so the pattern is read anew.
+        let pattern = self.host_pattern(&plan.play)?;
         let hosts = crate::plan::serial::select(
             &pattern,
             &self.world.inventory(),
@@ -394,6 +380,22 @@ impl Run {
             &mut Vec::new(),
         )?;
         Ok(crate::plan::serial::ordered(hosts, &order))
+    }
+
+    fn host_pattern(&self, play: &Play) -> Result<String, String> {
+        if let Some(pattern) = crate::plan::serial::pattern_text(&play.hosts) {
+            return Ok(pattern);
+        }
+        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+            .with(play.vars.values.clone());
+        let value = self
+            .templar
+            .render_value(&play.hosts.to_value(), &scope.shared())
+            .map_err(|error| error.to_string())?;
+        Ok(match value {
+            Value::Sequence(list) => list.iter().map(display).collect::<Vec<_>>().join(","),
+            value => display(&value),
+        })
     }
 
     fn widths(&self, context: &Arc<PlayContext>, hosts: &[HostName]) -> Result<Vec<usize>, String> {

@@ -17,13 +17,30 @@ use std::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
     pub items: Vec<Item>,
-    pub is_loop: bool,
+    pub shape: Shape,
     pub fence: bool,
-    pub sequential: bool,
     pub no_log: bool,
     pub brings_facts: bool,
     pub fault: Option<Error>,
     pub skipped: Option<Mapping>,
+}
+
+/// How the items of a task belong together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// No loop: the one item is the task.
+    #[default]
+    Single,
+    /// A loop whose items are sent together.
+    Loop,
+    /// A loop whose next item is sent only when the one before is over.
+    OneByOne,
+}
+
+impl Shape {
+    pub(super) fn is_loop(self) -> bool {
+        self != Self::Single
+    }
 }
 
 /// One item of a loop, or the task itself.
@@ -43,17 +60,22 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// The whole of a task whose items nobody can say.
-    fn unknown(error: &crate::template::Error) -> Self {
+    pub(super) fn new(locals: Dict, label: &str, rendered: Rendered) -> Self {
         Self {
-            locals: Dict::new(),
-            label: String::new(),
-            work: Work::Unknown(format!("it needs {error}")),
+            locals,
+            label: label.to_owned(),
+            work: rendered.work,
             state: ItemState::Ready,
             attempt: 1,
-            envelope: Arc::default(),
-            perhaps: None,
+            envelope: Arc::new(rendered.envelope),
+            perhaps: rendered.perhaps,
         }
+    }
+
+    /// The whole of a task whose items nobody can say.
+    fn unknown(error: &crate::template::Error) -> Self {
+        let work = Work::Unknown(format!("it needs {error}"));
+        Self::new(Dict::new(), "", Rendered::alone(work))
     }
 
     /// Says that nobody knows whether it runs at all.
@@ -84,6 +106,24 @@ pub(super) enum Work {
     Unknown(String),
 }
 
+/// What one item comes to, and what surrounds it.
+pub(super) struct Rendered {
+    pub work: Work,
+    pub envelope: Envelope,
+    /// Check mode: why nobody can say whether it runs at all.
+    pub perhaps: Option<String>,
+}
+
+impl Rendered {
+    fn alone(work: Work) -> Self {
+        Self {
+            work,
+            envelope: Envelope::default(),
+            perhaps: None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum ItemState {
     Ready,
@@ -100,12 +140,26 @@ pub(super) enum ItemState {
         until: Instant,
     },
     Arrived {
-        result: Result<modules::Outcome, Error>,
+        result: Box<Result<modules::Outcome, Error>>,
         elapsed_ms: u64,
     },
     /// Taken back before it began.
     Dropped,
-    Judged(Judged),
+    Judged(Box<Judged>),
+}
+
+impl ItemState {
+    /// A failure that took no time: found before anything was sent, or heard of from elsewhere.
+    pub(super) fn failed(error: Error) -> Self {
+        Self::Arrived {
+            result: Box::new(Err(error)),
+            elapsed_ms: 0,
+        }
+    }
+
+    pub(super) fn judged(judged: Judged) -> Self {
+        Self::Judged(Box::new(judged))
+    }
 }
 
 /// An item with its verdict.
@@ -168,27 +222,25 @@ pub(super) fn prepare(
         Err(error) => return Ok(fault(prepared, &error, "no_log")),
     };
     let Some(loop_) = &task.loop_ else {
-        prepared.items.push(item(
-            templar,
-            scope,
-            task,
-            on_controller,
-            Dict::new(),
-            String::new(),
-        )?);
+        let rendered = rendered(templar, scope, task, on_controller)?;
+        prepared.items.push(Item::new(Dict::new(), "", rendered));
         return Ok(prepared);
     };
-    prepared.is_loop = true;
-    prepared.sequential = task.until.is_some()
+    let waits_for_each = task.until.is_some()
         || task.retries.is_some()
         || loop_.pause.is_some()
         || loop_.break_when.is_some()
         || on_controller;
+    prepared.shape = if waits_for_each {
+        Shape::OneByOne
+    } else {
+        Shape::Loop
+    };
     let values = match super::loops::items(templar, loop_, &shared) {
         Ok(values) => values,
         Err(error) if error.is_pending() => return Err(NotNow::Pending),
         Err(error) if error.is_unknown() => {
-            prepared.is_loop = false;
+            prepared.shape = Shape::Single;
             prepared.items.push(Item::unknown(&error));
             return Ok(prepared);
         }
@@ -228,14 +280,8 @@ pub(super) fn prepare(
             }
             None => display(value),
         };
-        prepared.items.push(item(
-            templar,
-            &with_locals,
-            task,
-            on_controller,
-            locals,
-            label,
-        )?);
+        let rendered = rendered(templar, &with_locals, task, on_controller)?;
+        prepared.items.push(Item::new(locals, &label, rendered));
     }
     Ok(prepared)
 }
@@ -312,75 +358,48 @@ pub(super) fn skipped(condition: &str) -> Mapping {
     data
 }
 
-fn item(
+fn rendered(
     templar: &Templar,
     scope: &TaskScope,
     task: &Arc<Task>,
     on_controller: bool,
-    locals: Dict,
-    label: String,
-) -> Result<Item, NotNow> {
+) -> Result<Rendered, NotNow> {
     let shared: Arc<dyn Scope> = scope.clone().shared();
     let mut perhaps = None;
-    let made = |work, envelope, perhaps| Item {
-        locals: locals.clone(),
-        label: label.clone(),
-        work,
-        state: ItemState::Ready,
-        attempt: 1,
-        envelope,
-        perhaps,
-    };
+    let alone = |work| Ok(Rendered::alone(work));
     // A controller's task with a loop is judged item by item when its turn comes: one item may set what the next one reads.
     let later = on_controller && task.loop_.is_some();
     if !later {
         match conditions(templar, &task.when, &shared) {
-            Ok(Some(condition)) => return Ok(made(Work::Skip(condition), Arc::default(), None)),
+            Ok(Some(condition)) => return alone(Work::Skip(condition)),
             Ok(None) => {}
             Err(error) if error.is_pending() => return Err(NotNow::Pending),
             Err(error) if error.is_unknown() => {
                 let cause = format!("whether it runs hangs on {error}");
                 if on_controller {
-                    return Ok(made(Work::Unknown(cause), Arc::default(), None));
+                    return alone(Work::Unknown(cause));
                 }
                 perhaps = Some(cause);
             }
             Err(error) => {
-                return Ok(made(
-                    Work::Fault(Error::new(format!(
-                        "the condition cannot be judged: {error}"
-                    ))),
-                    Arc::default(),
-                    None,
-                ));
+                let text = format!("the condition cannot be judged: {error}");
+                return alone(Work::Fault(Error::new(text)));
             }
         }
     }
     let envelope = match keywords::envelope(templar, scope, task) {
-        Ok(envelope) => Arc::new(envelope),
-        Err(error) if error.is_pending() => return Err(NotNow::Pending),
-        Err(error) if error.is_unknown() => {
-            return Ok(made(
-                Work::Unknown(format!("it needs {error}")),
-                Arc::default(),
-                None,
-            ));
-        }
-        Err(error) => {
-            return Ok(made(
-                Work::Fault(Error::new(error.to_string())),
-                Arc::default(),
-                None,
-            ));
-        }
+        Ok(envelope) => envelope,
+        Err(error) => return alone(unreadable(&error)?),
     };
     if on_controller {
-        return Ok(made(Work::Controller, envelope, None));
+        return Ok(Rendered {
+            work: Work::Controller,
+            envelope,
+            perhaps,
+        });
     }
     let work = match arguments(templar, task, &shared) {
-        Err(error) if error.is_pending() => return Err(NotNow::Pending),
-        Err(error) if error.is_unknown() => Work::Unknown(format!("it needs {error}")),
-        Err(error) => Work::Fault(Error::new(error.to_string())),
+        Err(error) => unreadable(&error)?,
         Ok(given) => match sources::action(templar, scope, task, given) {
             Ok(action) => Work::Agent(Box::new(action)),
             Err(sources::Fault::Pending) => return Err(NotNow::Pending),
@@ -388,7 +407,22 @@ fn item(
             Err(sources::Fault::Error(error)) => Work::Fault(error),
         },
     };
-    Ok(made(work, envelope, perhaps))
+    Ok(Rendered {
+        work,
+        envelope,
+        perhaps,
+    })
+}
+
+/// What a task comes to whose templates cannot be rendered.
+fn unreadable(error: &crate::template::Error) -> Result<Work, NotNow> {
+    if error.is_pending() {
+        Err(NotNow::Pending)
+    } else if error.is_unknown() {
+        Ok(Work::Unknown(format!("it needs {error}")))
+    } else {
+        Ok(Work::Fault(Error::new(error.to_string())))
+    }
 }
 
 /// Renders a task's arguments over the play's `module_defaults`.

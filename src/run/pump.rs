@@ -1,9 +1,9 @@
 //! Prepares a host's next steps and sends them, as far ahead as nothing pending is read.
 
 use super::batch::{Batch, Ending};
-use super::host::Flight;
+use super::host::{Flight, Share};
 use super::keywords::Envelope;
-use super::prepare::{self, Item, ItemState, NotNow, Prepared, Work};
+use super::prepare::{self, Item, ItemState, NotNow, Prepared, Rendered, Shape, Work};
 use super::scope::TaskScope;
 use crate::modules::{Action, Nature};
 use crate::plan::{Step, StepKind};
@@ -99,7 +99,7 @@ impl Batch<'_> {
                             ..Prepared::default()
                         },
                     );
-                    flight.follows = Some(leader);
+                    flight.share = Share::Follows(leader);
                     self.push(host, flight);
                     return true;
                 }
@@ -127,7 +127,9 @@ impl Batch<'_> {
             prepared.items.iter_mut().for_each(|item| item.doubt(cause));
         }
         let mut flight = Flight::of(index, Some(Arc::clone(task)), prepared);
-        flight.once = once;
+        if once {
+            flight.share = Share::Leads;
+        }
         if let Some((name, _)) = &task.register {
             flight.expects.push(name.clone());
         }
@@ -204,15 +206,12 @@ impl Batch<'_> {
         };
         let envelope =
             super::keywords::envelope(&self.run.templar, &scope, &task).unwrap_or_default();
-        let item = Item {
-            locals: crate::value::Dict::new(),
-            label: String::new(),
+        let rendered = Rendered {
             work,
-            state: ItemState::Ready,
-            attempt: 1,
-            envelope: Arc::new(envelope),
+            envelope,
             perhaps: None,
         };
+        let item = Item::new(crate::value::Dict::new(), "", rendered);
         let prepared = Prepared {
             items: vec![item],
             brings_facts: true,
@@ -240,13 +239,13 @@ impl Batch<'_> {
                 (ItemState::Resting { until }, Work::Agent(_)) if *until <= Instant::now() => {}
                 (ItemState::Judged(_) | ItemState::Dropped, _) => continue,
                 // Skips and faults need no sending; what is under way blocks only a sequential loop.
-                _ if flight.sequential => return,
+                _ if flight.shape == Shape::OneByOne => return,
                 _ => continue,
             }
             if !self.send(host, position, index) {
                 return;
             }
-            if self.hosts[host].flights[position].sequential {
+            if self.hosts[host].flights[position].shape == Shape::OneByOne {
                 return;
             }
         }
@@ -277,10 +276,7 @@ impl Batch<'_> {
             .clone()
             .unwrap_or_else(|| Arc::clone(&name));
         if let Err(error) = self.run.open(&to, &self.play, flight.task.as_ref(), &name) {
-            self.hosts[host].flights[position].items[index].state = ItemState::Arrived {
-                result: Err(error),
-                elapsed_ms: 0,
-            };
+            self.hosts[host].flights[position].items[index].state = ItemState::failed(error);
             return true;
         }
         let granted = free
@@ -304,7 +300,7 @@ impl Batch<'_> {
             check_mode: envelope.check_mode,
             perhaps,
             deadline: envelope.deadline,
-            ignore_errors: envelope.ignore_errors,
+            ignore_errors: envelope.on_failure.is_ignored,
             notifies,
         };
         self.run.links.send(&to, ToAgent::Task(Box::new(task)));

@@ -168,7 +168,7 @@ mod tests {
             ("is_controller", true.into()),
         ]))
         .0;
-        let ordinary = rank(&facts(&[runs.clone()])).0;
+        let ordinary = rank(&facts(std::slice::from_ref(&runs))).0;
         let controller = rank(&facts(&[runs, ("is_controller", true.into())])).0;
         assert!(down <= half && half < ordinary && ordinary < controller);
     }

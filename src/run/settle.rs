@@ -2,8 +2,8 @@
 
 use super::batch::{Batch, Ending, task_name};
 use super::control;
-use super::host::Flight;
-use super::prepare::{ItemState, Judged, Work, skipped};
+use super::host::{Flight, Share};
+use super::prepare::{ItemState, Judged, Shape, Work, skipped};
 use super::scope::TaskScope;
 use super::verdict::{self, Verdict};
 use super::world;
@@ -34,7 +34,7 @@ impl Batch<'_> {
             return false;
         };
         let step = flight.step;
-        if let Some(leader) = flight.follows {
+        if let Share::Follows(leader) = flight.share {
             return self.take_shared(host, leader, step);
         }
         if !(0..flight.items.len()).all(|index| self.judge_item(host, index)) {
@@ -44,7 +44,7 @@ impl Batch<'_> {
             return false;
         };
         self.hosts[host].done = step + 1;
-        self.finish_flight(host, flight);
+        self.finish_flight(host, &flight);
         true
     }
 
@@ -66,18 +66,15 @@ impl Batch<'_> {
             }
             (ItemState::Arrived { .. }, _) => {}
             (ItemState::Ready, Work::Skip(condition)) => {
-                item.state = ItemState::Judged(verdict::skip(skipped(condition)));
+                item.state = ItemState::judged(verdict::skip(skipped(condition)));
                 return true;
             }
             (ItemState::Ready, Work::Unknown(cause)) => {
-                item.state = ItemState::Judged(verdict::unforeseen(cause.clone()));
+                item.state = ItemState::judged(verdict::unforeseen(cause.clone()));
                 return true;
             }
             (ItemState::Ready, Work::Fault(error)) => {
-                item.state = ItemState::Arrived {
-                    result: Err(error.clone()),
-                    elapsed_ms: 0,
-                };
+                item.state = ItemState::failed(error.clone());
             }
             (ItemState::Ready, Work::Controller) => {
                 if !self.answer(host, index, &task) {
@@ -103,12 +100,11 @@ impl Batch<'_> {
         let scope = self.scope_at(host, step, task).with(locals);
         let state = match control::answer(self.run, &scope, task) {
             control::Answer::Pending if self.is_anything_under_way(host) => return false,
-            control::Answer::Pending => ItemState::Arrived {
-                result: Err(Error::new("it waits for a result that no task will bring")),
-                elapsed_ms: 0,
-            },
+            control::Answer::Pending => {
+                ItemState::failed(Error::new("it waits for a result that no task will bring"))
+            }
             control::Answer::Skip(condition) => {
-                ItemState::Judged(verdict::skip(skipped(&condition)))
+                ItemState::judged(verdict::skip(skipped(&condition)))
             }
             control::Answer::Done(result) => ItemState::Arrived {
                 result,
@@ -131,6 +127,7 @@ impl Batch<'_> {
         else {
             return true;
         };
+        let result = *result;
         if self.ending == Ending::Interrupt && result.as_ref().is_err_and(is_cancelled) {
             let result = TaskResult {
                 elapsed_ms,
@@ -177,7 +174,7 @@ impl Batch<'_> {
                 let doubt = self.hosts[host].flights[0].items[index].perhaps.clone();
                 judged.unknown = judged.unknown.or(doubt);
                 judged.result.elapsed_ms = elapsed_ms;
-                judged.result.delegated_to = envelope.delegate_to.clone();
+                judged.result.delegated_to.clone_from(&envelope.delegate_to);
                 if !envelope.show_diff {
                     judged.result.diffs.clear();
                 }
@@ -186,8 +183,8 @@ impl Batch<'_> {
                     .as_ref()
                     .and_then(|loop_| loop_.pause.as_ref())
                     .is_some();
-                self.hosts[host].flights[0].items[index].state = ItemState::Judged(judged);
-                if self.hosts[host].flights[0].sequential && !pause {
+                self.hosts[host].flights[0].items[index].state = ItemState::judged(judged);
+                if self.hosts[host].flights[0].shape == Shape::OneByOne && !pause {
                     self.send_ready(host, step);
                 } else if pause {
                     self.rest_before_next(host, index, &scope, task);
@@ -220,7 +217,7 @@ impl Batch<'_> {
     }
 
     /// All items have their verdict: registers, counts, says, notifies, fails.
-    fn finish_flight(&mut self, host: usize, flight: Flight) {
+    fn finish_flight(&mut self, host: usize, flight: &Flight) {
         let Some(task) = flight.task.clone() else {
             return;
         };
@@ -247,44 +244,23 @@ impl Batch<'_> {
             self.hosts[host].next = flight.step;
             return;
         }
-        let judged = self.verdict_of_all(&flight, &task);
-        self.remember(host, &flight, &task, &judged);
-        self.say_results(host, &flight, &task, &judged);
+        let judged = verdict_of_all(flight, &task);
+        self.remember(host, flight, &task, &judged);
+        self.say_results(host, flight, &task, &judged);
         if judged.changed || judged.unknown.is_some() {
-            self.notify(host, &task, &flight, judged.unknown.as_deref());
+            self.notify(host, &task, flight, judged.unknown.as_deref());
         }
-        self.follow_units(host, &flight);
+        self.follow_units(host, flight);
         let envelope = flight
             .items
             .first()
             .map(|item| Arc::clone(&item.envelope))
             .unwrap_or_default();
-        if judged.failed && !envelope.ignore_errors {
+        if judged.failed && !envelope.on_failure.is_ignored {
             self.fail_host(host, &step, Some((&task, &judged)));
-            if envelope.any_errors_fatal || flight.once {
+            if envelope.on_failure.is_fatal || flight.share == Share::Leads {
                 self.fail_everyone(host, &step, &task);
             }
-        }
-    }
-
-    /// One verdict for the task: a loop's items are folded into `results`.
-    fn verdict_of_all(&self, flight: &Flight, task: &Task) -> Judged {
-        if let Some(error) = &flight.fault {
-            return verdict::failure(error.clone());
-        }
-        if let Some(data) = &flight.skipped {
-            return verdict::skip(data.clone());
-        }
-        let judged = || {
-            flight.items.iter().filter_map(|item| match &item.state {
-                ItemState::Judged(judged) => Some((item, judged)),
-                _ => None,
-            })
-        };
-        match (flight.is_loop, judged().next()) {
-            (false, Some((_, only))) => only.clone(),
-            (false, None) => verdict::skip(Mapping::new()),
-            (true, _) => verdict::fold(judged().map(|(item, judged)| (&item.locals, judged)), task),
         }
     }
 
@@ -349,7 +325,7 @@ impl Batch<'_> {
                 self.run.add_facts(owner, &judged.facts);
             }
         }
-        if flight.once {
+        if flight.share == Share::Leads {
             self.shared
                 .insert(flight.step, Shared { registered, facts });
         }
@@ -364,7 +340,7 @@ impl Batch<'_> {
         let ignored = flight
             .items
             .first()
-            .is_some_and(|item| item.envelope.ignore_errors);
+            .is_some_and(|item| item.envelope.on_failure.is_ignored);
         let finish = |mut result: TaskResult| {
             if ignored && result.status == Status::Failed {
                 result.status = Status::Ignored;
@@ -372,7 +348,7 @@ impl Batch<'_> {
             result
         };
         let mut events = Vec::new();
-        if flight.is_loop {
+        if flight.shape.is_loop() {
             for item in &flight.items {
                 let ItemState::Judged(judged) = &item.state else {
                     continue;
@@ -392,7 +368,7 @@ impl Batch<'_> {
             }
         }
         let mut result = finish(judged.result.clone());
-        result.is_loop = flight.is_loop;
+        result.is_loop = flight.shape.is_loop();
         if result.delegated_to.is_none() {
             result.delegated_to = flight
                 .items
@@ -469,4 +445,28 @@ impl Batch<'_> {
 /// Whether a module ended because it was taken back.
 fn is_cancelled(error: &Error) -> bool {
     error.message == "cancelled"
+}
+
+/// One verdict for the task: a loop's items are folded into `results`.
+fn verdict_of_all(flight: &Flight, task: &Task) -> Judged {
+    if let Some(error) = &flight.fault {
+        return verdict::failure(error.clone());
+    }
+    if let Some(data) = &flight.skipped {
+        return verdict::skip(data.clone());
+    }
+    let judged = || {
+        flight.items.iter().filter_map(|item| match &item.state {
+            ItemState::Judged(judged) => Some((item, judged)),
+            _ => None,
+        })
+    };
+    match (flight.shape.is_loop(), judged().next()) {
+        (false, Some((_, only))) => (**only).clone(),
+        (false, None) => verdict::skip(Mapping::new()),
+        (true, _) => verdict::fold(
+            judged().map(|(item, judged)| (&item.locals, &**judged)),
+            task,
+        ),
+    }
 }

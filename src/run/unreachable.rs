@@ -3,7 +3,7 @@
 
 use super::aftermath::{Aftermath, Fate};
 use super::batch::{Batch, task_name};
-use super::host::Flight;
+use super::host::{Flight, Share};
 use super::prepare::{Item, ItemState, Judged, Work};
 use super::scope::TaskScope;
 use super::verdict::{self, Verdict};
@@ -96,7 +96,7 @@ impl Batch<'_> {
                     && item.is_sent_to(&name)
                     && let Some(judged) = self.judge_fate(&name, &task, item, fate)
                 {
-                    item.state = ItemState::Judged(judged);
+                    item.state = ItemState::judged(judged);
                 }
             }
         }
@@ -166,7 +166,11 @@ impl Batch<'_> {
     /// Whether the task in hand says `ignore_unreachable`.
     fn ignores_loss(&self, host: usize) -> bool {
         let items = self.hosts[host].flights.front().map(|flight| &flight.items);
-        items.is_some_and(|items| items.iter().any(|item| item.envelope.ignore_unreachable))
+        items.is_some_and(|items| {
+            items
+                .iter()
+                .any(|item| item.envelope.on_failure.is_loss_ignored)
+        })
     }
 
     /// The host goes on behind the task in hand; the next one connects anew.
@@ -189,10 +193,7 @@ impl Batch<'_> {
                 ))
                 .because(error);
                 let fate = known.of(&item.state).unwrap_or(Fate::NotBegun);
-                item.state = ItemState::Arrived {
-                    result: Err(failure.because(sentence(fate))),
-                    elapsed_ms: 0,
-                };
+                item.state = ItemState::failed(failure.because(sentence(fate)));
             }
         }
     }
@@ -200,7 +201,7 @@ impl Batch<'_> {
 
 /// Whether nothing of it would need the host any more.
 fn is_complete(flight: &Flight) -> bool {
-    flight.follows.is_none()
+    !matches!(flight.share, Share::Follows(_))
         && flight.items.iter().all(|item| match &item.state {
             ItemState::Judged(_) | ItemState::Arrived { .. } => true,
             ItemState::Ready => !matches!(item.work, Work::Agent(_)),
@@ -237,7 +238,7 @@ fn began(flight: &Flight, known: &Aftermath) -> Option<String> {
     if fates.iter().all(|(_, fate)| *fate == Fate::NotBegun) {
         return None;
     }
-    if !flight.is_loop {
+    if !flight.shape.is_loop() {
         let (item, fate) = fates.first()?;
         let needs_output = matches!(fate, Fate::Ended { .. } | Fate::Failed)
             && matches!(item.state, ItemState::Sent { .. });
@@ -309,7 +310,7 @@ fn about_unit(work: &Work) -> Mapping {
 
 #[cfg(test)]
 mod tests {
-    use super::super::prepare::Prepared;
+    use super::super::prepare::{Prepared, Shape};
     use super::*;
     use crate::event::At;
     use crate::proto::JournalMark;
@@ -347,7 +348,7 @@ mod tests {
         };
         let prepared = Prepared {
             items: (1..=5).map(item).collect(),
-            is_loop: true,
+            shape: Shape::Loop,
             ..Prepared::default()
         };
         let mut flight = Flight::of(0, None, prepared);

@@ -39,7 +39,8 @@ fn passwords() -> Vec<(String, Secret)> {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    let lines = text.lines().map(|line| format!("    {line}\n"));
+    lines.collect::<Vec<_>>().concat()
 }
 
 fn parse(text: &str, vault: &Vault) -> (Option<Node>, String) {

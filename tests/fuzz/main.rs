@@ -1,4 +1,5 @@
 //! Turns seeds and chance into input that was broken on the way: what the fuzz targets try, a little of it, on any toolchain.
+#![expect(clippy::unwrap_used, reason = "what tests stand on is test code, too")]
 
 mod inputs;
 

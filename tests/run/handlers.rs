@@ -56,7 +56,7 @@ fn a_handler_that_a_failure_kept_from_running_runs_the_next_time_and_says_why() 
 #[test]
 fn flush_handlers_runs_them_early_and_a_handler_may_notify_another() {
     let ran = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -70,7 +70,7 @@ fn flush_handlers_runs_them_early_and_a_handler_may_notify_another() {
     - name: one
       command: /bin/true
       notify: two
-"#,
+",
     )
     .run();
     ran.says(&[

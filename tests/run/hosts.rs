@@ -1,4 +1,4 @@
-//! Several hosts: batches, one failing, run_once, what hosts see of each other.
+//! Several hosts: batches, one failing, `run_once`, what hosts see of each other.
 
 use crate::support::Play;
 

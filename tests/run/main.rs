@@ -1,4 +1,5 @@
 //! Whole runs of the program over local connections: what users see, and in which order things happen.
+#![expect(clippy::unwrap_used, reason = "what tests stand on is test code, too")]
 
 mod blocks;
 mod faults;

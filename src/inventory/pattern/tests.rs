@@ -19,8 +19,8 @@ fn select(pattern: &str) -> String {
         Ok(hosts) => hosts.join(" "),
         Err(error) => error.to_string(),
     };
-    let notes: String = unmatched.iter().map(|u| format!(" [{u}]")).collect();
-    format!("{hosts}{notes}")
+    let notes = unmatched.iter().map(|u| format!(" [{u}]"));
+    format!("{hosts}{}", notes.collect::<Vec<_>>().concat())
 }
 
 #[test]

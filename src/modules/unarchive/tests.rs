@@ -2,6 +2,7 @@ use super::*;
 use crate::modules::Action;
 use crate::modules::trial::{Host, shown};
 use std::io::Write;
+use std::path::Path;
 use tar::{EntryType, Header};
 
 /// What a test puts into an archive: path, kind, content or target.
@@ -28,11 +29,9 @@ fn tar(members: &[Member]) -> Vec<u8> {
         let mut header = Header::new_ustar();
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_entry_type(*kind);
-        header.set_mode(if path.ends_with('/') || path.ends_with(".sh") {
-            0o755
-        } else {
-            0o644
-        });
+        let is_script = Path::new(path).extension().is_some_and(|end| end == "sh");
+        let is_run = path.ends_with('/') || is_script;
+        header.set_mode(if is_run { 0o755 } else { 0o644 });
         header.set_mtime(1_600_000_000);
         header.set_uid(0);
         header.set_gid(0);

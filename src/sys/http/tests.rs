@@ -39,9 +39,12 @@ fn a_request_brings_status_headers_and_body() {
 
 #[test]
 fn redirects_are_followed_or_not() {
-    let server = Server::with(|asked| match asked.line.contains("/old") {
-        true => answer("302 Found", "Location: /new\r\n", b""),
-        false => answer("200 OK", "", b"new"),
+    let server = Server::with(|asked| {
+        if asked.line.contains("/old") {
+            answer("302 Found", "Location: /new\r\n", b"")
+        } else {
+            answer("200 OK", "", b"new")
+        }
     });
     let mut request = Request::get(&format!("{}/old", server.url));
     let response = host().request(&request).unwrap();

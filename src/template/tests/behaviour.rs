@@ -3,6 +3,7 @@
 use super::super::{ErrorKind, Raw, Templar, is_omit};
 use super::{Memory, render};
 use crate::value::Value;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,9 +36,10 @@ fn a_variable_that_needs_itself_is_an_error_that_spells_the_circle() {
 fn a_long_chain_of_variables_does_not_overflow_a_small_stack() {
     let mut all = String::new();
     for n in 0..200 {
-        all += &format!(
-            "v{n}: \"{{{{ (v{} | default([1, v{0}]) | list) }}}}\"\n",
-            n + 1
+        let next = n + 1;
+        let _ = writeln!(
+            all,
+            "v{n}: \"{{{{ (v{next} | default([1, v{next}]) | list) }}}}\""
         );
     }
     all += "v200: end";

@@ -27,11 +27,12 @@ fn faults(text: &str) -> String {
         .map(|d| {
             let span = d.span.as_ref().expect("a place");
             let help = d.help.as_ref().map(|help| format!(" ({help})"));
-            let labels: String = d
+            let labels = d
                 .labels
                 .iter()
                 .map(|(s, t)| format!(" [{}: {t}]", s.line))
-                .collect();
+                .collect::<Vec<_>>()
+                .concat();
             format!(
                 "{}:{}+{} {}{}{labels}",
                 span.line,
@@ -213,17 +214,19 @@ fn a_key_given_twice_warns_with_both_places_and_the_last_wins() {
 
 #[test]
 fn hostile_files_are_errors() {
-    let laughs: String = (1..12)
+    let laughs = (1..12)
         .map(|n| {
             format!(
                 "a{n}: &a{n} [{}]\n",
                 vec![format!("*a{}", n - 1); 10].join(", ")
             )
         })
-        .collect();
-    let chain: String = (1..500)
+        .collect::<Vec<_>>()
+        .concat();
+    let chain = (1..500)
         .map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let all = [
         format!("a0: &a0 x\n{laughs}"),
         format!("a0: &a0 x\n{chain}"),
@@ -232,7 +235,10 @@ fn hostile_files_are_errors() {
         "- ".repeat(100_000),
         "? ".repeat(100_000),
         "x".into(),
-        (0..200).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+        (0..200)
+            .map(|n| " ".repeat(n) + "a:\n")
+            .collect::<Vec<_>>()
+            .concat(),
     ]
     .map(|text| faults(&text));
     insta::assert_snapshot!(all.join("\n"), @r#"

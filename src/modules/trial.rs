@@ -7,6 +7,7 @@ use crate::sys::fs::{Attributes, Stat};
 use crate::value::{Mapping, Value, display};
 use std::path::Path;
 
+mod random_tests;
 mod rehearsal_tests;
 
 /// A host in a temporary directory, and the module that is tried on it.

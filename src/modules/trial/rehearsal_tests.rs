@@ -73,7 +73,7 @@ fn without_time(name: &str) -> String {
 }
 
 /// What is shown of an outcome, without times.
-fn told(outcome: &Outcome) -> String {
+pub(super) fn told(outcome: &Outcome) -> String {
     let shown = shown(outcome);
     let lines = shown.lines();
     let lines = lines.filter(|line| !line.contains(": atime ") && !line.contains(": mtime "));

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Overlay {
     pub(in crate::sys) fn create_dir(&self, path: &Path, mode: Option<u32>) -> io::Result<()> {
@@ -35,6 +35,7 @@ impl Overlay {
         stat.mode = 0o777;
         stat.size = target.as_os_str().len() as u64;
         stat.link_target = Some(target.to_path_buf());
+        release(&mut layer, &self.base, path)?;
         let content = Content::Nothing;
         let number = layer.keep(Inode { stat, content });
         layer.put_inode(path, number);
@@ -51,6 +52,7 @@ impl Overlay {
             return Err(Errno::EPERM.into());
         }
         ground.may_replace(path)?;
+        release(&mut layer, &self.base, path)?;
         let number = take_up(&mut layer, &self.base, source)?;
         if let Some(inode) = layer.inode_mut(number) {
             inode.stat.n_links += 1;
@@ -64,26 +66,35 @@ impl Overlay {
         let Some(now) = self.lstat(path)? else {
             return Err(Errno::ENOENT.into());
         };
-        if now.is_dir() {
-            if !whole {
-                return Err(Errno::EISDIR.into());
-            }
-            for name in self.list(path)? {
-                self.may_remove(&path.join(name))?;
-            }
+        if now.is_dir() && !whole {
+            return Err(Errno::EISDIR.into());
         }
+        self.ground(&self.lock()).may_change(path)?;
+        let mut names = Vec::new();
+        self.names_below(path, &now, &mut names)?;
         let mut layer = self.lock();
-        self.ground(&layer).may_change(path)?;
+        // Other names of the files that go are counted.
+        for name in &names {
+            release(&mut layer, &self.base, name)?;
+            layer.take(name);
+        }
         layer.take(path);
         Ok(())
     }
 
-    /// Says whether a thing and all that is in it may be removed.
-    fn may_remove(&self, path: &Path) -> io::Result<()> {
-        self.ground(&self.lock()).may_change(path)?;
-        if self.lstat(path)?.is_some_and(|now| now.is_dir()) {
-            for name in self.list(path)? {
-                self.may_remove(&path.join(name))?;
+    /// Collects the files that lie in a directory under other names, too, and the path itself, if all may be removed.
+    fn names_below(&self, path: &Path, now: &Stat, names: &mut Vec<PathBuf>) -> io::Result<()> {
+        if now.is_file() && now.n_links > 1 {
+            names.push(path.to_path_buf());
+        }
+        if !now.is_dir() {
+            return Ok(());
+        }
+        for name in self.list(path)? {
+            let path = path.join(name);
+            self.ground(&self.lock()).may_change(&path)?;
+            if let Some(now) = self.lstat(&path)? {
+                self.names_below(&path, &now, names)?;
             }
         }
         Ok(())
@@ -123,6 +134,7 @@ impl Overlay {
                 layer.put_directory(to, directory);
             }
         } else {
+            release(&mut layer, &self.base, to)?;
             let number = take_up(&mut layer, &self.base, from)?;
             if let Some(inode) = layer.inode_mut(number) {
                 inode.stat.n_links += 1;
@@ -240,11 +252,21 @@ impl Overlay {
         let device = ground.room(path, n_bytes)?;
         *layer.taken.entry(device).or_default() += n_bytes;
         spill::share(&real, &stat);
+        release(&mut layer, &self.base, path)?;
         let content = Content::Spilled(real);
         let number = layer.keep(Inode { stat, content });
         layer.put_inode(path, number);
         Ok(n_bytes)
     }
+}
+
+/// Takes up a file that other names share, before its name at this path goes: putting something there counts it down.
+fn release(layer: &mut Layer, base: &Path, path: &Path) -> io::Result<()> {
+    let now = (Ground { base, layer }).lstat(path)?;
+    if now.is_some_and(|now| now.is_file() && now.n_links > 1) {
+        take_up(layer, base, path)?;
+    }
+    Ok(())
 }
 
 /// Returns the number of the file or link at a path, noting the host's where nothing was written yet.

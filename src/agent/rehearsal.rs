@@ -3,7 +3,7 @@
 //! In a run in check mode all tasks share it. A task in check mode of another run has one of its own: nobody after it
 //! sees what it would have done.
 
-use crate::modules::{Error, Outcome, Ran};
+use crate::modules::{Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
 use crate::sys::overlay::{Layer, Overlay};
@@ -97,7 +97,13 @@ impl Rehearsal<'_> {
         result: Result<Ran, Error>,
     ) -> Result<Ran, Error> {
         if !self.is_shared {
+            let is_action = task.action.nature() == Nature::Action;
             return result.map(|ran| match ran {
+                // What it made in the overlay, no later task would find.
+                Ran::Done(outcome) if is_action && outcome.changed => Ran::Done(Outcome {
+                    skipped: true,
+                    ..Outcome::default()
+                }),
                 Ran::Done(outcome) => Ran::Done(Outcome {
                     unknown: None,
                     ..outcome

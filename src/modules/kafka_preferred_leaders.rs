@@ -3,6 +3,7 @@
 use super::args::{Arg, ArgKind, joined};
 use super::diff::{Attribute, Diff};
 use super::kafka_access::{ACCESS, failed};
+use super::systemd::rehearsed::started_or_stopped;
 use super::{Error, Found, Module, Nature, Outcome};
 pub use crate::kafka::observe::leaders::PreferredLeadersArgs;
 use crate::kafka::observe::leaders::{elect_preferred, not_preferred};
@@ -25,7 +26,10 @@ impl Module for PreferredLeadersArgs {
 
     fn check(&self, sys: &Sys) -> Result<Found<usize>, Error> {
         let left = not_preferred(sys, self).map_err(|error| failed(&error))?;
-        let outcome = Outcome::new().with("partitions", left.len());
+        let mut outcome = Outcome::new().with("partitions", left.len());
+        outcome.unknown = started_or_stopped(sys)
+            .first()
+            .map(|unit| format!("who leads once `{unit}` has been started or stopped"));
         if left.is_empty() {
             return Ok(Found::same(outcome));
         }

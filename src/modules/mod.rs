@@ -90,6 +90,8 @@ pub trait Module: Serialize + DeserializeOwned + Send + 'static {
     const HOST_ONLY: bool = false;
     /// Whether nobody can say what this action leaves on the host: a command.
     const LEAVES_UNKNOWN: bool = false;
+    /// Whether this action only makes files, so that a plan can show them: `tempfile`.
+    const MAKES_FILES: bool = false;
     const ARGS: &'static [Arg];
     /// User documentation: what it does, then a YAML example.
     const DOC: &'static str;
@@ -294,7 +296,9 @@ pub fn run<M: Module>(
     };
     match permission(&found.outcome) {
         Permission::Apply => module.apply(sys, change).map(Ran::Done),
-        Permission::OnlyShow if M::NATURE == Nature::Action => {
+        Permission::OnlyShow
+            if M::NATURE == Nature::Action && !(M::MAKES_FILES && sys.overlay().is_some()) =>
+        {
             if M::LEAVES_UNKNOWN {
                 sys.leave_unknown();
             }

@@ -1,6 +1,8 @@
 //! `service_facts`: turns the host's units and scripts into the fact `services`.
 
 use super::args::Arg;
+use super::systemd::rehearsed;
+use super::systemd::unit::Unit;
 use super::{Error, Found, Module, Nature, Outcome, tool};
 use crate::sys::Sys;
 use crate::value::{Mapping, Value};
@@ -35,7 +37,9 @@ impl Module for ServiceFacts {
                 ];
                 tool::must(sys, &argv).map(|output| output.stdout)
             };
-            of_systemd(&list("list-units")?, &list("list-unit-files")?)
+            let mut services = of_systemd(&list("list-units")?, &list("list-unit-files")?);
+            foresee(sys, &mut services);
+            services
         } else {
             of_scripts(sys)
         };
@@ -101,6 +105,40 @@ fn of_systemd(units: &str, files: &str) -> Mapping {
         }
     }
     found
+}
+
+/// Check mode: adds services whose files earlier tasks would have made, and what they would have done to them.
+fn foresee(sys: &Sys, services: &mut Mapping) {
+    if sys.overlay().is_none() {
+        return;
+    }
+    for name in rehearsed::services(sys) {
+        if !services.contains_key(name.as_str()) {
+            let unit = rehearsed::unread(sys, &name);
+            let status = unit.property("UnitFileState");
+            services.insert(
+                name.as_str().into(),
+                entry(&name, "inactive", status, "systemd"),
+            );
+        }
+        let mut unit = Unit::default();
+        rehearsed::recall(sys, &name, &mut unit);
+        let Some(Value::Mapping(service)) = services.get_mut(name.as_str()) else {
+            continue;
+        };
+        let state = match unit.property("ActiveState") {
+            "" => None,
+            "active" => Some("running"),
+            _ => Some("stopped"),
+        };
+        if let Some(state) = state {
+            service.insert("state".into(), state.into());
+        }
+        let status = unit.property("UnitFileState");
+        if !status.is_empty() {
+            service.insert("status".into(), status.into());
+        }
+    }
 }
 
 /// Without systemd: the scripts of `/etc/init.d`, whose states are not asked for.

@@ -42,6 +42,8 @@ const PLAYBOOK: &str = r#"
     - service: name=app state=stopped enabled=no
     - systemd: name=app state=stopped
     - systemd: name=app enabled=yes
+    - service_facts:
+    - debug: msg="{{ ansible_facts.services['app.service'] }}"
     - user: name=app shell=/bin/false append=yes groups=adm
     - slurp: src={{ item }}
       loop: "{{ seen }}"

@@ -234,6 +234,35 @@ fn what_the_host_would_refuse_fails_in_the_plan_as_it_would_in_the_run() {
 }
 
 #[test]
+fn a_temporary_directory_of_the_plan_can_be_worked_in_and_goes_again() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - tempfile: state=directory path={{ dir }} suffix=work
+      register: work
+    - copy: dest={{ work.path }}/a content=one
+    - lineinfile: path={{ work.path }}/a line=two
+    - copy: src={{ work.path }}/a dest={{ dir }}/made remote_src=yes
+    - file: path={{ work.path }} state=absent
+"#,
+    );
+    let plan = play.subcommand("plan");
+    plan.says(&["+one", "+two", "plan: 5 to change on 1 host"]);
+    let left = std::fs::read_dir(play.path()).unwrap();
+    assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| {
+        let name = name.to_string_lossy().into_owned();
+        !name.ends_with("work") && name != "made"
+    }));
+    assert_eq!(play.run().code, 0);
+    assert_eq!(
+        std::fs::read_to_string(play.path().join("made")).unwrap(),
+        "one\ntwo\n"
+    );
+}
+
+#[test]
 fn what_perhaps_runs_is_shown_with_its_diff_and_what_it_would_write_is_unknown() {
     let play = Play::new(
         r#"

@@ -4,10 +4,11 @@ use super::files::{UNIT_DIRECTORIES, full_name, links};
 use super::{Step, Systemd, Unit};
 use crate::modules::Error;
 use crate::sys::Sys;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A unit whose file systemd has not read yet.
-pub(super) fn unread(sys: &Sys, name: &str) -> Unit {
+pub(in crate::modules) fn unread(sys: &Sys, name: &str) -> Unit {
     let mut unit = Unit::unread(name);
     if links(sys, name).is_none() {
         unit.set("UnitFileState", "static");
@@ -16,7 +17,7 @@ pub(super) fn unread(sys: &Sys, name: &str) -> Unit {
 }
 
 /// Adds to a unit what earlier tasks would have done to it. Returns `true` if there was anything.
-pub(super) fn recall(sys: &Sys, name: &str, unit: &mut Unit) -> bool {
+pub(in crate::modules) fn recall(sys: &Sys, name: &str, unit: &mut Unit) -> bool {
     let notes = sys.overlay().map(|overlay| overlay.notes(&note(name, "")));
     let notes = notes.unwrap_or_default();
     for (property, value) in &notes {
@@ -35,6 +36,23 @@ pub(in crate::modules) fn started_or_stopped(sys: &Sys) -> Vec<String> {
     let units = notes.into_iter().flatten();
     units
         .filter_map(|(what, _)| what.strip_suffix(" ActiveState").map(str::to_owned))
+        .collect()
+}
+
+/// Returns the services that earlier tasks touched or that have a file, with their types.
+pub(in crate::modules) fn services(sys: &Sys) -> BTreeSet<String> {
+    let notes = sys.overlay().map(|overlay| overlay.notes("unit "));
+    let noted = notes.into_iter().flatten().filter_map(|(what, _)| {
+        let (unit, _) = what.split_once(' ')?;
+        Some(unit.to_owned())
+    });
+    let files = UNIT_DIRECTORIES
+        .iter()
+        .flat_map(|directory| sys.list(Path::new(directory)).unwrap_or_default())
+        .filter_map(|name| name.into_string().ok());
+    noted
+        .chain(files)
+        .filter(|name| name.ends_with(".service"))
         .collect()
 }
 

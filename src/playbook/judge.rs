@@ -298,14 +298,16 @@ impl Loader<'_> {
         });
     }
 
-    /// Reads something only for its faults.
+    /// Reads something that is included while running, only for its faults.
     fn aside(&mut self, read: impl FnOnce(&mut Self)) {
         let n_handlers = self.state.role_handlers.len();
         let n_roles = self.state.roles.len();
         let seen_roles = self.state.seen_roles.clone();
         let frames = std::mem::take(&mut self.frames);
         let files = std::mem::take(&mut self.files);
+        let is_included = std::mem::replace(&mut self.is_included, true);
         read(self);
+        self.is_included = is_included;
         self.files = files;
         self.frames = frames;
         self.state.role_handlers.truncate(n_handlers);

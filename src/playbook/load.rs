@@ -53,6 +53,7 @@ pub fn load_tasks(
     let mut scope = Scope::of_include(parent, params, diagnostics);
     scope.dir = dir_of(path);
     let mut loader = Loader::new(options, diagnostics);
+    loader.is_included = true;
     let mut items = Vec::new();
     if let Some(node) = loader.read(path, Some(&parent.module_span)) {
         loader.items(&node, &scope, &mut items);
@@ -69,6 +70,7 @@ pub fn load_role(
 ) -> Option<LoadedRole> {
     let scope = Scope::of_include(parent, Arc::default(), diagnostics);
     let mut loader = Loader::new(options, diagnostics);
+    loader.is_included = true;
     for ran in &role.ran {
         let key = run_key(&ran.path, &Value::Mapping(crate::value::Mapping::new()));
         loader.state.seen_roles.insert(key, vec![Vec::new()]);
@@ -105,6 +107,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) files: Vec<(PathBuf, Option<Span>)>,
     /// The roles being read, outermost first.
     pub(crate) frames: Vec<Frame>,
+    /// What is read stands in a file or role that is included while running, and perhaps never.
+    pub(crate) is_included: bool,
     /// Files judged because a dynamic include names them.
     pub(crate) judged: HashSet<PathBuf>,
     parsed: HashMap<PathBuf, Option<Arc<Node>>>,
@@ -118,6 +122,7 @@ impl<'a> Loader<'a> {
             state: State::default(),
             files: Vec::new(),
             frames: Vec::new(),
+            is_included: false,
             judged: HashSet::new(),
             parsed: HashMap::new(),
         }

@@ -3,7 +3,7 @@
 use super::freeform::{self, RAW, Style};
 use super::keywords::{self, Place, is_template, shown};
 use super::load::Loader;
-use crate::diag::{Span, nearest};
+use crate::diag::{Diagnostic, Span, nearest};
 use crate::modules;
 use crate::yaml::{Kind, Map, Node};
 
@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
 }
 
 const IMPORTS: &[&str] = &["import_tasks", "import_role", "import_playbook", "include"];
+/// A condition does not help: what is read before the run must be known before the run, as in Ansible.
+const NO_SUCH_MODULE: &str = "`krun doc` lists the modules that krun has; a task for other hosts may stand in a file \
+    of its own, which `include_tasks` reads only where it is wanted (`import_tasks` and `when` do not help)";
 const COMMANDS: &[&str] = &["command", "shell", "raw", "script", "expect"];
 /// Modules whose free text is a name rather than a command.
 const NAMED: &[&str] = &[
@@ -107,7 +110,7 @@ impl Loader<'_> {
         let is_action_written =
             map.entries.contains_key("action") || map.entries.contains_key("local_action");
         if found.is_empty() && !is_action_written {
-            self.no_module(&mut unknown, place, span);
+            found.extend(self.no_module(&mut unknown, place, span));
         }
         for (name, entry) in unknown {
             if name == "hosts" && found.is_empty() {
@@ -119,17 +122,19 @@ impl Loader<'_> {
     }
 
     /// Says why a task has no module, and takes the key that was meant to be it out of `unknown`.
+    ///
+    /// Returns the module that krun does not know, where the task may never run.
     fn no_module(
         &mut self,
         unknown: &mut Vec<(&String, &crate::yaml::Entry)>,
         place: Place,
         span: &Span,
-    ) {
+    ) -> Option<Chosen> {
         if unknown.iter().any(|(name, _)| *name == "hosts") {
             let fault = span.error("a play stands where a task is expected");
             self.push(fault.help("plays stand at the top level of a playbook"));
             unknown.clear();
-            return;
+            return None;
         }
         let known: Vec<&str> = modules::entries()
             .map(|entry| entry.name)
@@ -159,17 +164,38 @@ impl Loader<'_> {
                 let fault = span.error(format!("{} without a module", place.noun()));
                 self.push(fault.help("add one, such as `command:` or `copy:`"));
             }
-            return;
+            return None;
         };
         let (name, entry) = unknown.remove(at);
-        let fault = entry.key.error(format!("unknown module `{name}`"));
-        self.push(match nearest(last(name), known) {
-            Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => match nearest(name, keywords::names(place)) {
-                Some(near) => fault.help(format!("did you mean the keyword `{near}`?")),
-                None => fault.help("`krun doc` lists the modules that krun has"),
-            },
+        let fault = self.unknown_module(&entry.key, name);
+        let is_near = nearest(last(name), known).is_some();
+        self.push(match nearest(name, keywords::names(place)) {
+            Some(near) if !is_near => fault.help(format!("did you mean the keyword `{near}`?")),
+            _ => fault,
         });
+        self.is_included.then(|| Chosen {
+            name: name.clone(),
+            key: entry.key.clone(),
+            value: entry.value.clone(),
+            text: None,
+            is_local: false,
+        })
+    }
+
+    /// An error, or a warning where the task may never run.
+    fn unknown_module(&self, at: &Span, name: &str) -> Diagnostic {
+        let message = format!("unknown module `{name}`");
+        let known = modules::entries()
+            .map(|entry| entry.name)
+            .chain(IMPORTS.iter().copied());
+        match nearest(last(name), known) {
+            Some(near) if self.is_included => at.warning(message).help(format!(
+                "did you mean `{near}`? a task that comes to it fails"
+            )),
+            Some(near) => at.error(message).help(format!("did you mean `{near}`?")),
+            None if self.is_included => at.warning(message).help("a task that comes to it fails"),
+            None => at.error(message).help(NO_SUCH_MODULE),
+        }
     }
 
     /// Reads `action:`, a text `module k=v` or a mapping with `module`.
@@ -217,10 +243,11 @@ impl Loader<'_> {
                 self.push(fault.help("name the module; its arguments may be templates"));
                 return None;
             }
-            let known = modules::entries().map(|entry| entry.name);
-            let fault = value.span.error(format!("unknown module `{name}`"));
-            self.push(fault.did_you_mean(last(&name), known));
-            return None;
+            let fault = self.unknown_module(&value.span, &name);
+            self.push(fault);
+            if !self.is_included {
+                return None;
+            }
         }
         Some(Chosen {
             name,
@@ -289,7 +316,9 @@ impl Loader<'_> {
             && let Some(raw) = map.entries.shift_remove(RAW)
         {
             let text = raw.value.as_str().unwrap_or_default();
-            if is_template(text) && text.starts_with('{') {
+            if modules::find(&chosen.name).is_none() {
+                map.entries.insert(RAW.into(), raw);
+            } else if is_template(text) && text.starts_with('{') {
                 into.template = Some(raw.value);
             } else {
                 self.push(stray_words(node, &chosen.name, text));
@@ -301,7 +330,7 @@ impl Loader<'_> {
     }
 }
 
-fn stray_words(node: &Node, module: &str, text: &str) -> crate::diag::Diagnostic {
+fn stray_words(node: &Node, module: &str, text: &str) -> Diagnostic {
     let message = format!("`{text}` is not an argument of `{module}`");
     let entry = modules::find(module);
     let first = entry.and_then(|entry| {

@@ -64,9 +64,8 @@ pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answ
         "add_host" => add_host(run, given),
         "group_by" => group_by(run, scope, given),
         "pause" => return pause(scope, given),
-        other => Err(Error::new(format!(
-            "`{other}` is no module that the controller answers"
-        ))),
+        _ => Err(Error::new(format!("unknown module `{}`", task.module))
+            .help("`krun doc` lists the modules that krun has")),
     };
     Answer::done(result)
 }

@@ -118,3 +118,37 @@ fn a_limit_that_names_nobody_is_a_fault() {
         ran.stderr
     );
 }
+
+#[test]
+fn a_module_of_another_system_fails_only_the_task_that_comes_to_it() {
+    let play = Play::new(
+        r"
+- hosts: all
+  gather_facts: false
+  tasks:
+    - include_tasks: bsd.yml
+      when: inventory_hostname == 'b'
+    - debug: msg=after
+",
+    );
+    play.file(
+        "bsd.yml",
+        "- community.general.pkgng: {name: x}\n  when: false\n- pkgng: name=x free text\n",
+    );
+    let ran = play.run();
+    assert!(
+        ran.stderr.contains("warning: unknown module `pkgng`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("bsd.yml:3:3"), "{}", ran.stderr);
+    ran.says(&[
+        "skipping: [b]",
+        "failed: [b]",
+        "unknown module `pkgng`",
+        "after",
+    ]);
+    assert!(ran.recap("a").contains("failed=0"));
+    assert!(ran.recap("b").contains("failed=1"));
+    assert_eq!(ran.code, 2);
+}

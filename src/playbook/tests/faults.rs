@@ -33,7 +33,7 @@ fn unknown_modules_and_keywords_are_told_apart() {
     "#);
     insta::assert_snapshot!(task_faults("- frobnicate: {a: 1}\n"), @r#"
     error: unknown module `frobnicate` --> site.yml:3:7
-      help: `krun doc` lists the modules that krun has
+      help: `krun doc` lists the modules that krun has; a task for other hosts may stand in a file of its own, which `include_tasks` reads only where it is wanted (`import_tasks` and `when` do not help)
     "#);
     insta::assert_snapshot!(task_faults("- ping:\n  notfy: x\n  hosts: all\n  listen: x\n"), @r#"
     error: unknown keyword `notfy` of a task --> site.yml:4:7
@@ -195,9 +195,36 @@ fn faults_inside_a_file_that_is_included_while_running_are_found() {
         ("more.yml", "- pingg:\n- include_tasks: more.yml\n"),
     ]);
     insta::assert_snapshot!(faults, @r#"
-    error: unknown module `pingg` --> more.yml:1:3
-      help: did you mean `ping`?
+    warning: unknown module `pingg` --> more.yml:1:3
+      help: did you mean `ping`? a task that comes to it fails
     "#);
+}
+
+#[test]
+fn a_module_that_krun_does_not_have_is_an_error_only_where_it_is_read_before_the_run() {
+    let (_, faults) = load_files(&[
+        (
+            "site.yml",
+            &play_of(
+                "- import_tasks: own.yml\n  when: never\n- include_role: {name: r}\n  when: never\n- include_tasks: more.yml\n",
+            ),
+        ),
+        ("own.yml", "- s3_sync: {bucket: own}\n"),
+        ("more.yml", "- import_tasks: deep.yml\n"),
+        ("deep.yml", "- action: community.general.pkgng name=x\n"),
+        (
+            "roles/r/tasks/main.yml",
+            "- firewalld: {port: 1/tcp, state: enabled}\n",
+        ),
+    ]);
+    insta::assert_snapshot!(faults, @r"
+    error: unknown module `s3_sync` --> own.yml:1:3
+      help: `krun doc` lists the modules that krun has; a task for other hosts may stand in a file of its own, which `include_tasks` reads only where it is wanted (`import_tasks` and `when` do not help)
+    warning: unknown module `firewalld` --> roles/r/tasks/main.yml:1:3
+      help: a task that comes to it fails
+    warning: unknown module `community.general.pkgng` --> deep.yml:1:11
+      help: did you mean `ping`? a task that comes to it fails
+    ");
 }
 
 #[test]

@@ -161,8 +161,8 @@ fn uses_of_roles_are_judged() {
       help: write `import_role: {name: kafka}`
     error: no role `nowhere` --> site.yml:10:28
       help: looked for roles/nowhere, nowhere
-    error: unknown module `pingg` --> roles/kafka/tasks/faulty.yml:1:3
-      help: did you mean `ping`?
+    warning: unknown module `pingg` --> roles/kafka/tasks/faulty.yml:1:3
+      help: did you mean `ping`? a task that comes to it fails
     "#);
 }
 

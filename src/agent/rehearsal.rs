@@ -132,8 +132,8 @@ impl Rehearsal<'_> {
         let unknown = format!("{missing} is not there now; after `{last}`{or_before} it may be");
         match result {
             Err(error) => Ok(Ran::Done(Outcome {
-                unknown: Some(unknown),
-                ..Outcome::new().msg(error.to_string())
+                unknown: Some(format!("{unknown}; as it is now: {error}")),
+                ..Outcome::default()
             })),
             Ok(Ran::Done(outcome)) if task.action.name() == "stat" => Ok(Ran::Done(Outcome {
                 unknown: Some(unknown),

@@ -155,7 +155,7 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
         "TASK [from the build]",
         "unknown: [a]",
         &format!(
-            "`{}` is not there now; after `build` it may be",
+            "`{0}` is not there now; after `build` it may be; as it is now: `{0}` does not exist on the host",
             built.display()
         ),
         "TASK [is it there]",

@@ -148,10 +148,13 @@ async fn upload(shell: &Shell, binary: &Binary, with_gzip: bool) -> Result<(), E
     };
     let send = async {
         let mut stream = shell.exec(&cold(binary, with_gzip)).await?;
-        let (input, output) = (&mut stream.input, &mut stream.output);
+        let mut input = std::mem::replace(&mut stream.input, Box::new(tokio::io::sink()));
+        let output = &mut stream.output;
         let write = async {
             let _ = input.write_all(&bytes).await;
             let _ = input.shutdown().await;
+            // A pipe has its end when it is closed, and only then.
+            drop(input);
             std::future::pending::<()>().await;
         };
         // A host that has no place for it answers early, and a lost connection takes no bytes at all.

@@ -1,5 +1,6 @@
 //! A lab comes up, its hosts are what they should be, and nothing is left of it.
 
+use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use krun::lab::{Error, Lab, LabSpec, Site, Tmpfs};
 
+use crate::krun_run::krun;
 use crate::stage::{ROOT, Stage, enabled};
 
 #[test]
@@ -130,6 +132,40 @@ fn host_comes_back_from_every_trouble_with_its_files() {
     lab.power_on(host).unwrap();
     assert_eq!(stage.on(host, "cat /var/tmp/kept"), "kept");
     assert_eq!(stage.on(host, "ip route show default"), "");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_container_is_reached_through_its_engine_first_cold_then_warm() {
+    if !enabled() {
+        return;
+    }
+    let host = "a.foo";
+    let stage = Stage::of(&LabSpec {
+        name: "it-podman".to_owned(),
+        hosts: vec![host.to_owned()],
+        ..LabSpec::default()
+    });
+    let files = tempfile::tempdir().unwrap();
+    let playbook = files.path().join("play.yml");
+    let text = "- hosts: all\n  gather_facts: false\n  tasks:\n    - copy: {content: here, dest: /root/here}\n";
+    fs::write(&playbook, text).unwrap();
+    for changed in [1, 0] {
+        let output = Command::new("timeout")
+            .arg("60")
+            .arg(krun())
+            .args(["-i", "a,", "-e", "ansible_connection=podman", "-e"])
+            .arg(format!(
+                "ansible_host={}",
+                stage.0.host(host).unwrap().container
+            ))
+            .arg(&playbook)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(&format!("changed={changed} ")), "{said}");
+    }
+    assert_eq!(stage.on(host, "sudo cat /root/here"), "here");
 }
 
 #[test]

@@ -26,7 +26,7 @@ esac
 log=$(mktemp -d)
 on() { local host=$1; shift; ssh -F "$config" "$host" "$@"; }
 step() { printf '\n%s%3d:%02d  %s%s\n' "$bold" $((SECONDS / 60)) $((SECONDS % 60)) "$*" "$plain"; }
-indented() { sed 's/^/        /'; }
+indented() { sed -u 's/^/        /'; }
 target=${CARGO_TARGET_DIR:-$here/target}/x86_64-unknown-linux-gnu
 krun=${KRUN:-$target/release/krun}
 lab() { "$krun" lab "$@"; }

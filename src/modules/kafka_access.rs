@@ -1,8 +1,10 @@
 //! What all modules share that talk to Kafka: the arguments that say where it is, and its faults as a task's failure.
 
-use super::Error;
 use super::args::{Arg, ArgKind};
+use super::systemd::rehearsed::started_or_stopped;
+use super::{Error, Outcome};
 use crate::kafka;
+use crate::sys::Sys;
 use crate::value::Value;
 
 /// The arguments of [`kafka::access::Access`].
@@ -23,6 +25,13 @@ pub(super) const ACCESS: [Arg; 3] = [
         "a Java client.properties on the host, or its keys as a mapping: security.protocol, sasl.*, ssl.* (default: what the broker itself uses towards its peers)",
     ),
 ];
+
+/// Check mode: what runs is not what a rehearsed start or stop would leave, so that a look at it tells nothing.
+pub(super) fn after_a_start(sys: &Sys) -> Option<Outcome> {
+    let unit = started_or_stopped(sys).into_iter().next()?;
+    let seen = format!("for what runs once `{unit}` has been started or stopped");
+    Some(Outcome::would_wait(seen))
+}
 
 /// How many lines of what was seen a failure shows; the registered result has them all.
 const SHOWN: usize = 20;

@@ -90,8 +90,8 @@ pub trait Module: Serialize + DeserializeOwned + Send + 'static {
     const HOST_ONLY: bool = false;
     /// Whether nobody can say what this action leaves on the host: a command.
     const LEAVES_UNKNOWN: bool = false;
-    /// Whether this action only makes files, so that a plan can show them: `tempfile`.
-    const MAKES_FILES: bool = false;
+    /// Whether this action has a `rehearse` for check mode: what only makes files makes them, what waits looks once.
+    const REHEARSES: bool = false;
     const ARGS: &'static [Arg];
     /// User documentation: what it does, then a YAML example.
     const DOC: &'static str;
@@ -189,6 +189,17 @@ impl Outcome {
     pub fn with(mut self, key: &str, value: impl Into<crate::value::Value>) -> Self {
         self.data.insert(key.into(), value.into());
         self
+    }
+
+    /// Check mode: a wait that would not end at once, and what its one look saw.
+    #[must_use]
+    pub fn would_wait(seen: impl std::fmt::Display) -> Self {
+        let why = format!("would wait: {seen}");
+        Self {
+            skipped: true,
+            unknown: Some(why.clone()),
+            ..Self::new().msg(why)
+        }
     }
 
     #[must_use]
@@ -297,7 +308,7 @@ pub fn run<M: Module>(
     match permission(&found.outcome) {
         Permission::Apply => module.apply(sys, change).map(Ran::Done),
         Permission::OnlyShow
-            if M::NATURE == Nature::Action && !(M::MAKES_FILES && sys.overlay().is_some()) =>
+            if M::NATURE == Nature::Action && !(M::REHEARSES && sys.overlay().is_some()) =>
         {
             if M::LEAVES_UNKNOWN {
                 sys.leave_unknown();

@@ -25,7 +25,7 @@ pub struct Tempfile {
 impl Module for Tempfile {
     const NAME: &'static str = "tempfile";
     const NATURE: Nature = Nature::Action;
-    const MAKES_FILES: bool = true;
+    const REHEARSES: bool = true;
     const ARGS: &'static [Arg] = &[
         Arg::new("state", ArgKind::Str, "what is made (default `file`)")
             .choices(&["directory", "file"]),

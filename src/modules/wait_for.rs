@@ -95,6 +95,7 @@ const STATES: &[(&str, u8)] = &[
 impl Module for WaitFor {
     const NAME: &'static str = "wait_for";
     const NATURE: Nature = Nature::Action;
+    const REHEARSES: bool = true;
     const ARGS: &'static [Arg] = &[
         Arg::new("host", ArgKind::Str, "whose port (default 127.0.0.1)"),
         Arg::new("port", ArgKind::Int, "a TCP port"),
@@ -142,7 +143,7 @@ impl Module for WaitFor {
             "which connections count for `drained`",
         ),
     ];
-    const DOC: &'static str = "Waits for a port or a file.\n\n    - wait_for:\n        port: 9092\n        host: \"{{ inventory_hostname }}\"\n        timeout: 120\n";
+    const DOC: &'static str = "Waits for a port or a file. In check mode it looks once: what is not there yet is told as `would wait`, and is no failure.\n\n    - wait_for:\n        port: 9092\n        host: \"{{ inventory_hostname }}\"\n        timeout: 120\n";
     type Change = ();
 
     fn check(&self, _sys: &Sys) -> Result<Found<()>, Error> {
@@ -196,6 +197,18 @@ impl Module for WaitFor {
             let sleep = seconds(self.sleep).max(Duration::from_millis(10));
             sys.pause(sleep.min(left)).map_err(stopped)?;
         }
+    }
+
+    fn rehearse(&self, sys: &Sys, (): (), _: Outcome) -> Result<Outcome, Error> {
+        let begin = Instant::now();
+        if self.port.is_none() && self.path.is_none() {
+            return Ok(self.registered(begin, Mapping::new()));
+        }
+        let limit = begin + seconds(self.connect_timeout);
+        Ok(match self.look(sys, self.regex()?.as_ref(), limit) {
+            Look::Reached(found) => self.registered(begin, found),
+            Look::NotYet(seen) => Outcome::would_wait(format!("{}: {seen}", self.goal())),
+        })
     }
 }
 

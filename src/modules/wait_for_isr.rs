@@ -1,15 +1,17 @@
 //! `wait_for_isr`: turns a broker that was started into a wait that ends when it is back in every ISR.
 
 use super::args::{Arg, ArgKind, joined};
-use super::kafka_access::{ACCESS, failed};
+use super::kafka_access::{ACCESS, after_a_start, failed};
 use super::{Error, Found, Module, Nature, Outcome};
+use crate::kafka::observe::Glance;
 pub use crate::kafka::observe::wait_for_isr::WaitForIsrArgs;
-use crate::kafka::observe::wait_for_isr::wait_for_isr;
+use crate::kafka::observe::wait_for_isr::{InSync, glance, wait_for_isr};
 use crate::sys::Sys;
 
 impl Module for WaitForIsrArgs {
     const NAME: &'static str = "wait_for_isr";
     const NATURE: Nature = Nature::Action;
+    const REHEARSES: bool = true;
     const ARGS: &'static [Arg] = joined!(
         [
             Arg::new(
@@ -46,7 +48,7 @@ impl Module for WaitForIsrArgs {
         ],
         ACCESS
     );
-    const DOC: &'static str = "Waits until a broker that was started is registered, answers, runs what it should, and is in sync in all its partitions. It goes on waiting as long as anything moves: replicas that come back, or a process that reads its logs.\n\n    - wait_for_isr:\n        version: 2.6.0\n";
+    const DOC: &'static str = "Waits until a broker that was started is registered, answers, runs what it should, and is in sync in all its partitions. It goes on waiting as long as anything moves: replicas that come back, or a process that reads its logs. In check mode it looks once, and a broker that is not in sync is told as `would wait`.\n\n    - wait_for_isr:\n        version: 2.6.0\n";
     type Change = ();
 
     fn check(&self, _sys: &Sys) -> Result<Found<()>, Error> {
@@ -54,10 +56,26 @@ impl Module for WaitForIsrArgs {
     }
 
     fn apply(&self, sys: &Sys, (): ()) -> Result<Outcome, Error> {
-        let found = wait_for_isr(sys, self).map_err(|error| failed(&error))?;
-        Ok(Outcome::new()
-            .msg(format!("broker {} is in sync", found.broker))
-            .with("broker", found.broker)
-            .with("waited", found.waited.as_secs()))
+        wait_for_isr(sys, self)
+            .map(|found| opened(&found))
+            .map_err(|error| failed(&error))
     }
+
+    fn rehearse(&self, sys: &Sys, (): (), _: Outcome) -> Result<Outcome, Error> {
+        if let Some(doubt) = after_a_start(sys) {
+            return Ok(doubt);
+        }
+        match glance(sys, self).map_err(|error| failed(&error))? {
+            Glance::Open(found) => Ok(opened(&found)),
+            Glance::Shut(seen) => Ok(Outcome::would_wait(seen)),
+        }
+    }
+}
+
+/// What is registered of a broker that is in sync.
+fn opened(found: &InSync) -> Outcome {
+    Outcome::new()
+        .msg(format!("broker {} is in sync", found.broker))
+        .with("broker", found.broker)
+        .with("waited", found.waited.as_secs())
 }

@@ -333,3 +333,43 @@ fn what_perhaps_runs_is_shown_with_its_diff_and_what_it_would_write_is_unknown()
     ]);
     assert!(!plan.stdout.contains("never"));
 }
+
+#[test]
+fn a_wait_looks_once_and_what_it_does_not_find_is_no_failure() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - copy: content=x dest={{ dir }}/there
+    - name: of the plan
+      wait_for: path={{ dir }}/there
+    - name: of nobody
+      wait_for: path={{ dir }}/nowhere
+      register: it
+    - name: a port
+      wait_for: port=1 timeout=300 delay=300
+    - debug: msg="{{ it.elapsed }}"
+"#,
+    );
+    let ran = play.subcommand("plan");
+    ran.says(&[
+        "TASK [of the plan]",
+        "ok: [a]",
+        "TASK [of nobody]",
+        "unknown: [a]",
+        "TASK [a port]",
+        "unknown: [a]",
+    ]);
+    let nowhere = format!(
+        "would wait: {}/nowhere to be present: it does not exist",
+        play.path().display()
+    );
+    assert!(ran.stdout.contains(&nowhere), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("would wait: 127.0.0.1:1: "),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}

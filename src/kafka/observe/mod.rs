@@ -13,6 +13,14 @@ use std::time::{Duration, Instant};
 /// Between two looks at the cluster.
 const POLL: Duration = Duration::from_secs(1);
 
+/// What one look at a gate saw.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Glance<T> {
+    Open(T),
+    /// Not yet, for this reason.
+    Shut(String),
+}
+
 /// Waits, and ends at once when the task is cancelled or its deadline passed.
 fn pause(sys: &Sys, length: Duration, waiting_for: &str) -> Result<()> {
     let end = Instant::now() + length;

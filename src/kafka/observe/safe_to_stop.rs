@@ -1,6 +1,6 @@
 //! `kafka_safe_to_stop`: asks all brokers again and again until one may stop, or until waiting makes no sense.
 
-use super::{POLL, names_of_host, pause, seconds};
+use super::{Glance, POLL, names_of_host, pause, seconds};
 use crate::kafka::access::{Access, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
 use crate::kafka::members::{Members, Resolved};
@@ -104,6 +104,34 @@ pub fn safe_to_stop(sys: &Sys, args: &SafeToStopArgs) -> Result<MayStop> {
         };
         sys.progress(&format!("waiting: {text}"));
         pause(sys, POLL, &text)?;
+    }
+}
+
+/// Looks once whether the broker may stop, as far as one look can tell.
+///
+/// # Errors
+/// [`Error::Gate`] where waiting cannot help; settings, logins and rights that are wrong.
+pub fn glance(sys: &Sys, args: &SafeToStopArgs) -> Result<Glance<MayStop>> {
+    let begun = Instant::now();
+    let mut gate = Gate::new(sys, args)?;
+    let (situation, controller) = match gate.look() {
+        Ok(seen) => seen,
+        Err(error) if error.is_permanent() => return Err(error),
+        Err(error) => return Ok(Glance::Shut(error.chain())),
+    };
+    let verdict = safety::decide(&situation);
+    if verdict.safe {
+        Ok(Glance::Open(MayStop {
+            broker: situation.target,
+            already_down: situation.target_is == Target::Down,
+            controller,
+            warnings: verdict.warnings,
+            waited: begun.elapsed(),
+        }))
+    } else if verdict.is_final() {
+        Err(shut(situation.target, &verdict, Duration::ZERO))
+    } else {
+        Ok(Glance::Shut(safety::summary(&verdict.reasons)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `wait_for_isr`: after a start, asks the cluster until the broker is back in every ISR it belongs to.
 
-use super::{POLL, pause, seconds};
+use super::{Glance, POLL, pause, seconds};
 use crate::kafka::access::{Access, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
 use crate::kafka::isr::{Decision, Look, Missing, Patience, Wait};
@@ -93,6 +93,29 @@ pub fn wait_for_isr(sys: &Sys, args: &WaitForIsrArgs) -> Result<InSync> {
         sys.progress(&format!("waiting: {text}"));
         pause(sys, POLL, &text)?;
     }
+}
+
+/// Looks once whether the broker is in sync, as far as one look can tell.
+///
+/// # Errors
+/// [`Error::Gate`] where it runs another version than it should; settings, logins and rights that are wrong.
+pub fn glance(sys: &Sys, args: &WaitForIsrArgs) -> Result<Glance<InSync>> {
+    let begun = Instant::now();
+    let mut gate = Gate::new(sys, args)?;
+    let mut wait = Wait::new(Patience {
+        stable_for: Duration::ZERO,
+        stall: Duration::ZERO,
+        ..Patience::default()
+    });
+    let look = gate.look()?;
+    Ok(match wait.decide(&look) {
+        Decision::Open => Glance::Open(InSync {
+            broker: gate.target,
+            waited: begun.elapsed(),
+        }),
+        Decision::Wait(text) | Decision::Stalled(text) => Glance::Shut(text),
+        Decision::Gone => Glance::Shut(format!("the process of broker {} is gone", gate.target)),
+    })
 }
 
 struct Gate<'a> {

@@ -1,5 +1,7 @@
 //! Turns YAML arguments into a module's run on a temporary root: what module tests stand on.
 
+mod refusals;
+
 use super::diff::Content;
 use super::{Action, Error, Outcome, Permission, Ran};
 use crate::sys::Sys;

@@ -98,6 +98,12 @@ impl Module for Blockinfile {
     const DOC: &'static str = "Sees to a block of lines in a file, between two marker lines.\n\n    - blockinfile:\n        path: /etc/hosts\n        block: |\n          10.0.0.1 broker1\n          10.0.0.2 broker2\n";
     type Change = Edit;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        self.safeguards
+            .runs_nothing()
+            .then(|| vec![self.path.clone()])
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Edit>, Error> {
         if self.insertafter.is_some() && self.insertbefore.is_some() {
             return Err(Error::new(

@@ -20,7 +20,7 @@ use one::One;
 use serde::{Deserialize, Serialize};
 use sources::What;
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[expect(
@@ -201,6 +201,14 @@ impl Module for Copy {
     );
     const DOC: &'static str = "Copies a file, a directory or a text to the host, and shows its diff.\n\n    - copy:\n        src: kafka-server.service\n        dest: /etc/systemd/system/\n        mode: '0644'\n\n    - copy: content=\"{{ myid }}\\n\" dest=/data/zk/myid owner=kafka\n";
     type Change = Change;
+
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        let source = self.src.as_ref().filter(|_| self.remote_src);
+        let all = [Some(&self.dest), source].into_iter().flatten();
+        self.safeguards
+            .runs_nothing()
+            .then(|| all.map(PathBuf::from).collect())
+    }
 
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         if self.src.is_some() && self.content.is_some() {

@@ -134,6 +134,20 @@ impl Module for File {
     const DOC: &'static str = "Manages a file, directory or link: that it is there or absent, its mode, owner and group.\n\nMissing parents of a directory are made with the same mode and owner. A link is switched in one step.\n\n    - file:\n        path: /data/kafka-logs\n        state: directory\n        owner: kafka\n        mode: '0750'\n\n    - file: src=/usr/local/kafka_2.12-2.6.0 dest=/usr/local/kafka state=link\n";
     type Change = Change;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        // A link's target is looked at, too.
+        let target = self.src.as_ref();
+        let target = target
+            .zip(self.path.parent())
+            .map(|(src, dir)| dir.join(src));
+        Some(
+            [Some(self.path.clone()), target]
+                .into_iter()
+                .flatten()
+                .collect(),
+        )
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         let wish = self.permissions.wish(sys)?;
         let mut path = self.path.clone();

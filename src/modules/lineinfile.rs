@@ -92,6 +92,12 @@ impl Module for Lineinfile {
     const DOC: &'static str = "Sees to one line of a file: that it is there, replaced where another matches, or absent.\n\n    - lineinfile:\n        path: /etc/security/limits.conf\n        regexp: '^kafka\\s+-\\s+nofile'\n        line: kafka - nofile 100000\n";
     type Change = Edit;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        self.safeguards
+            .runs_nothing()
+            .then(|| vec![self.path.clone()])
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Edit>, Error> {
         let absent = self.state.as_deref() == Some("absent");
         self.judge(absent)?;

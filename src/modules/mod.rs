@@ -67,6 +67,7 @@ use args::Arg;
 use diff::Diff;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Whether a module describes a state or does a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,11 @@ pub trait Module: Serialize + DeserializeOwned + Send + 'static {
     const DOC: &'static str;
     /// What `check` found and `apply` needs.
     type Change;
+
+    /// The places on the host that it reads and writes, all beneath them included; `None` if there may be others.
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        None
+    }
 
     /// Looks at the host, writes nothing.
     fn check(&self, sys: &Sys) -> Result<Found<Self::Change>, Error>;

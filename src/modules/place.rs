@@ -26,6 +26,13 @@ pub struct Safeguards {
     pub validate: Option<String>,
 }
 
+impl Safeguards {
+    /// Whether no foreign program has a part in it.
+    pub(super) fn runs_nothing(&self) -> bool {
+        self.validate.is_none()
+    }
+}
+
 pub(super) const BACKUP: Arg = Arg::new(
     "backup",
     ArgKind::Bool,

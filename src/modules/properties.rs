@@ -75,6 +75,13 @@ impl Module for Properties {
     const DOC: &'static str = "Sees to keys of a Java properties file, read as a JVM reads it. Comments, order and all other lines stay.\n\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        set:\n          inter.broker.protocol.version: '2.1'\n          auto.create.topics.enable: false\n        absent: [log.message.format.version]\n        marker: added for the upgrade\n    - properties:\n        path: /usr/local/kafka/config/server.properties\n        absent_marked: added for the upgrade\n";
     type Change = Edit;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        let all = [Some(&self.path), self.from.as_ref()].into_iter().flatten();
+        self.safeguards
+            .runs_nothing()
+            .then(|| all.cloned().collect())
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Edit>, Error> {
         let original = self.original(sys)?;
         let mut wishes = properties::Wishes::new();

@@ -5,6 +5,7 @@ use super::{Error, Module, Nature, Outcome, Permission, Ran};
 use crate::sys::Sys;
 use crate::value::{Mapping, Value, untagged};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Where a module does its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,11 @@ macro_rules! modules {
 
             pub fn nature(&self) -> Nature {
                 match self { $(Self::$variant(_) => <$module>::NATURE),* }
+            }
+
+            /// The places that it has to do with; see [`Module::places`].
+            pub fn places(&self) -> Option<Vec<PathBuf>> {
+                match self { $(Self::$variant(module) => module.places()),* }
             }
 
             /// Checks, asks, applies; see [`super::run`].

@@ -66,6 +66,12 @@ impl Module for Replace {
     const DOC: &'static str = "Replaces all matches of a pattern in a file.\n\n    - replace:\n        path: /etc/hosts\n        regexp: '^127\\.0\\.1\\.1(\\s+)old$'\n        replace: '127.0.1.1\\1new'\n";
     type Change = Edit;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        self.safeguards
+            .runs_nothing()
+            .then(|| vec![self.path.clone()])
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Edit>, Error> {
         let original = Original::read(sys, &self.path, false)?;
         let text = &original.text;

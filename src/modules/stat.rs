@@ -65,6 +65,10 @@ impl Module for Stat {
     const DOC: &'static str = "Registers whether a path exists and what lies there: `stat.exists`, `stat.isdir`, `stat.islnk`, `stat.lnk_target`, `stat.mode`, `stat.checksum`, ….\n\n    - stat: path=/usr/local/kafka\n      register: link\n    - debug: var=link.stat.lnk_target\n      when: link.stat.exists and link.stat.islnk\n";
     type Change = ();
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        Some(vec![self.path.clone()])
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
         let found = if self.follow {
             sys.stat(&self.path)?

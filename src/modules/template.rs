@@ -8,7 +8,7 @@ use super::place::{self, Safeguards};
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Template {
@@ -114,6 +114,12 @@ impl Module for Template {
     );
     const DOC: &'static str = "Renders a template on the controller and puts the text into a file on the host, showing its diff.\n\n    - template:\n        src: server.properties.j2\n        dest: /usr/local/kafka/config/server.properties\n        owner: kafka\n        mode: '0640'\n      notify: restart kafka\n";
     type Change = one::Change;
+
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        self.safeguards
+            .runs_nothing()
+            .then(|| vec![PathBuf::from(&self.dest)])
+    }
 
     fn check(&self, sys: &Sys) -> Result<Found<one::Change>, Error> {
         let rendered = self.rendered()?;

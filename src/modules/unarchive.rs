@@ -182,6 +182,13 @@ impl Module for Unarchive {
     const DOC: &'static str = "Unpacks a tar (plain, gzip, bzip2, xz) or zip archive. What is there already and is the same stays untouched; an archive that would write outside of `dest` is refused before anything is written.\n\n    - unarchive:\n        src: /usr/local/kafka_2.12-2.6.0.tgz\n        dest: /usr/local\n        remote_src: yes\n        owner: kafka\n        creates: /usr/local/kafka_2.12-2.6.0\n";
     type Change = Change;
 
+    fn places(&self) -> Option<Vec<PathBuf>> {
+        let is_here = self.remote_src || self.copy == Some(false);
+        let source = Some(PathBuf::from(&self.src)).filter(|_| is_here);
+        let all = [Some(self.dest.clone()), source, self.creates.clone()];
+        Some(all.into_iter().flatten().collect())
+    }
+
     fn check(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         if let Some(creates) = &self.creates
             && sys.exists(creates)?

@@ -333,6 +333,7 @@ impl<'r> Batch<'r> {
                 }
             }
         }
+        grants.extend(self.grant_ahead());
         for (to, seq) in grants {
             self.run.links.send(&to, ToAgent::Grant(seq));
         }

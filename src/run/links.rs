@@ -7,8 +7,9 @@ use crate::transport::{self, Link};
 use crate::value::HostName;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 /// What comes in from the links.
 #[derive(Debug)]
@@ -45,12 +46,19 @@ pub(super) struct Links {
     next_seq: Seq,
 }
 
+/// How long a run waits at its end for agents that do not end.
+const CLOSING: Duration = Duration::from_secs(3);
+
 struct LinkState {
     /// Messages wait here until the link stands.
     to_agent: mpsc::UnboundedSender<ToAgent>,
     under_way: UnderWay,
+    /// The agent has answered.
+    stands: bool,
     machine: Option<String>,
     is_local: bool,
+    /// Ends when the agent has ended.
+    carrier: JoinHandle<()>,
 }
 
 /// What was sent to be done, not only shown, and has not ended: what a journal may know of.
@@ -84,21 +92,14 @@ impl Links {
         }
         let (to_agent, mut waiting) = mpsc::unbounded_channel::<ToAgent>();
         let under_way = UnderWay::default();
-        self.by_host.insert(
-            Arc::clone(host),
-            LinkState {
-                to_agent,
-                under_way: Arc::clone(&under_way),
-                machine: None,
-                is_local: connection.kind == Kind::Local,
-            },
-        );
+        let is_local = connection.kind == Kind::Local;
+        let (name, shared) = (Arc::clone(host), Arc::clone(&under_way));
         let (host, options, incoming) = (
             Arc::clone(host),
             Arc::clone(&self.options),
             self.incoming.clone(),
         );
-        tokio::spawn(async move {
+        let carrier = tokio::spawn(async move {
             let since = Instant::now();
             let connecting = transport::connect_sending(&host, &connection, &options, &mut waiting);
             let mut link = match connecting.await {
@@ -131,6 +132,17 @@ impl Links {
             };
             let _ = incoming.send(Incoming::Lost { host, error, known });
         });
+        self.by_host.insert(
+            name,
+            LinkState {
+                to_agent,
+                under_way: shared,
+                stands: false,
+                machine: None,
+                is_local,
+                carrier,
+            },
+        );
     }
 
     /// Sends to a host's agent. Nothing happens where the link is gone: its loss has been said already.
@@ -161,6 +173,7 @@ impl Links {
     /// Remembers what the agent said of its machine.
     pub(super) fn connected(&mut self, host: &str, ready: &Ready) {
         if let Some(link) = self.by_host.get_mut(host) {
+            link.stands = true;
             link.machine = Some(ready.machine.clone()).filter(|machine| !machine.is_empty());
         }
     }
@@ -182,6 +195,22 @@ impl Links {
         !link.is_local && self.by_host.values().filter(|other| same(other)).count() == 1
     }
 
+    /// Whether two hosts are one machine, as far as their machine ids tell.
+    pub(super) fn are_one_machine(&self, one: &str, other: &str) -> bool {
+        let machine = |host| {
+            self.by_host
+                .get(host)
+                .and_then(|link| link.machine.as_ref())
+        };
+        machine(one).is_some_and(|it| machine(other) == Some(it))
+    }
+
+    /// Whether the host is reached over a network, and has answered.
+    pub(super) fn is_remote(&self, host: &str) -> bool {
+        let link = self.by_host.get(host);
+        link.is_some_and(|link| !link.is_local && link.machine.is_some())
+    }
+
     /// Whether every one of `hosts` has answered, so that machines can be compared.
     pub(super) fn all_known(&self, hosts: &HashSet<HostName>) -> bool {
         hosts.iter().all(|host| {
@@ -191,9 +220,21 @@ impl Links {
         })
     }
 
-    /// Ends all links; agents finish on the end of their input.
-    pub(super) fn close(&mut self) {
-        self.by_host.clear();
+    /// Ends all links, and waits until the agents have read what was sent to them and have ended: a handler that ran
+    /// must not be due there any more.
+    pub(super) async fn close(&mut self) {
+        let links = std::mem::take(&mut self.by_host).into_values();
+        // All of them end at once; one that is still being made is not waited for.
+        let carriers: Vec<_> = links
+            .filter(|link| link.stands)
+            .map(|link| link.carrier)
+            .collect();
+        let all = async {
+            for carrier in carriers {
+                let _ = carrier.await;
+            }
+        };
+        let _ = tokio::time::timeout(CLOSING, all).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! Turns a plan into events: connects, schedules, renders, judges; knows nothing of output.
 
 mod aftermath;
+mod ahead;
 mod barrier;
 mod batch;
 mod connect;
@@ -130,7 +131,7 @@ pub async fn run(
             }
         }
     }
-    run.links.close();
+    run.links.close().await;
     let stats = std::mem::take(&mut run.stats);
     let conclusion = if interrupted {
         Conclusion::Interrupted

@@ -2,14 +2,13 @@
 
 use super::batch::{Batch, Ending};
 use super::host::{Flight, Share};
-use super::keywords::Envelope;
 use super::prepare::{self, Item, ItemState, NotNow, Prepared, Rendered, Shape, Work};
 use super::scope::TaskScope;
-use crate::modules::{Action, Nature};
+use crate::modules::Action;
 use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
 use crate::proto::{self, ToAgent};
-use crate::value::{HostName, Mapping};
+use crate::value::Mapping;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -314,21 +313,5 @@ impl Batch<'_> {
         };
         self.hosts[host].flights[position].items[index].state = state;
         true
-    }
-
-    /// Whether a change may be made ahead of the other hosts because none of them could tell (design.md §3).
-    fn may_run_ahead(&self, to: &HostName, action: &Action, envelope: &Envelope) -> bool {
-        let entry = crate::modules::find(action.name());
-        self.plan.grants_ahead
-            && entry.is_some_and(|entry| entry.host_only && entry.nature == Nature::State)
-            && envelope.delegate_to.is_none()
-            && self.run.links.is_alone(to)
-            && self.run.links.all_known(
-                &self
-                    .hosts
-                    .iter()
-                    .map(|host| Arc::clone(&host.name))
-                    .collect(),
-            )
     }
 }

@@ -28,23 +28,19 @@ pub struct Link {
     writer: JoinHandle<()>,
     reader: JoinHandle<()>,
     keep: Box<dyn Send>,
-    wait_for_end: bool,
 }
 
 impl Link {
-    /// Ends the agent: what has not begun is dropped there. Waits only for an agent on this machine.
+    /// Ends the agent: what has not begun is dropped there. Waits a moment for its end.
     pub async fn close(self) {
         self.closing.store(true, Ordering::SeqCst);
         drop(self.to_agent);
         // A writer that waits for a dead connection is not waited for.
         let limit = Duration::from_secs(2);
         let _ = tokio::time::timeout(limit, self.writer).await;
-        if self.wait_for_end {
-            let limit = Duration::from_secs(5);
-            let _ = tokio::time::timeout(limit, self.reader).await;
-        } else {
-            self.reader.abort();
-        }
+        let end = self.reader.abort_handle();
+        let _ = tokio::time::timeout(limit, self.reader).await;
+        end.abort();
         drop(self.keep);
     }
 }
@@ -113,7 +109,6 @@ pub(super) async fn take_up(
         writer,
         reader,
         keep: stream.keep,
-        wait_for_end: heartbeat.is_none(),
     })
 }
 

@@ -64,12 +64,16 @@ pub(crate) fn picture(sys: &Sys) -> Picture {
     picture
 }
 
-/// `a.4711.2026-01-31@12:00:00~` without the numbers.
-fn without_time(name: &str) -> String {
-    if !(name.ends_with('~') && name.contains('@')) {
-        return name.to_owned();
-    }
-    name.replace(|c: char| c.is_ascii_digit(), "0")
+/// A text in which names such as `a.4711.2026-01-31@12:00:00~` have lost their numbers.
+fn without_time(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        if word.trim_end_matches(':').ends_with('~') && word.contains('@') {
+            word.replace(|c: char| c.is_ascii_digit(), "0")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// What is shown of an outcome, without times.

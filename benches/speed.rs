@@ -166,6 +166,7 @@ fn compiled(directory: &Path, hosts: &Inventory) -> Plan {
     let input = plan::Input {
         limit: None,
         selection: plan::Selection::default(),
+        only_gates_guard: false,
         extra: &extra,
         templar: &templar,
     };

@@ -111,6 +111,8 @@ pub struct Diagnostic {
     pub labels: Vec<(Span, String)>,
     /// The fix, where there is one.
     pub help: Option<String>,
+    /// It is about a file or role that is not there, rather than about what a file holds.
+    pub is_missing: bool,
 }
 
 impl Diagnostic {
@@ -121,12 +123,20 @@ impl Diagnostic {
             span,
             labels: Vec::new(),
             help: None,
+            is_missing: false,
         }
     }
 
     /// An error that no file is to blame for.
     pub fn global(message: impl Into<String>) -> Self {
         Self::new(Severity::Error, message, None)
+    }
+
+    /// Says that what is at fault is not there.
+    #[must_use]
+    pub fn missing(mut self) -> Self {
+        self.is_missing = true;
+        self
     }
 
     #[must_use]

@@ -47,8 +47,9 @@ pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
         &diagnostics,
         paint(std::io::stderr().is_terminal(), &machine),
     );
+    let program = options.files.program;
     if diagnostics.has_errors() {
-        return exit::usage();
+        return program.faults(&diagnostics);
     }
     if options.syntax_check || options.list_hosts || options.list_tasks {
         return super::show::listing(&plan, options);
@@ -60,7 +61,7 @@ pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
             {
                 eprintln!("error: {error}");
             }
-            exit::internal()
+            program.internal()
         }
     }
 }
@@ -174,6 +175,7 @@ pub(super) fn compile(
     let input = plan::Input {
         limit: loaded.limit.as_ref(),
         selection,
+        only_gates_guard: options.program == exit::Program::AnsiblePlaybook,
         extra: &loaded.extra,
         templar: &loaded.templar,
     };
@@ -219,6 +221,10 @@ fn run_plan(
     machine: &Machine,
     args: &[OsString],
 ) -> std::io::Result<ExitCode> {
+    let mut plan = plan;
+    if std::io::stdin().is_terminal() {
+        super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
+    }
     let id = settings::run_id();
     let mut run_settings = settings::settings(options, machine, args)?;
     run_settings.limit = loaded.limit;
@@ -278,8 +284,10 @@ fn run_plan(
         (conclusion, pending)
     });
     Ok(match conclusion {
-        (run::Conclusion::Ok, true) if options.check && options.exit_code => exit::pending(),
-        (conclusion, _) => exit::of(conclusion),
+        (conclusion, true) if conclusion.is_ok() && options.check && options.exit_code => {
+            exit::pending()
+        }
+        (conclusion, _) => options.files.program.of(conclusion),
     })
 }
 

@@ -4,12 +4,15 @@ mod apply;
 mod exit;
 mod lab;
 mod options;
+mod prompt;
 mod settings;
 mod show;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use exit::Program;
 use options::RunOptions;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Brings hosts to the state that playbooks describe; speaks Ansible's language.
@@ -23,6 +26,18 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// What `ansible-playbook` takes: the same, under Ansible's name for it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ansible-playbook",
+    version = concat!("[krun ", env!("CARGO_PKG_VERSION"), "]"),
+    infer_long_args = true
+)]
+struct AnsiblePlaybook {
     #[command(flatten)]
     run: RunOptions,
 }
@@ -53,16 +68,12 @@ enum Command {
 /// Runs the program; returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if program(&args) == Program::AnsiblePlaybook {
+        return ansible_playbook(&args);
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() {
-                exit::usage()
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(error) => return not_understood(&error, Program::Krun),
     };
     match cli.command {
         None if cli.run.playbooks.is_empty() => {
@@ -79,5 +90,41 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
         Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
+    }
+}
+
+/// A copy of the program under that name is still an agent where it is started as one.
+fn program(args: &[OsString]) -> Program {
+    let name = args.first().and_then(|path| Path::new(path).file_name());
+    if name.is_some_and(|name| name == "ansible-playbook")
+        && args.get(1).is_none_or(|word| word != "agent")
+    {
+        Program::AnsiblePlaybook
+    } else {
+        Program::Krun
+    }
+}
+
+fn ansible_playbook(args: &[OsString]) -> ExitCode {
+    let program = Program::AnsiblePlaybook;
+    let mut options = match AnsiblePlaybook::try_parse_from(args) {
+        Ok(cli) => cli.run,
+        Err(error) => return not_understood(&error, program),
+    };
+    if options.playbooks.is_empty() {
+        let _ = AnsiblePlaybook::command().print_help();
+        return program.wrong_options();
+    }
+    options.files.program = program;
+    apply::apply(&options, args)
+}
+
+/// Options that cannot be read, or a wish for help.
+fn not_understood(error: &clap::Error, program: Program) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() {
+        program.wrong_options()
+    } else {
+        ExitCode::SUCCESS
     }
 }

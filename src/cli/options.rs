@@ -1,5 +1,6 @@
 //! The options of a run, with Ansible's names.
 
+use super::exit::Program;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub(super) struct FileOptions {
     /// Begin at the task of this name.
     #[arg(long, value_name = "NAME")]
     pub start_at_task: Option<String>,
+    #[arg(skip)]
+    pub program: Program,
 }
 
 /// What a run takes.

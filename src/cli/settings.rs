@@ -187,7 +187,7 @@ pub(super) fn settings(
     args: &[OsString],
 ) -> std::io::Result<Settings> {
     let become_password = if options.ask_become_pass {
-        Some(ask("BECOME password")?)
+        Some(super::prompt::password("BECOME password")?)
     } else {
         None
     };
@@ -270,26 +270,6 @@ pub(super) fn transport_options(
         transport.host_key_checking = false;
     }
     Ok(transport)
-}
-
-/// Asks for a password on the terminal, without showing it.
-fn ask(prompt: &str) -> std::io::Result<Secret> {
-    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-    use std::io::{BufRead, BufReader, Write};
-    let mut terminal = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/tty")?;
-    write!(terminal, "{prompt}: ")?;
-    let before = tcgetattr(&terminal)?;
-    let mut silent = before.clone();
-    silent.local_flags.remove(LocalFlags::ECHO);
-    tcsetattr(&terminal, SetArg::TCSANOW, &silent)?;
-    let mut line = String::new();
-    let read = BufReader::new(&terminal).read_line(&mut line);
-    tcsetattr(&terminal, SetArg::TCSANOW, &before)?;
-    writeln!(terminal)?;
-    read.map(|_| Secret::new(line.trim_end_matches(['\n', '\r'])))
 }
 
 /// Serves as the agent of a host.

@@ -40,6 +40,8 @@ pub struct PlayPlan {
     pub hosts: Option<Vec<HostName>>,
     /// Sizes of the batches; `None` where `serial` or the hosts are known only while running.
     pub slots: Option<Vec<usize>>,
+    /// What the user said to `vars_prompt`, once somebody has asked.
+    pub answers: Dict,
     /// A Kafka gate, `any_errors_fatal` or `max_fail_percentage: 0`: any failed or unreachable host ends the play.
     pub guarded: bool,
     /// Changes that no other host could see need not wait for the other hosts (design.md §3).
@@ -127,6 +129,8 @@ pub fn short_name(module: &str) -> &str {
 pub struct Input<'a> {
     pub limit: Option<&'a Limit>,
     pub selection: Selection,
+    /// Exactly Ansible's rules for a play without a gate (the program runs under Ansible's name).
+    pub only_gates_guard: bool,
     pub extra: &'a Dict,
     pub templar: &'a Templar,
 }
@@ -152,7 +156,7 @@ pub fn compile(
         let slots = hosts
             .as_ref()
             .and_then(|hosts| serial::slots(play, hosts.len(), diagnostics));
-        let guarded = serial::is_guarded(play, &steps);
+        let guarded = serial::is_guarded(play, &steps, input.only_gates_guard);
         let grants_ahead = !guarded && order::grants_ahead(play, &steps);
         plays.push(PlayPlan {
             play: Arc::new(play.clone()),
@@ -160,6 +164,7 @@ pub fn compile(
             handlers: Arc::new(handlers),
             hosts,
             slots,
+            answers: Dict::new(),
             guarded,
             grants_ahead,
         });

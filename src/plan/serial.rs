@@ -198,7 +198,7 @@ pub fn cut(widths: &[usize], n_hosts: usize) -> Vec<usize> {
 }
 
 /// Whether any failed or unreachable host ends the play (design.md §4).
-pub(super) fn is_guarded(play: &Play, steps: &[Arc<Step>]) -> bool {
+pub(super) fn is_guarded(play: &Play, steps: &[Arc<Step>], only_gates_guard: bool) -> bool {
     let says_so = |node: &Option<Node>| {
         node.as_ref()
             .is_some_and(|node| node.kind == Kind::Bool(true))
@@ -207,7 +207,7 @@ pub(super) fn is_guarded(play: &Play, steps: &[Arc<Step>]) -> bool {
         .max_fail_percentage
         .as_ref()
         .is_some_and(|node| matches!(node.kind, Kind::Int(0)));
-    zero || says_so(&play.keywords.any_errors_fatal)
+    (!only_gates_guard && (zero || says_so(&play.keywords.any_errors_fatal)))
         || steps
             .iter()
             .filter_map(|step| step.task())

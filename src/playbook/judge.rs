@@ -85,6 +85,7 @@ const OF_INCLUDE_VARS: &[&str] = &[
 impl Loader<'_> {
     pub(crate) fn judge_task(&mut self, task: &mut Task, map: &Map) {
         let module = canonical(&task.module).to_owned();
+        self.judge_background(task);
         self.drop_old(task);
         let task = &*task;
         if matches!(module.as_str(), "include_tasks" | "include_role")
@@ -116,6 +117,23 @@ impl Loader<'_> {
             _ => self.judge_arguments(task),
         }
         self.judge_sources(task, &module, map);
+    }
+
+    /// `async` with `poll: 0` would leave a process behind that nobody watches over.
+    fn judge_background(&mut self, task: &Task) {
+        let is = |node: &Option<Node>, test: fn(&str) -> bool| {
+            let text = node.as_ref().map(|node| value::display(&node.to_value()));
+            text.is_some_and(|text| test(text.trim()))
+        };
+        if let Some(poll) = &task.poll
+            && is(&task.poll, |text| text == "0")
+            && is(&task.async_, |text| text != "0")
+        {
+            let fault = poll
+                .span
+                .error("`poll: 0` leaves a task in the background, which krun does not");
+            self.push(fault.help("without `poll` the task is waited for, up to `async` seconds; what is to go on alone can be started by `systemd-run`"));
+        }
     }
 
     /// Takes out arguments that did something, or were let pass, in old Ansible.

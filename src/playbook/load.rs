@@ -152,7 +152,7 @@ impl<'a> Loader<'a> {
                 let message = format!("cannot read `{}`: {why}", path.display());
                 self.push(Diagnostic {
                     span: named_at.cloned(),
-                    ..Diagnostic::global(message)
+                    ..Diagnostic::global(message).missing()
                 });
                 return None;
             }
@@ -275,7 +275,7 @@ impl<'a> Loader<'a> {
     pub(crate) fn existing(&mut self, paths: &[PathBuf], name: &str, at: &Span) -> Option<PathBuf> {
         let found = paths.iter().find(|path| path.exists());
         if found.is_none() {
-            let fault = at.error(format!("no file `{name}`"));
+            let fault = at.error(format!("no file `{name}`")).missing();
             self.push(fault.help(search::looked_for(paths)));
         }
         found.cloned()

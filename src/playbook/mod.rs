@@ -17,7 +17,7 @@ pub use freeform::RAW;
 pub use keywords::is_template;
 pub use load::{Decrypt, LoadOptions, Render, load, load_role, load_tasks};
 pub use role::{LoadedRole, RoleUse};
-pub use search::search_paths;
+pub use search::{absolute, search_paths};
 
 use crate::diag::Span;
 use crate::value::Value;

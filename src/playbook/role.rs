@@ -144,7 +144,10 @@ impl Loader<'_> {
         let found = paths.iter().find(|path| path.is_dir());
         if found.is_none() {
             let known = siblings(&paths);
-            let fault = role.span.error(format!("no role `{}`", role.name));
+            let fault = role
+                .span
+                .error(format!("no role `{}`", role.name))
+                .missing();
             let near = crate::diag::nearest(&role.name, known.iter().map(String::as_str));
             let looked_for = search::looked_for(&paths);
             self.push(match near {

@@ -129,13 +129,13 @@ impl Scope {
         if let Some(role) = role {
             known.extend(role.vars.values.clone());
             known.insert("role_name".into(), Value::String(role.name.clone()));
-            let path = role.path.display().to_string();
+            let path = super::absolute(&role.path);
             known.insert("role_path".into(), Value::String(path));
         }
         for vars in self.block_vars.iter().chain(&self.params) {
             known.extend(vars.values.clone());
         }
-        let dir = self.playbook_dir.display().to_string();
+        let dir = super::absolute(&self.playbook_dir);
         known.insert("playbook_dir".into(), Value::String(dir));
         known
     }

@@ -139,6 +139,12 @@ pub(crate) fn clean(path: &Path) -> PathBuf {
     cleaned
 }
 
+/// Returns the path as `playbook_dir` and `role_path` have it: absolute.
+pub fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    clean(&path).display().to_string()
+}
+
 /// Returns the directory of a file; of a bare name it is `.`.
 pub(crate) fn dir_of(path: &Path) -> PathBuf {
     match path.parent() {

@@ -9,7 +9,7 @@ use super::verdict;
 use crate::event::EventKind;
 use crate::modules::Error;
 use crate::plan::{Only, Part, Step, StepKind, expand, short_name};
-use crate::playbook::{Item, Task};
+use crate::playbook::{Item, Role, Task};
 use crate::template::Scope;
 use crate::value::{Dict, HostName, Mapping, Value};
 use indexmap::IndexMap;
@@ -274,12 +274,14 @@ impl Batch<'_> {
                 .iter()
                 .map(|&host| Arc::clone(&self.hosts[host].name))
                 .collect();
+            let ran = self.roles_behind(at);
             match self.run.load_include(
                 &self.play,
                 task,
                 &include.arguments,
                 &include.locals,
                 &names,
+                ran,
             ) {
                 Ok(loaded) => {
                     let only = Arc::new(names.iter().cloned().collect::<HashSet<_>>());
@@ -307,6 +309,19 @@ impl Batch<'_> {
                 }
             }
         }
+    }
+
+    /// The roles that ran to their end before a step.
+    fn roles_behind(&self, at: usize) -> Vec<Arc<Role>> {
+        let roles = |steps: &[Arc<Step>]| -> Vec<Arc<Role>> {
+            let tasks = steps.iter().filter_map(|step| step.task());
+            tasks.filter_map(|task| task.role.clone()).collect()
+        };
+        let ahead = roles(&self.steps[at..]);
+        let mut behind = roles(&self.steps[..at]);
+        behind.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        behind.retain(|role| !ahead.iter().any(|other| Arc::ptr_eq(role, other)));
+        behind
     }
 
     /// What one host includes here: nothing, one file, or one for each item of a loop.

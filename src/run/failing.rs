@@ -2,7 +2,9 @@
 
 use super::batch::{Batch, Ending};
 use super::host::HostState;
+use super::keywords::flag;
 use super::prepare::Judged;
+use super::scope::TaskScope;
 use super::world;
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
@@ -72,6 +74,18 @@ impl Batch<'_> {
             let step = self.hosts[culprit].done.saturating_sub(1);
             self.stop(Ending::Stop, step, reason);
         }
+    }
+
+    /// A lost host is as fatal as a failure, where `any_errors_fatal` says so of the task or of the play.
+    pub(super) fn loss_is_fatal(&self, host: usize) -> bool {
+        let flight = self.hosts[host].flights.front();
+        if let Some(item) = flight.and_then(|flight| flight.items.first()) {
+            return item.envelope.on_failure.is_fatal;
+        }
+        let name = &self.hosts[host].name;
+        let scope = TaskScope::new(&self.run.world, Some(&self.play), name, None).shared();
+        let keyword = self.plan.play.keywords.any_errors_fatal.as_ref();
+        matches!(flag(&self.run.templar, keyword, &scope), Ok(Some(true)))
     }
 
     /// A host has left the play: guarded plays end here, others where too many have left.

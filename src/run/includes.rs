@@ -8,9 +8,9 @@ use crate::diag::{Diagnostics, Source};
 use crate::event::EventKind;
 use crate::modules::Error;
 use crate::plan::short_name;
-use crate::playbook::{LoadOptions, RoleUse, Task, load_role, load_tasks};
+use crate::playbook::{LoadOptions, Role, RoleUse, Task, load_role, load_tasks};
 use crate::template::Scope;
-use crate::value::{Dict, HostName, Mapping, Value, display};
+use crate::value::{Dict, HostName, Mapping, Value, as_bool, display};
 use crate::yaml::Vars;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ impl Run {
         given: &Mapping,
         locals: &Dict,
         hosts: &[HostName],
+        ran: Vec<Arc<Role>>,
     ) -> Result<Loaded, Error> {
         let text = |name: &str| given.get(name).map(display);
         let host = hosts
@@ -60,14 +61,22 @@ impl Run {
                 .or_else(|| text("role"))
                 .ok_or_else(|| Error::new("missing argument `name` of `include_role`"))?;
             let mut role = RoleUse::new(name.clone(), task.module_span.clone());
+            role.ran = ran;
             role.tasks_from = text("tasks_from");
             role.vars_from = text("vars_from");
             role.defaults_from = text("defaults_from");
             role.handlers_from = text("handlers_from");
-            load_role(&role, &parent, &options, &mut diagnostics).map(|loaded| Loaded {
-                title: name,
-                items: loaded.tasks,
-                handlers: loaded.handlers,
+            let is_public = given.get("public").and_then(as_bool).unwrap_or(false);
+            load_role(&role, &parent, &options, &mut diagnostics).map(|loaded| {
+                if is_public {
+                    let mut roles = play.public_roles.write().expect("public roles lock");
+                    roles.extend(loaded.roles);
+                }
+                Loaded {
+                    title: name,
+                    items: loaded.tasks,
+                    handlers: loaded.handlers,
+                }
             })
         } else {
             let name = text("_raw_params")

@@ -18,6 +18,7 @@ mod keywords;
 mod links;
 mod loops;
 mod prepare;
+mod prompted;
 mod pump;
 mod rolling;
 mod saying;
@@ -38,7 +39,7 @@ use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
 use crate::template::Templar;
 use crate::transport;
-use crate::value::{Dict, HostName, Mapping, Value, display};
+use crate::value::{HostName, Mapping, Value, display};
 use crate::vault::Vault;
 use batch::{Batch, Ending};
 use host::HostState;
@@ -66,11 +67,23 @@ pub struct Context {
 /// How a run ended; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
-    Ok,
-    /// A task failed, or a gate did not open.
-    Failed,
-    Unreachable,
+    Ended {
+        /// A task failed, or a gate did not open.
+        failed: bool,
+        /// A host could not be reached, or was lost.
+        unreachable: bool,
+    },
     Interrupted,
+}
+
+impl Conclusion {
+    /// Every host went to its end.
+    pub fn is_ok(self) -> bool {
+        self == Self::Ended {
+            failed: false,
+            unreachable: false,
+        }
+    }
 }
 
 /// A run under way.
@@ -135,12 +148,11 @@ pub async fn run(
     let stats = std::mem::take(&mut run.stats);
     let conclusion = if interrupted {
         Conclusion::Interrupted
-    } else if stats.values().any(|stats| stats.failed > 0) {
-        Conclusion::Failed
-    } else if stats.values().any(|stats| stats.unreachable > 0) {
-        Conclusion::Unreachable
     } else {
-        Conclusion::Ok
+        Conclusion::Ended {
+            failed: stats.values().any(|stats| stats.failed > 0),
+            unreachable: stats.values().any(|stats| stats.unreachable > 0),
+        }
     };
     run.emit(EventKind::RunEnded {
         stats,
@@ -187,7 +199,7 @@ impl Run {
             at: (&play.span).into(),
             hosts: here.len(),
         });
-        let prompted = match self.prompted(&play) {
+        let prompted = match self.prompted(&plan) {
             Ok(prompted) => prompted,
             Err(reason) => {
                 self.stop_before_anything(&name, &here, reason);
@@ -198,6 +210,7 @@ impl Run {
             play: Arc::clone(&play),
             file_vars: std::sync::RwLock::default(),
             prompted,
+            public_roles: std::sync::RwLock::default(),
             hosts: std::sync::RwLock::new(PlayHosts {
                 all: all.clone(),
                 active: here.clone(),
@@ -253,28 +266,6 @@ impl Run {
             Ending::Play | Ending::Batch => Ending::No,
             other => other,
         }
-    }
-
-    /// Answers to `vars_prompt`: `-e`, else the default; nobody is asked in the middle of a run.
-    fn prompted(&self, play: &Play) -> Result<Dict, String> {
-        let mut answers = Dict::new();
-        for prompt in &play.vars_prompt {
-            let Some(name) = prompt.entry("name").and_then(|node| node.as_str()) else {
-                continue;
-            };
-            if self.world.extra.contains_key(name) {
-                continue;
-            }
-            match prompt.entry("default") {
-                Some(default) => drop(answers.insert(name.to_owned(), default.to_value())),
-                None => {
-                    return Err(format!(
-                        "`vars_prompt` asks for `{name}`: give it with -e {name}=…"
-                    ));
-                }
-            }
-        }
-        Ok(answers)
     }
 
     /// Counts the hosts that left, and decides whether the roll goes on.

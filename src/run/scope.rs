@@ -2,7 +2,7 @@
 
 use super::files::TaskFiles;
 use super::world::{HostVars, PlayContext, World, names, read};
-use crate::playbook::{Role, Task};
+use crate::playbook::{Role, Task, absolute};
 use crate::template::{Files, Raw, Scope};
 use crate::value::{Dict, HostName, Mapping, Value};
 use std::sync::{Arc, RwLock};
@@ -84,13 +84,14 @@ impl TaskScope {
     }
 
     /// The task's own role first, then the play's others, the last one first.
-    fn roles(&self) -> impl Iterator<Item = &Arc<Role>> {
-        let own = self.task.as_ref().and_then(|task| task.role.as_ref());
-        own.into_iter().chain(
-            self.play
-                .iter()
-                .flat_map(|play| play.play.role_list.iter().rev()),
-        )
+    fn roles(&self) -> impl Iterator<Item = Arc<Role>> {
+        let own = self.task.as_ref().and_then(|task| task.role.clone());
+        let of_play = self.play.iter().flat_map(|play| {
+            let public = play.public_roles.read().expect("public roles lock").clone();
+            let listed = play.play.role_list.iter().rev().cloned();
+            public.into_iter().rev().chain(listed)
+        });
+        own.into_iter().chain(of_play)
     }
 
     fn play_level(&self, name: &str) -> Option<Raw> {
@@ -140,10 +141,10 @@ impl TaskScope {
                 )
             }
             "group_names" => texts(&self.world.inventory().group_names(&self.host)),
-            "playbook_dir" => task_dir()?.display().to_string().into(),
+            "playbook_dir" => absolute(&task_dir()?).into(),
             "ansible_inventory_sources" => texts(&settings.inventory_sources),
             "role_name" | "ansible_role_name" => role()?.name.clone().into(),
-            "role_path" => role()?.path.display().to_string().into(),
+            "role_path" => absolute(&role()?.path).into(),
             "ansible_parent_role_names" => texts(&role()?.parents),
             "role_names" | "ansible_role_names" | "ansible_play_role_names" => texts(
                 &self
@@ -251,8 +252,7 @@ impl Scope for TaskScope {
             .or_else(|| self.task_level(name).map(Raw::Lazy))
             .or_else(|| {
                 self.roles()
-                    .find_map(|role| role.vars.values.get(name))
-                    .cloned()
+                    .find_map(|role| role.vars.values.get(name).cloned())
                     .map(Raw::Lazy)
             })
             .or_else(|| self.play_level(name))
@@ -265,8 +265,7 @@ impl Scope for TaskScope {
             })
             .or_else(|| {
                 self.roles()
-                    .find_map(|role| role.defaults.values.get(name))
-                    .cloned()
+                    .find_map(|role| role.defaults.values.get(name).cloned())
                     .map(Raw::Lazy)
             })
     }

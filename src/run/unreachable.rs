@@ -2,7 +2,7 @@
 //! unknown, never ok and never failed, and the host leaves the play.
 
 use super::aftermath::{Aftermath, Fate};
-use super::batch::{Batch, task_name};
+use super::batch::{Batch, Ending, task_name};
 use super::host::{Flight, Share};
 use super::prepare::{Item, ItemState, Judged, Work};
 use super::scope::TaskScope;
@@ -50,6 +50,7 @@ impl Batch<'_> {
         }
         let at = self.hosts[host].done.max(self.said);
         let ignored = self.ignores_loss(host);
+        let is_fatal = self.loss_is_fatal(host);
         let unreachable = EventKind::HostUnreachable {
             host: Arc::clone(lost),
             task: left.first().map(|left| left.task.clone()),
@@ -64,6 +65,11 @@ impl Batch<'_> {
             self.run.stats(lost).unreachable += 1;
             self.mark_unreachable(host);
             self.host_left(host);
+            if is_fatal {
+                let reason =
+                    format!("{lost} cannot be reached, and `any_errors_fatal` ends the play");
+                self.stop(Ending::Stop, at, reason);
+            }
         }
         // After the host has left: what it began is told even where the play's end takes back what was found ahead.
         let unknown = left.into_iter().filter_map(|left| {

@@ -1,7 +1,7 @@
 //! What a run knows: the inventory, and of each host its facts, registered results and set variables, by Ansible's precedence.
 
 use crate::inventory::Inventory;
-use crate::playbook::Play;
+use crate::playbook::{Play, Role};
 use crate::value::{Dict, HostName, Masks, Value};
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -181,6 +181,8 @@ pub struct PlayContext {
     /// `vars_files` as each host's templates resolved them, and answers to `vars_prompt`.
     pub file_vars: RwLock<HashMap<HostName, Dict>>,
     pub prompted: Dict,
+    /// Roles included with `public: true`, in order: their defaults and vars are every later task's.
+    pub public_roles: RwLock<Vec<Arc<Role>>>,
     pub hosts: RwLock<PlayHosts>,
 }
 

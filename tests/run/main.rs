@@ -1,10 +1,13 @@
 //! Whole runs of the program over local connections: what users see, and in which order things happen.
 #![expect(clippy::unwrap_used, reason = "what tests stand on is test code, too")]
 
+mod ansible;
+mod ask;
 mod blocks;
 mod faults;
 mod handlers;
 mod hosts;
 mod language;
 mod plan;
+mod roles;
 mod support;

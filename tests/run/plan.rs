@@ -236,7 +236,7 @@ fn what_the_host_would_refuse_fails_in_the_plan_as_it_would_in_the_run() {
 #[test]
 fn a_temporary_directory_of_the_plan_can_be_worked_in_and_goes_again() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -246,7 +246,7 @@ fn a_temporary_directory_of_the_plan_can_be_worked_in_and_goes_again() {
     - lineinfile: path={{ work.path }}/a line=two
     - copy: src={{ work.path }}/a dest={{ dir }}/made remote_src=yes
     - file: path={{ work.path }} state=absent
-"#,
+",
     );
     let plan = play.subcommand("plan");
     plan.says(&["+one", "+two", "plan: 5 to change on 1 host"]);

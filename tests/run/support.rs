@@ -1,5 +1,6 @@
 //! Runs krun on a playbook in a directory of its own.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -49,18 +50,23 @@ impl Play {
     }
 
     pub(crate) fn run(&self) -> Ran {
-        self.start(&[])
+        self.start("krun", &[])
+    }
+
+    /// Runs it as if the program were called `ansible-playbook`.
+    pub(crate) fn run_as_ansible(&self) -> Ran {
+        self.start("ansible-playbook", &[])
     }
 
     /// Runs `krun plan`, say, with the same files.
     pub(crate) fn subcommand(&self, name: &str) -> Ran {
-        self.start(&[name])
+        self.start("krun", &[name])
     }
 
-    fn start(&self, words: &[&str]) -> Ran {
+    fn start(&self, program: &str, words: &[&str]) -> Ran {
         let dir = self.dir.path().display();
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
-        command.args(words);
+        command.arg0(program).args(words);
         command.args([
             "-i",
             "a,b,c,",

@@ -1,0 +1,83 @@
+//! `vars_prompt`: asked on a terminal before anything is contacted, and never where there is none.
+
+use crate::support::Play;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+
+const ASKS: &str = r#"
+- hosts: a
+  gather_facts: false
+  vars_prompt:
+    - {name: who, prompt: Who is it, private: false, default: nobody}
+    - {name: secret, prompt: The secret, confirm: true}
+    - {name: hash, encrypt: sha512_crypt, salt: abcdefgh}
+    - {name: given}
+  tasks:
+    - debug: msg="{{ who }} {{ secret | length }} {{ hash.split('$')[-2] }} {{ given }}"
+"#;
+
+/// Runs krun on a terminal and gives each answer when its question has come; returns what the terminal showed.
+fn on_a_terminal(play: &Play, answers: &[(&str, &str)]) -> String {
+    let krun = env!("CARGO_BIN_EXE_krun");
+    let line = format!("{krun} -i a, -e ansible_connection=local -e given=yes play.yml");
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(play.path())
+        .env("HOME", play.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut seen = String::new();
+    let mut from = 0;
+    for (question, answer) in answers {
+        let mut byte = [0];
+        while !seen[from..].ends_with(question) {
+            assert_eq!(
+                output.read(&mut byte).unwrap(),
+                1,
+                "no `{question}` in {seen}"
+            );
+            seen.push(char::from(byte[0]));
+        }
+        from = seen.len();
+        writeln!(input, "{answer}").unwrap();
+    }
+    let mut rest = Vec::new();
+    output.read_to_end(&mut rest).unwrap();
+    assert!(child.wait().unwrap().success(), "{seen}");
+    seen + &String::from_utf8_lossy(&rest)
+}
+
+#[test]
+fn a_terminal_is_asked_before_the_run_and_secrets_are_not_shown() {
+    let answers = [
+        ("Who is it [nobody]: ", ""),
+        ("The secret: ", "hunter2"),
+        ("confirm The secret: ", "hunter"),
+        ("The secret: ", "hunter2"),
+        ("confirm The secret: ", "hunter2"),
+        ("hash: ", "x"),
+    ];
+    let seen = on_a_terminal(&Play::new(ASKS), &answers);
+    assert!(seen.contains("nobody 7 abcdefgh yes"), "{seen}");
+    assert!(seen.contains("the two answers differ"), "{seen}");
+    assert!(!seen.contains("hunter"), "{seen}");
+}
+
+#[test]
+fn without_a_terminal_the_default_counts_and_what_has_none_must_be_given() {
+    let ran = Play::new(ASKS).args(&["-e", "given=yes secret=x"]).run();
+    assert!(
+        ran.stdout.contains("give it with -e hash="),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
+    assert_eq!(ran.code, 2);
+    let ran = Play::new(ASKS)
+        .args(&["-e", "given=yes secret=xy hash=$6$salt$"])
+        .run();
+    assert!(ran.stdout.contains("nobody 2 salt yes"), "{}", ran.stdout);
+}

@@ -90,6 +90,8 @@ pub(super) struct Flight {
     pub expects: Vec<String>,
     pub expects_facts: bool,
     pub no_log: bool,
+    /// Failures after which the agent drops what was sent behind them, whatever the verdict here is.
+    pub n_failures: u32,
     /// For a loop whose items cannot be known: what is wrong.
     pub fault: Option<crate::modules::Error>,
     /// A loop over nothing, or a condition that is false for the task as a whole.
@@ -113,6 +115,7 @@ impl Flight {
             expects: Vec::new(),
             expects_facts: prepared.brings_facts,
             no_log: prepared.no_log,
+            n_failures: 0,
             fault: prepared.fault,
             skipped: prepared.skipped,
         }

@@ -44,6 +44,8 @@ impl Batch<'_> {
             return false;
         };
         self.hosts[host].done = step + 1;
+        // Not before the last item has ended: what is sent meanwhile must be dropped for it, too.
+        self.hosts[host].epoch += flight.n_failures;
         self.finish_flight(host, &flight);
         true
     }
@@ -141,13 +143,12 @@ impl Batch<'_> {
             self.hosts[host].unsaid.push_back((step, event));
             return true;
         }
-        // The agent drops what was sent behind a failure, whatever the verdict here will be.
-        let raise = u32::from(result.is_err());
+        let drops = result.is_err() && !item.envelope.on_failure.is_ignored;
+        flight.n_failures += u32::from(drops);
         let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
             .with(item.locals.clone());
         let verdict = verdict::judge(&self.run.templar, &scope, task, result, item.attempt);
         let (attempt, envelope) = (item.attempt, Arc::clone(&item.envelope));
-        self.hosts[host].epoch += raise;
         let item = &mut self.hosts[host].flights[0].items[index];
         match verdict {
             Verdict::Again {

@@ -7,6 +7,7 @@
 )]
 
 mod bootstrap;
+mod due;
 mod hold;
 mod identity;
 mod killed;
@@ -15,4 +16,5 @@ mod lost;
 mod rehearsal;
 mod speed;
 mod sshd;
+mod started;
 mod tasks;

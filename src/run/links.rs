@@ -80,6 +80,28 @@ impl Links {
         }
     }
 
+    /// Makes a link whose other end is the test.
+    #[cfg(test)]
+    pub(super) fn pretend(&mut self, host: &HostName) -> mpsc::UnboundedReceiver<ToAgent> {
+        let (to_agent, from_controller) = mpsc::unbounded_channel();
+        let link = LinkState {
+            to_agent,
+            under_way: UnderWay::default(),
+            stands: false,
+            machine: None,
+            is_local: false,
+            carrier: tokio::spawn(async {}),
+        };
+        self.by_host.insert(Arc::clone(host), link);
+        from_controller
+    }
+
+    /// Where the links' messages go.
+    #[cfg(test)]
+    pub(super) fn sender(&self) -> mpsc::UnboundedSender<Incoming> {
+        self.incoming.clone()
+    }
+
     /// Returns whether a link to the host stands or is being made.
     pub(super) fn has(&self, host: &str) -> bool {
         self.by_host.contains_key(host)

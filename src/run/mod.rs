@@ -25,6 +25,8 @@ mod saying;
 mod scope;
 mod settle;
 mod sources;
+#[cfg(test)]
+mod trial;
 mod unreachable;
 mod verdict;
 pub mod world;

@@ -71,6 +71,8 @@ struct Host {
     items: HashMap<u64, usize>,
     /// The task whose failure nothing forgives.
     fatal: Option<Seq>,
+    /// The numbers of all tasks that were sent here.
+    tasks: HashMap<Seq, usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -125,7 +127,7 @@ impl Host {
         let Some(task) = self.queue.front() else {
             return;
         };
-        let number: usize = task.name[1..].parse().unwrap();
+        let number = number_of(task);
         let seq = task.seq;
         let item = self.items.get(&task.group).copied().unwrap_or_default();
         let fate = fates[number][item][self.number];
@@ -169,6 +171,11 @@ impl Host {
                 .extend(dropped.map(|seq| FromAgent::Dropped { seq }));
         }
     }
+}
+
+/// The number in its name.
+fn number_of(task: &Task) -> usize {
+    task.name[1..].parse().unwrap()
 }
 
 /// Reads and compiles a playbook for hosts `h0`, `h1`, ….
@@ -252,12 +259,14 @@ pub(super) fn run(text: &str, fates: &Fates, n_hosts: usize, schedule: &[u8]) ->
             answers: VecDeque::from([FromAgent::Ready(ready(number))]),
             items: HashMap::new(),
             fatal: None,
+            tasks: HashMap::new(),
         })
         .collect();
     let to_controller = run.links.sender();
     let mut story = Story::default();
     let mut chances = schedule.iter().copied().cycle();
-    let mut has_heard_of_failure = false;
+    // The first task whose failure the controller has heard of.
+    let mut failed: Option<usize> = None;
     let mut playing = Box::pin(run.play(play));
     let mut context = std::task::Context::from_waker(Waker::noop());
     loop {
@@ -268,16 +277,18 @@ pub(super) fn run(text: &str, fates: &Fates, n_hosts: usize, schedule: &[u8]) ->
         }
         for host in &mut hosts {
             while let Ok(message) = host.from_controller.try_recv() {
+                if let ToAgent::Task(task) = &message {
+                    host.tasks.insert(task.seq, number_of(task));
+                }
                 let granted = match &message {
-                    ToAgent::Task(task) if task.granted => Some(task.name.clone()),
+                    ToAgent::Task(task) if task.granted => Some(task.seq),
+                    ToAgent::Grant(seq) => Some(*seq),
                     _ => None,
                 };
-                if has_heard_of_failure
-                    && is_guarded
-                    && let Some(name) = granted
-                {
-                    story.granted_after_failure.push(name[1..].parse().unwrap());
-                }
+                let granted = granted.map(|seq| host.tasks[&seq]);
+                // The items of a loop all run, whichever fails.
+                let beyond = |task: &usize| is_guarded && failed.is_some_and(|at| *task > at);
+                story.granted_after_failure.extend(granted.filter(beyond));
                 host.wire.push_back(message);
             }
         }
@@ -298,7 +309,12 @@ pub(super) fn run(text: &str, fates: &Fates, n_hosts: usize, schedule: &[u8]) ->
                 let Some(answer) = host.answers.pop_front() else {
                     continue;
                 };
-                has_heard_of_failure |= host.fatal.is_some() && answer.ends() == host.fatal;
+                if let Some(seq) = host.fatal
+                    && answer.ends() == Some(seq)
+                {
+                    let task = host.tasks[&seq];
+                    failed = Some(failed.map_or(task, |before| before.min(task)));
+                }
                 to_controller.send(incoming(at, answer)).unwrap();
             }
         }

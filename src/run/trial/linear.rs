@@ -238,7 +238,7 @@ fn what_is_sent_after_an_ignored_failure_is_dropped_behind_the_next_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn changes_come_in_an_order_that_the_linear_strategy_allows(

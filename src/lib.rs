@@ -33,6 +33,7 @@ pub mod report;
 
 pub mod cli;
 pub mod lab;
+pub mod rehearse;
 
 // Tests that are shared with `tests/` name krun as those do.
 #[cfg(test)]

@@ -124,10 +124,10 @@ impl Sealed {
 }
 
 /// The passwords of a run, and the secrets that they have opened so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Vault {
     passwords: Vec<(String, Secret)>,
-    opened: Mutex<Masks>,
+    opened: Arc<Mutex<Masks>>,
 }
 
 impl Vault {
@@ -135,7 +135,7 @@ impl Vault {
     pub fn new(passwords: Vec<(String, Secret)>) -> Self {
         Self {
             passwords,
-            opened: Mutex::default(),
+            opened: Arc::default(),
         }
     }
 

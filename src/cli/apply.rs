@@ -11,6 +11,7 @@ use crate::playbook::{self, LoadOptions, Playbook};
 use crate::report::{Human, Json, Paint, Report, diagnostics as draw};
 use crate::run::{self, Context, Interrupt, TaskScope, World};
 use crate::template::Templar;
+use crate::transport::Confined;
 use crate::value::{Dict, HostName};
 use crate::vault::Vault;
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(250);
 
 /// What was read from the user's files.
+#[derive(Clone)]
 pub(super) struct Loaded {
     pub inventory: Inventory,
     pub playbooks: Vec<Playbook>,
@@ -225,27 +227,9 @@ fn run_plan(
     if std::io::stdin().is_terminal() {
         super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
     }
-    let id = settings::run_id();
-    let mut run_settings = settings::settings(options, machine, args)?;
-    run_settings.limit = loaded.limit;
-    let transport = Arc::new(settings::transport_options(options, machine, &id)?);
-    let world = World::new(loaded.inventory, loaded.extra, run_settings);
-    world
-        .masks
-        .write()
-        .expect("masks lock")
-        .merge(&loaded.vault.masks());
+    let run_settings = settings::settings(options, machine, args)?;
     let (presses, interrupt) = Interrupt::channel();
-    let context = Context {
-        world,
-        templar: loaded.templar,
-        transport,
-        interrupt,
-        vault: loaded.vault,
-        roles_path: machine.roles_path(),
-        selection: selection(&options.files),
-        id,
-    };
+    let context = context(loaded, run_settings, options, machine, interrupt, None)?;
     let names = options
         .playbooks
         .iter()
@@ -291,10 +275,45 @@ fn run_plan(
     })
 }
 
-type Sink = Box<dyn FnMut(&Event)>;
+/// What a run needs beside its plan. `confined` leaves it no hosts but a lab's.
+pub(super) fn context(
+    loaded: Loaded,
+    mut run_settings: run::Settings,
+    options: &RunOptions,
+    machine: &Machine,
+    interrupt: Interrupt,
+    confined: Option<Confined>,
+) -> std::io::Result<Context> {
+    let id = settings::run_id();
+    let mut transport = settings::transport_options(options, machine, &id)?;
+    transport.confined = confined;
+    let transport = Arc::new(transport);
+    run_settings.limit = loaded.limit;
+    let world = World::new(loaded.inventory, loaded.extra, run_settings);
+    world
+        .masks
+        .write()
+        .expect("masks lock")
+        .merge(&loaded.vault.masks());
+    Ok(Context {
+        world,
+        templar: loaded.templar,
+        transport,
+        interrupt,
+        vault: loaded.vault,
+        roles_path: machine.roles_path(),
+        selection: selection(&options.files),
+        id,
+    })
+}
+
+pub(super) type Sink = Box<dyn FnMut(&Event)>;
 
 /// Where events go; on a terminal, with a ticker that keeps the live lines moving.
-fn sink(options: &RunOptions, machine: &Machine) -> (Sink, Option<tokio::task::JoinHandle<()>>) {
+pub(super) fn sink(
+    options: &RunOptions,
+    machine: &Machine,
+) -> (Sink, Option<tokio::task::JoinHandle<()>>) {
     let is_terminal = std::io::stdout().is_terminal();
     if options.output == Output::Json {
         let mut json = Json::new(std::io::stdout());

@@ -22,6 +22,11 @@ pub(super) fn pending() -> ExitCode {
     ExitCode::from(3)
 }
 
+/// A rehearsal in which not all was well, or that was stopped.
+pub(super) fn not_proven() -> ExitCode {
+    ExitCode::from(2)
+}
+
 /// A fault of krun's own, or of the machine it runs on.
 pub(super) fn internal() -> ExitCode {
     ExitCode::from(1)

@@ -67,7 +67,7 @@ struct UpOptions {
     hosts: Vec<String>,
 }
 
-fn site(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn site(text: &str) -> Result<(String, PathBuf), String> {
     let (name, dir) = text
         .split_once('=')
         .ok_or("it has the form NAME=DIR, as archive.apache.org=/srv/mirror")?;

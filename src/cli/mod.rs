@@ -5,6 +5,7 @@ mod exit;
 mod lab;
 mod options;
 mod prompt;
+mod rehearse;
 mod settings;
 mod show;
 
@@ -57,6 +58,8 @@ enum Command {
     },
     /// Make, reach and remove throw-away hosts of this machine.
     Lab(lab::LabOptions),
+    /// Run playbooks on throw-away hosts of the inventory's names, and prove what they do.
+    Rehearse(Box<rehearse::RehearseOptions>),
     /// Serve a controller over standard input and output (started on hosts by krun itself).
     #[command(hide = true)]
     Agent {
@@ -89,6 +92,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
         Some(Command::Lab(options)) => lab::lab(options),
+        Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
     }
 }

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// What all commands that read playbooks take.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct FileOptions {
     /// Inventory: a file, a directory, or `host,host,`; may be given several times.
     #[arg(short = 'i', long = "inventory", value_name = "HOSTS")]
@@ -40,7 +40,7 @@ pub(super) struct FileOptions {
     clippy::struct_excessive_bools,
     reason = "each is a switch of the command line"
 )]
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct RunOptions {
     #[command(flatten)]
     pub files: FileOptions,

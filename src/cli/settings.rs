@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 /// What the machine that krun runs on says.
+#[derive(Clone)]
 pub(super) struct Machine {
     pub cwd: PathBuf,
     pub home: PathBuf,

@@ -156,6 +156,11 @@ impl Lab {
         self.dir.join("known_hosts")
     }
 
+    /// Where runs on this lab keep what later ones must know; goes with the lab.
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.join("state")
+    }
+
     /// The private key that every login of the lab accepts.
     pub fn identity(&self) -> PathBuf {
         self.dir.join("id_ed25519")

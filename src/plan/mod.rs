@@ -23,7 +23,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// All plays, ready to run, and the graph for those who want to see it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub plays: Vec<PlayPlan>,
     pub graph: Graph,

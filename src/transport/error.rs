@@ -59,6 +59,12 @@ pub enum Error {
     },
     #[error("the ssh settings cannot be used: {0}")]
     Settings(String),
+    #[error("{what}: this is a rehearsal, and nothing outside the lab `{lab}` is connected to")]
+    Outside {
+        what: String,
+        lab: String,
+        help: &'static str,
+    },
     #[error("cannot start `{program}`")]
     Spawn {
         program: String,
@@ -133,6 +139,7 @@ impl Error {
     /// Returns what the user can do about it, where that is known.
     pub fn help(&self) -> Option<String> {
         Some(match self {
+            Self::Outside { help, .. } => (*help).to_owned(),
             Self::HostKeyUnknown {
                 name, port, files, ..
             } => {

@@ -4,6 +4,7 @@
 
 mod binary;
 mod bootstrap;
+mod confined;
 mod error;
 mod link;
 mod local;
@@ -11,6 +12,7 @@ mod resolve;
 mod ssh;
 mod stream;
 
+pub use confined::Confined;
 pub use error::Error;
 pub use link::Link;
 
@@ -50,6 +52,8 @@ pub struct Options {
     pub cache: Option<PathBuf>,
     /// `host_key_checking` of the configuration; a host's own variable wins.
     pub host_key_checking: bool,
+    /// A rehearsal's: nothing outside this lab is ever connected to.
+    pub confined: Option<Confined>,
     binary: OnceCell<Arc<Binary>>,
 }
 
@@ -69,6 +73,7 @@ impl Options {
             ssh_auth_sock: None,
             cache: None,
             host_key_checking: true,
+            confined: None,
             binary: OnceCell::new(),
         }
     }
@@ -108,6 +113,11 @@ pub async fn connect_sending(
     options: &Arc<Options>,
     first: &mut mpsc::UnboundedReceiver<ToAgent>,
 ) -> Result<Link, Error> {
+    let inside = match &options.confined {
+        Some(confined) => Some(confined.reach(host, connection)?),
+        None => None,
+    };
+    let connection = inside.as_ref().unwrap_or(connection);
     let container = |engine| {
         Shell::Container(Container {
             engine,

@@ -62,6 +62,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "lab",
         &["plan", "run", "transport", "journal", "report", "value"],
     ),
+    (
+        "rehearse",
+        &[
+            "diag",
+            "yaml",
+            "value",
+            "inventory",
+            "playbook",
+            "plan",
+            "modules",
+            "sys",
+            "kafka",
+            "transport",
+            "event",
+            "run",
+            "report",
+            "lab",
+        ],
+    ),
 ];
 
 /// Parts that may use every other.

@@ -31,6 +31,9 @@ pub mod transport;
 // Events become text.
 pub mod report;
 
+// Events become files that outlive the run.
+pub mod record;
+
 pub mod cli;
 pub mod lab;
 pub mod rehearse;

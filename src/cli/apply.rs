@@ -2,6 +2,7 @@
 
 use super::exit;
 use super::options::{FileOptions, Output, RunOptions};
+use super::record;
 use super::settings::{self, Machine};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
@@ -59,10 +60,7 @@ pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
     match run_plan(plan, loaded, options, &machine, args) {
         Ok(code) => code,
         Err(error) => {
-            #[expect(clippy::print_stderr, reason = "cli speaks to the user")]
-            {
-                eprintln!("error: {error}");
-            }
+            say(&format!("error: {error}"));
             program.internal()
         }
     }
@@ -126,7 +124,7 @@ pub(super) fn load(
 }
 
 /// `-i`, else what the environment names, else `/etc/ansible/hosts`.
-fn inventory_sources(options: &FileOptions, machine: &Machine) -> Vec<String> {
+pub(super) fn inventory_sources(options: &FileOptions, machine: &Machine) -> Vec<String> {
     if !options.inventory.is_empty() {
         return options.inventory.clone();
     }
@@ -227,9 +225,15 @@ fn run_plan(
     if std::io::stdin().is_terminal() {
         super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
     }
-    let run_settings = settings::settings(options, machine, args)?;
+    let masks = loaded.vault.masks();
+    let command = record::command(args, &masks);
+    let run_settings = settings::settings(options, machine, record::quoted(&command))?;
     let (presses, interrupt) = Interrupt::channel();
     let context = context(loaded, run_settings, options, machine, interrupt, None)?;
+    let recorder = match record::begin(&context.id, options, machine, command, &plan) {
+        Ok(recorder) => recorder,
+        Err(error) => return Ok(not_recorded(&error)),
+    };
     let names = options
         .playbooks
         .iter()
@@ -246,6 +250,8 @@ fn run_plan(
         let (sink, ticker) = sink(options, machine);
         let pending = Arc::new(Mutex::new(false));
         let seen = Arc::clone(&pending);
+        let recorder = Arc::new(Mutex::new(recorder));
+        let records = Arc::clone(&recorder);
         let mut sink = sink;
         let conclusion = run::run(
             plan,
@@ -257,6 +263,10 @@ fn run_plan(
                         .values()
                         .any(|stats| stats.changed + stats.unforeseen > 0);
                 }
+                // Written before it is shown: what was seen can be looked up.
+                if let Some(recorder) = &mut *records.lock().expect("the recorder") {
+                    recorder.hear(event);
+                }
                 sink(event);
             }),
         )
@@ -265,14 +275,33 @@ fn run_plan(
             ticker.abort();
         }
         let pending = *pending.lock().expect("a flag");
-        (conclusion, pending)
+        let recorder = recorder.lock().expect("the recorder").take();
+        (conclusion, pending, recorder)
     });
-    Ok(match conclusion {
-        (conclusion, true) if conclusion.is_ok() && options.check && options.exit_code => {
-            exit::pending()
-        }
-        (conclusion, _) => options.files.program.of(conclusion),
-    })
+    let (conclusion, pending, recorder) = conclusion;
+    let code = if pending && conclusion.is_ok() && options.check && options.exit_code {
+        exit::PENDING
+    } else {
+        options.files.program.of(conclusion)
+    };
+    if let Some(recorder) = recorder
+        && let Err(error) = recorder.end(record::how(conclusion), code)
+    {
+        say(&format!("warning: {error}"));
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// A run that would leave no record does not start.
+fn not_recorded(error: &crate::record::Error) -> ExitCode {
+    say(&format!("error: {error}"));
+    say("help: name another directory with --record DIR or KRUN_RECORD, or run with --no-record");
+    exit::usage()
+}
+
+#[expect(clippy::print_stderr, reason = "cli speaks to the user")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }
 
 /// What a run needs beside its plan. `confined` leaves it no hosts but a lab's.
@@ -290,11 +319,11 @@ pub(super) fn context(
     let transport = Arc::new(transport);
     run_settings.limit = loaded.limit;
     let world = World::new(loaded.inventory, loaded.extra, run_settings);
-    world
-        .masks
-        .write()
-        .expect("masks lock")
-        .merge(&loaded.vault.masks());
+    {
+        let mut masks = world.masks.write().expect("masks lock");
+        masks.merge(&loaded.vault.masks());
+        masks.merge(&record::secrets(&world.extra));
+    }
     Ok(Context {
         world,
         templar: loaded.templar,

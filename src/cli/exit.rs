@@ -18,9 +18,7 @@ pub(super) fn usage() -> ExitCode {
 }
 
 /// Changes are pending, with `--check --exit-code` or `plan --exit-code`.
-pub(super) fn pending() -> ExitCode {
-    ExitCode::from(3)
-}
+pub(super) const PENDING: u8 = 3;
 
 /// A rehearsal in which not all was well, or that was stopped.
 pub(super) fn not_proven() -> ExitCode {
@@ -63,8 +61,8 @@ impl Program {
     }
 
     /// How a run ended.
-    pub(super) fn of(self, conclusion: Conclusion) -> ExitCode {
-        ExitCode::from(match (conclusion, self) {
+    pub(super) fn of(self, conclusion: Conclusion) -> u8 {
+        match (conclusion, self) {
             (Conclusion::Interrupted, Self::AnsiblePlaybook) => 99,
             // Whoever is unreachable hides failures in Ansible's code.
             (
@@ -83,6 +81,6 @@ impl Program {
                 Self::Krun,
             ) => 4,
             (Conclusion::Ended { .. }, _) => 0,
-        })
+        }
     }
 }

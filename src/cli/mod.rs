@@ -5,6 +5,8 @@ mod exit;
 mod lab;
 mod options;
 mod prompt;
+mod record;
+mod records;
 mod rehearse;
 mod settings;
 mod show;
@@ -56,6 +58,10 @@ enum Command {
         /// The module; without one, all are listed.
         module: Option<String>,
     },
+    /// List the recorded runs.
+    Runs(records::RunsOptions),
+    /// Render a recorded run again.
+    Show(records::ShowOptions),
     /// Make, reach and remove throw-away hosts of this machine.
     Lab(lab::LabOptions),
     /// Run playbooks on throw-away hosts of the inventory's names, and prove what they do.
@@ -91,6 +97,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
+        Some(Command::Runs(options)) => records::runs(&options),
+        Some(Command::Show(options)) => records::show(&options),
         Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),

@@ -35,6 +35,14 @@ pub(super) struct FileOptions {
     pub program: Program,
 }
 
+/// Where records of runs are.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct RecordOptions {
+    /// Where records of runs are kept (default `.krun/runs`; also in the variable `KRUN_RECORD`).
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+}
+
 /// What a run takes.
 #[expect(
     clippy::struct_excessive_bools,
@@ -78,6 +86,11 @@ pub(super) struct RunOptions {
     /// Further arguments of ssh: -F, -J, -i, -p, -o.
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
+    #[command(flatten)]
+    pub record: RecordOptions,
+    /// Leave no record.
+    #[arg(long)]
+    pub no_record: bool,
     /// How events are written.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     pub output: Output,

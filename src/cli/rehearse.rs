@@ -159,7 +159,9 @@ fn script(
     args: &[OsString],
     diagnostics: &mut Diagnostics,
 ) -> std::io::Result<Script> {
-    let settings = settings::settings(&options.run, machine, args)?;
+    let command = super::record::command(args, &crate::value::Masks::default());
+    let command = super::record::quoted(&command);
+    let settings = settings::settings(&options.run, machine, command)?;
     let main = prepare(options.run.clone(), &settings, machine, diagnostics);
     let from: Vec<Prepared> = options
         .from

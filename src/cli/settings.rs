@@ -45,6 +45,17 @@ impl Machine {
             .map(|(_, value)| value.as_str())
     }
 
+    pub(super) fn user(&self) -> &str {
+        let named = self.variable("USER").or_else(|| self.variable("LOGNAME"));
+        named.unwrap_or("root")
+    }
+
+    /// `user@machine`.
+    pub(super) fn who(&self) -> String {
+        let node = nix::unistd::gethostname().unwrap_or_default();
+        format!("{}@{}", self.user(), node.to_string_lossy())
+    }
+
     /// Where krun keeps what it can make again.
     pub(super) fn cache(&self) -> PathBuf {
         self.variable("XDG_CACHE_HOME")
@@ -185,23 +196,13 @@ fn password(path: &Path) -> std::io::Result<Secret> {
 pub(super) fn settings(
     options: &RunOptions,
     machine: &Machine,
-    args: &[OsString],
+    command: String,
 ) -> std::io::Result<Settings> {
     let become_password = if options.ask_become_pass {
         Some(super::prompt::password("BECOME password")?)
     } else {
         None
     };
-    let command = args
-        .iter()
-        .map(|arg| {
-            shlex::try_quote(&arg.to_string_lossy()).map_or_else(
-                |_| arg.to_string_lossy().into_owned(),
-                std::borrow::Cow::into_owned,
-            )
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
     Ok(Settings {
         check_mode: options.check,
         diff: true,
@@ -239,17 +240,11 @@ pub(super) fn transport_options(
     machine: &Machine,
     run: &str,
 ) -> std::io::Result<transport::Options> {
-    let user = machine
-        .variable("USER")
-        .or_else(|| machine.variable("LOGNAME"))
-        .unwrap_or("root");
-    let node = nix::unistd::gethostname()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
     let since = jiff::Zoned::now().strftime("%H:%M").to_string();
     let mut transport = transport::Options::new(std::env::current_exe()?, machine.home.clone());
     transport.controller = format!(
-        "{user}@{node}, process {}, since {since}",
+        "{}, process {}, since {since}",
+        machine.who(),
         std::process::id()
     );
     run.clone_into(&mut transport.run);
@@ -258,7 +253,7 @@ pub(super) fn transport_options(
     let names = options.playbooks.iter().filter_map(|path| path.file_name());
     let names: Vec<_> = names.map(|name| name.to_string_lossy()).collect();
     transport.playbooks = names.join("\n");
-    user.clone_into(&mut transport.user);
+    machine.user().clone_into(&mut transport.user);
     transport.ssh_auth_sock = machine.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     transport.cache = Some(machine.cache());
     if let Some(seconds) = options.timeout {

@@ -116,6 +116,11 @@ fn krun(book: &Path, args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_krun"))
         .args(args)
         .current_dir(book)
+        // Nothing is left among the book's files.
+        .env(
+            "KRUN_RECORD",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("book"),
+        )
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

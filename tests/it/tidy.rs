@@ -56,12 +56,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "event",
         ],
     ),
-    ("journal", &["diag", "value", "modules", "event"]),
+    ("record", &["value", "event"]),
     ("report", &["diag", "value", "modules", "event"]),
-    (
-        "lab",
-        &["plan", "run", "transport", "journal", "report", "value"],
-    ),
+    ("lab", &["plan", "run", "transport", "report", "value"]),
     (
         "rehearse",
         &[

@@ -9,5 +9,6 @@ mod handlers;
 mod hosts;
 mod language;
 mod plan;
+mod records;
 mod roles;
 mod support;

@@ -63,6 +63,13 @@ impl Play {
         self.start("krun", &[name])
     }
 
+    /// Runs krun with these words only, in the same directory: `krun runs`.
+    pub(crate) fn krun(&self, words: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
+        command.args(words);
+        self.finish(command)
+    }
+
     fn start(&self, program: &str, words: &[&str]) -> Ran {
         let dir = self.dir.path().display();
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
@@ -75,13 +82,16 @@ impl Play {
             "-e",
             &format!("dir={dir}"),
         ]);
+        command.args(&self.args).arg("play.yml");
+        self.finish(command)
+    }
+
+    fn finish(&self, mut command: Command) -> Ran {
         command
-            .args(&self.args)
-            .arg("play.yml")
-            .current_dir(self.dir.path());
-        command
+            .current_dir(self.dir.path())
             .env("HOME", self.dir.path())
             .env_remove("ANSIBLE_INVENTORY")
+            .env_remove("KRUN_RECORD")
             .stdin(Stdio::null());
         let output = within(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         Ran {

@@ -41,12 +41,40 @@ pub struct TaskName {
     pub is_handler: bool,
 }
 
+/// The dependency graph, as it is looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Graph {
+    /// Names of the plays.
+    pub plays: Vec<String>,
+    pub nodes: Vec<GraphNode>,
+    /// From, to, and why: positions in `nodes`.
+    pub edges: Vec<(usize, usize, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GraphNode {
+    /// Counted from 0.
+    pub play: usize,
+    /// Counted from 0.
+    pub batch: usize,
+    /// `None`: all hosts of the batch meet here.
+    pub host: Option<HostName>,
+    pub title: String,
+    /// `task`, `gate`, `handler`, `deferred` or `barrier`.
+    pub kind: String,
+    pub at: Option<At>,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum EventKind {
     RunStarted {
         run: String,
         playbooks: Vec<String>,
         check_mode: bool,
+    },
+    /// What the run will do and what waits for what; not said where it would be too large to look at.
+    Planned {
+        graph: Graph,
     },
     /// Something that the user should know and that stops nothing.
     Warning {

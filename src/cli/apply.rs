@@ -1,15 +1,16 @@
 //! `krun -i HOSTS PLAYBOOK`: load, compile, run, report, in that order.
 
 use super::exit;
-use super::options::{FileOptions, Output, RunOptions};
+use super::options::{FileOptions, RunOptions};
 use super::record;
 use super::settings::{self, Machine};
+use super::sink::sink;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
 use crate::inventory::{self, Inventory, Limit};
 use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
-use crate::report::{Human, Json, Paint, Report, diagnostics as draw};
+use crate::report::{Paint, diagnostics as draw};
 use crate::run::{self, Context, Interrupt, TaskScope, World};
 use crate::template::Templar;
 use crate::transport::Confined;
@@ -20,10 +21,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-/// How often the live lines are drawn anew.
-const TICK: Duration = Duration::from_millis(250);
 
 /// What was read from the user's files.
 #[derive(Clone)]
@@ -247,7 +244,7 @@ fn run_plan(
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() && presses.send(()).is_ok() {}
         });
-        let (sink, ticker) = sink(options, machine);
+        let (sink, ticker, drawn) = sink(options, machine);
         let pending = Arc::new(Mutex::new(false));
         let seen = Arc::clone(&pending);
         let recorder = Arc::new(Mutex::new(recorder));
@@ -273,6 +270,9 @@ fn run_plan(
         .await;
         if let Some(ticker) = ticker {
             ticker.abort();
+        }
+        if let Some(drawn) = drawn {
+            drawn.print(paint(std::io::stdout().is_terminal(), machine));
         }
         let pending = *pending.lock().expect("a flag");
         let recorder = recorder.lock().expect("the recorder").take();
@@ -324,6 +324,7 @@ pub(super) fn context(
         masks.merge(&loaded.vault.masks());
         masks.merge(&record::secrets(&world.extra));
     }
+    world.hide(&world.extra);
     Ok(Context {
         world,
         templar: loaded.templar,
@@ -334,43 +335,4 @@ pub(super) fn context(
         selection: selection(&options.files),
         id,
     })
-}
-
-pub(super) type Sink = Box<dyn FnMut(&Event)>;
-
-/// Where events go; on a terminal, with a ticker that keeps the live lines moving.
-pub(super) fn sink(
-    options: &RunOptions,
-    machine: &Machine,
-) -> (Sink, Option<tokio::task::JoinHandle<()>>) {
-    let is_terminal = std::io::stdout().is_terminal();
-    if options.output == Output::Json {
-        let mut json = Json::new(std::io::stdout());
-        return (Box::new(move |event| json.hear(event)), None);
-    }
-    let human = Arc::new(Mutex::new(Human::new(
-        std::io::stdout(),
-        paint(is_terminal, machine),
-        options.verbose,
-        is_terminal,
-    )));
-    let ticker = is_terminal.then(|| {
-        let human = Arc::clone(&human);
-        tokio::spawn(async move {
-            let mut interval = tokio::time::interval(TICK);
-            loop {
-                interval.tick().await;
-                human.lock().expect("the reporter does not panic").tick();
-            }
-        })
-    });
-    (
-        Box::new(move |event| {
-            human
-                .lock()
-                .expect("the reporter does not panic")
-                .hear(event);
-        }),
-        ticker,
-    )
 }

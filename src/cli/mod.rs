@@ -10,6 +10,7 @@ mod records;
 mod rehearse;
 mod settings;
 mod show;
+mod sink;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Program;
@@ -47,7 +48,7 @@ struct AnsiblePlaybook {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Contact the hosts, change nothing, and show what a run would change: `--check` by another name.
+    /// Contact the hosts, change nothing, and show what a run would change (with `--check`, task by task).
     Plan(Box<RunOptions>),
     /// Print the dependency graph of playbooks, each edge with its reason.
     Graph(show::GraphOptions),
@@ -92,6 +93,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => apply::apply(&cli.run, &args),
         Some(Command::Plan(mut options)) => {
             options.check = true;
+            if options.output == options::Output::Human {
+                options.format.get_or_insert(options::Format::Text);
+            }
             apply::apply(&options, &args)
         }
         Some(Command::Graph(options)) => show::graph(&options),

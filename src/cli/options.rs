@@ -1,6 +1,7 @@
 //! The options of a run, with Ansible's names.
 
 use super::exit::Program;
+use crate::report;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -94,6 +95,9 @@ pub(super) struct RunOptions {
     /// How events are written.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     pub output: Output,
+    /// Say nothing meanwhile, and draw what changed (with `krun plan`: what would) at the end.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// More detail; up to -vvvv.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -113,4 +117,31 @@ pub(super) enum Output {
     Human,
     /// One event a line.
     Json,
+}
+
+/// How a run or plan is drawn at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For a terminal.
+    Text,
+    /// A comment on a pull request, within GitHub's limit.
+    Markdown,
+    /// One document: docs/report.schema.json.
+    Json,
+    /// One page that needs nothing else.
+    Html,
+    /// What `git apply` reads.
+    Patch,
+}
+
+impl From<Format> for report::Format {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Text => Self::Text,
+            Format::Markdown => Self::Markdown,
+            Format::Json => Self::Json,
+            Format::Html => Self::Html,
+            Format::Patch => Self::Patch,
+        }
+    }
 }

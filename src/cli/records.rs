@@ -1,13 +1,13 @@
 //! `krun runs` and `krun show`: recorded runs, listed and rendered again.
 
 use super::apply::paint;
-use super::options::RecordOptions;
+use super::options::{Format, RecordOptions};
 use super::settings::Machine;
 use super::{exit, record};
-use crate::event::{Event, EventKind, Status};
+use crate::event::{EventKind, Status};
 use crate::record::{Error, How, Recorded, State};
-use crate::report::{Human, Paint, Report};
-use clap::{Args, ValueEnum};
+use crate::report::{self, Human, Paint, Report};
+use clap::Args;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -27,21 +27,14 @@ pub(super) struct RunsOptions {
 pub(super) struct ShowOptions {
     #[command(flatten)]
     record: RecordOptions,
-    /// How it is shown.
-    #[arg(long, value_enum, default_value_t = Format::Terminal)]
-    format: Format,
+    /// How it is drawn; without it, as the run itself showed it.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// More detail; up to -vvvv.
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
     /// A run as `krun runs` lists it, the beginning of its name, or `last`.
     run: String,
-}
-
-/// What recorded events are turned into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// As the run itself showed it.
-    Terminal,
 }
 
 pub(super) fn runs(options: &RunsOptions) -> ExitCode {
@@ -72,20 +65,14 @@ pub(super) fn show(options: &ShowOptions) -> ExitCode {
     let found = record::runs(&options.record, &machine).find(&options.run);
     print(found.and_then(|run| {
         let events = run.events()?;
-        let mut out = heading(&run, paint).into_bytes();
-        // The one place where the format is chosen.
-        match options.format {
-            Format::Terminal => replay(
-                &events,
-                &mut Human::new(&mut out, paint, options.verbose, false),
-            ),
+        if let Some(format) = options.format {
+            return Ok(report::render(&events, format.into(), paint));
         }
+        let mut out = heading(&run, paint).into_bytes();
+        let mut human = Human::new(&mut out, paint, options.verbose, false);
+        events.iter().for_each(|event| human.hear(event));
         Ok(String::from_utf8_lossy(&out).into_owned())
     }))
-}
-
-fn replay<'a>(events: impl IntoIterator<Item = &'a Event>, report: &mut impl Report) {
-    events.into_iter().for_each(|event| report.hear(event));
 }
 
 #[expect(clippy::print_stderr, reason = "cli speaks to the user")]

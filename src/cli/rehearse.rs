@@ -1,10 +1,11 @@
 //! `krun rehearse`: turns the command line into a script of runs, and the end of the rehearsal into an exit code.
 
-use super::apply::{Loaded, compile, context, load, paint, show_diagnostics, sink};
+use super::apply::{Loaded, compile, context, load, paint, show_diagnostics};
 use super::exit;
 use super::lab::site;
 use super::options::{Output, RunOptions};
 use super::settings::{self, Machine};
+use super::sink::sink;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::lab::{LabSpec, Site};
 use crate::plan::Plan;
@@ -269,7 +270,7 @@ fn start(prepared: Prepared, machine: Machine) -> rehearse::Start {
                 .iter()
                 .map(|path| path.display().to_string())
                 .collect();
-            let (mut show, ticker) = sink(options, &machine);
+            let (mut show, ticker, _) = sink(options, &machine);
             let listen = Box::new(move |event: &crate::event::Event| {
                 show(event);
                 hear(event);

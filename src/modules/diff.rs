@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_DIFF_BYTES: usize = 104_448;
 
 /// Before and after of one thing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diff {
     /// What changed: a path, `service kafka-server`, `user kafka`, ….
     pub subject: String,
@@ -16,6 +16,9 @@ pub struct Diff {
     pub source: Option<String>,
     /// Content of a file, where that changed.
     pub content: Option<Content>,
+    /// The file was not there before.
+    #[serde(default)]
+    pub is_new: bool,
     /// Everything else: mode, owner, group, link target, state, version, … in this order.
     pub attributes: Vec<Attribute>,
 }
@@ -46,9 +49,7 @@ impl Diff {
     pub fn new(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
-            source: None,
-            content: None,
-            attributes: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -80,6 +81,7 @@ impl Diff {
             (Some(before), Some(after)) => Content::Text { before, after },
             _ => sizes("binary"),
         });
+        self.is_new = before.is_none();
         self
     }
 
@@ -100,8 +102,17 @@ impl Diff {
     pub fn mask(&mut self, masks: &Masks) {
         self.subject = masks.mask(&self.subject).into_owned();
         if let Some(Content::Text { before, after }) = &mut self.content {
+            let differed = before != after;
+            let sizes = (before.len() as u64, after.len() as u64);
             *before = masks.mask(before).into_owned();
             *after = masks.mask(after).into_owned();
+            if differed && before == after {
+                self.content = Some(Content::Opaque {
+                    reason: "only a secret differs".into(),
+                    before: (!self.is_new).then_some(sizes.0),
+                    after: Some(sizes.1),
+                });
+            }
         }
         for attribute in &mut self.attributes {
             for side in [&mut attribute.before, &mut attribute.after]

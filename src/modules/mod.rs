@@ -28,6 +28,7 @@ pub mod kafka_preferred_leaders;
 pub mod kafka_safe_to_stop;
 pub mod kafka_topic;
 pub mod kafka_upgrade_check;
+pub mod keys;
 pub mod lineinfile;
 pub mod mode;
 pub mod package;

@@ -92,6 +92,7 @@ pub fn check_against(
     let writes = content.is_some();
     let mut diff = Diff::new(wished.path.display().to_string());
     diff.source = wished.source.map(str::to_owned);
+    diff.is_new = now.is_none();
     diff.content = content;
     if let Some(link) = now.filter(|now| now.is_link()) {
         let target = link.link_target.as_ref();

@@ -1,133 +1,269 @@
-//! Turns the before and after of a thing into a unified diff, and attributes into lines of their own.
+//! Turns the before and after of a thing into hunks of lines, with the words that differ, and draws them for a terminal.
 
 use super::Paint;
+use super::words::{bytes, value};
 use crate::modules::diff::{Attribute, Content, Diff};
-use crate::value::{Value, display};
+use crate::modules::keys::{self, KeyChange};
 use similar::{ChangeTag, TextDiff};
 use std::fmt::Write;
 
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
+/// Lines above which no words are looked for: whole blocks have changed, and words would only take time.
+const MAX_WORD_LINES: usize = 4000;
 
-/// Draws one diff.
-pub fn draw(diff: &Diff, paint: Paint) -> String {
-    let mut out = String::new();
-    match &diff.content {
-        Some(Content::Text { before, after }) if before != after => {
-            text(&mut out, diff, before, after, paint);
+/// Changed lines that stand near each other.
+#[derive(Debug)]
+pub(super) struct Hunk {
+    /// `@@ -1,2 +1,3 @@`
+    pub header: String,
+    pub lines: Vec<Line>,
+}
+
+/// One line of a hunk.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub sign: Sign,
+    /// The line in pieces, without its line feed.
+    pub pieces: Vec<Piece>,
+    /// `false` only for a last line without one.
+    pub ends_with_newline: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    Same,
+    Removed,
+    Added,
+}
+
+impl Sign {
+    pub(super) fn mark(self) -> char {
+        match self {
+            Self::Same => ' ',
+            Self::Removed => '-',
+            Self::Added => '+',
         }
-        Some(Content::Opaque {
-            reason,
-            before,
-            after,
-        }) => {
-            let size = |bytes: Option<u64>| {
-                bytes.map_or("nothing".to_owned(), |bytes| format!("{bytes} bytes"))
-            };
-            let _ = writeln!(
-                out,
-                "{}",
-                paint.bold(format!(
-                    "{}: {} → {} ({reason}: not shown)",
-                    diff.subject,
-                    size(*before),
-                    size(*after)
-                ))
-            );
-        }
-        _ => {}
     }
-    if !diff.attributes.is_empty() {
-        if out.is_empty() {
-            let _ = writeln!(out, "{}", paint.bold(&diff.subject));
-        }
-        for attribute in &diff.attributes {
-            let _ = writeln!(out, "  {}", one(attribute, paint));
-        }
+}
+
+/// A piece of a line that differs from its counterpart as a whole or not at all.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub text: String,
+    pub differs: bool,
+}
+
+impl Line {
+    pub(super) fn text(&self) -> String {
+        self.pieces
+            .iter()
+            .map(|piece| piece.text.as_str())
+            .collect()
+    }
+
+    /// Pieces that tell words apart only where they tell something: not where the whole line is another.
+    pub(super) fn has_words(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.differs)
+            && self
+                .pieces
+                .iter()
+                .any(|piece| !piece.differs && !piece.text.trim().is_empty())
+    }
+}
+
+/// Compares two texts line by line; a line ends at a line feed and nowhere else, as git and diff have it.
+pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
+    let before: Vec<&str> = before.split_inclusive('\n').collect();
+    let after: Vec<&str> = after.split_inclusive('\n').collect();
+    let diff = TextDiff::configure()
+        .newline_terminated(true)
+        .diff_slices(&before, &after);
+    let by_word = before.len() + after.len() <= MAX_WORD_LINES;
+    diff.unified_diff()
+        .context_radius(CONTEXT)
+        .iter_hunks()
+        .map(|hunk| Hunk {
+            header: hunk.header().to_string().trim_end().to_owned(),
+            lines: if by_word {
+                let ops = hunk.ops().iter();
+                ops.flat_map(|op| diff.iter_inline_changes(op))
+                    .map(|change| {
+                        let pieces = change.iter_strings_lossy();
+                        line(
+                            change.tag(),
+                            pieces.map(|(differs, text)| (differs, text.into_owned())),
+                        )
+                    })
+                    .collect()
+            } else {
+                hunk.iter_changes()
+                    .map(|change| line(change.tag(), [(false, change.value().to_owned())]))
+                    .collect()
+            },
+        })
+        .collect()
+}
+
+fn line(tag: ChangeTag, pieces: impl IntoIterator<Item = (bool, String)>) -> Line {
+    let mut pieces: Vec<Piece> = pieces
+        .into_iter()
+        .map(|(differs, text)| Piece { text, differs })
+        .collect();
+    let last = pieces.last_mut().and_then(|piece| piece.text.pop());
+    let ends_with_newline = last == Some('\n');
+    if let (Some(last), false, Some(piece)) = (last, ends_with_newline, pieces.last_mut()) {
+        piece.text.push(last);
+    }
+    pieces.retain(|piece| !piece.text.is_empty());
+    Line {
+        sign: match tag {
+            ChangeTag::Equal => Sign::Same,
+            ChangeTag::Delete => Sign::Removed,
+            ChangeTag::Insert => Sign::Added,
+        },
+        pieces,
+        ends_with_newline,
+    }
+}
+
+/// What stands for a last line without a line feed.
+pub(super) const NO_NEWLINE: &str = "\\ No newline at end of file";
+
+/// Why there is nothing to compare, and the sizes: `binary, 2 bytes → 14 bytes`.
+pub(super) fn opaque(reason: &str, before: Option<u64>, after: Option<u64>) -> String {
+    let size = |size: Option<u64>| size.map_or("nothing".to_owned(), bytes);
+    format!("{reason}: {} → {}", size(before), size(after))
+}
+
+/// Draws one diff. What is only a text needs no line that names it: the hunks' own lines do.
+pub fn draw(diff: &Diff, paint: Paint) -> String {
+    let mut lines: Vec<String> = diff
+        .attributes
+        .iter()
+        .map(|one| attribute(one, paint))
+        .collect();
+    let keys = keys::changed(diff).unwrap_or_default();
+    lines.extend(keys.iter().map(|one| key(one, paint)));
+    if let Some(Content::Opaque {
+        reason,
+        before,
+        after,
+    }) = &diff.content
+    {
+        lines.push(format!("content: {}", opaque(reason, *before, *after)));
+    }
+    let mut out = String::new();
+    if diff.is_new {
+        let _ = writeln!(
+            out,
+            "{} {}",
+            paint.bold(&diff.subject),
+            paint.green("(new)")
+        );
+    } else if !lines.is_empty() || diff.content.is_none() {
+        let _ = writeln!(out, "{}", paint.bold(&diff.subject));
+    }
+    for line in lines {
+        let _ = writeln!(out, "  {line}");
+    }
+    if let Some(Content::Text { before, after }) = &diff.content {
+        text(&mut out, diff, before, after, paint);
     }
     out
 }
 
-fn one(attribute: &Attribute, paint: Paint) -> String {
-    let side = |value: &Option<Value>| value.as_ref().map_or("none".to_owned(), display);
-    match (&attribute.before, &attribute.after) {
-        (None, Some(_)) => format!(
-            "{}: {}",
-            attribute.name,
-            paint.green(side(&attribute.after))
+/// A name, and its value on both sides.
+pub(super) fn sides(name: &str, before: Option<&str>, after: Option<&str>, paint: Paint) -> String {
+    match (before, after) {
+        (None, Some(after)) => format!("{name}: {}", paint.green(visible(after))),
+        (before, after) => format!(
+            "{name}: {} → {}",
+            paint.red(visible(before.unwrap_or("none"))),
+            paint.green(visible(after.unwrap_or("none")))
         ),
-        _ => format!(
-            "{}: {} → {}",
-            attribute.name,
-            paint.red(side(&attribute.before)),
-            paint.green(side(&attribute.after))
+    }
+}
+
+fn attribute(attribute: &Attribute, paint: Paint) -> String {
+    let side = |side: &Option<crate::value::Value>| side.as_ref().map(value);
+    sides(
+        &attribute.name,
+        side(&attribute.before).as_deref(),
+        side(&attribute.after).as_deref(),
+        paint,
+    )
+}
+
+fn key(change: &KeyChange, paint: Paint) -> String {
+    match (&change.before, &change.after) {
+        (None, Some(after)) => paint.green(format!("+ {} = {}", change.key, visible(after))),
+        (Some(before), None) => paint.red(format!("- {} = {}", change.key, visible(before))),
+        (before, after) => sides(
+            &format!("~ {}", change.key),
+            before.as_deref(),
+            after.as_deref(),
+            paint,
         ),
     }
 }
 
 fn text(out: &mut String, diff: &Diff, before: &str, after: &str, paint: Paint) {
-    let lines = TextDiff::from_lines(before, after);
-    let _ = writeln!(
-        out,
-        "{}",
-        paint.bold(format!("--- before: {}", diff.subject))
-    );
-    let _ = writeln!(
-        out,
-        "{}",
-        paint.bold(format!(
-            "+++ after: {}",
-            diff.source.as_deref().unwrap_or(&diff.subject)
-        ))
-    );
-    for hunk in lines.unified_diff().context_radius(CONTEXT).iter_hunks() {
-        let _ = writeln!(out, "{}", paint.cyan(hunk.header().to_string().trim_end()));
-        for change in hunk.iter_changes() {
-            let line = change.value().trim_end_matches(['\n', '\r']);
-            let line = match change.tag() {
-                ChangeTag::Delete => paint.red(format!("-{line}")),
-                ChangeTag::Insert => paint.green(format!("+{line}")),
-                ChangeTag::Equal => format!(" {line}"),
-            };
-            let _ = writeln!(out, "{line}");
-            if change.missing_newline() {
-                let _ = writeln!(out, "{}", paint.dim("\\ No newline at end of file"));
+    if before == after {
+        return;
+    }
+    let from = if diff.is_new {
+        "/dev/null"
+    } else {
+        &diff.subject
+    };
+    let _ = writeln!(out, "{}", paint.bold(format!("--- before: {from}")));
+    let to = diff.source.as_deref().unwrap_or(&diff.subject);
+    let _ = writeln!(out, "{}", paint.bold(format!("+++ after: {to}")));
+    for hunk in hunks(before, after) {
+        let _ = writeln!(out, "{}", paint.cyan(&hunk.header));
+        for line in &hunk.lines {
+            let _ = writeln!(out, "{}", painted(line, paint));
+            if !line.ends_with_newline {
+                let _ = writeln!(out, "{}", paint.dim(NO_NEWLINE));
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: Paint = Paint { colour: false };
-
-    #[test]
-    fn content_and_attributes_are_both_shown() {
-        let diff = Diff::new("/etc/x")
-            .bytes(Some(b"a=1\nb=2\n"), Some(b"a=1\nb=3\n"))
-            .attribute("mode", Some("0644".into()), Some("0600".into()));
-        insta::assert_snapshot!(draw(&diff, PLAIN), @r"
-        --- before: /etc/x
-        +++ after: /etc/x
-        @@ -1,2 +1,2 @@
-         a=1
-        -b=2
-        +b=3
-          mode: 0644 → 0600
-        ");
+fn painted(line: &Line, paint: Paint) -> String {
+    let colour = |text: String| match line.sign {
+        Sign::Same => text,
+        Sign::Removed => paint.red(text),
+        Sign::Added => paint.green(text),
+    };
+    if line.sign == Sign::Same || !line.has_words() {
+        return colour(format!("{}{}", line.sign.mark(), visible(&line.text())));
     }
-
-    #[test]
-    fn a_missing_newline_at_the_end_is_said() {
-        let diff = Diff::new("/x").bytes(None, Some(b"a"));
-        assert!(draw(&diff, PLAIN).contains("\\ No newline at end of file"));
+    let mut out = colour(line.sign.mark().to_string());
+    for piece in &line.pieces {
+        let text = visible(&piece.text);
+        out.push_str(&if piece.differs {
+            colour(paint.inverse(text))
+        } else {
+            colour(text)
+        });
     }
-
-    #[test]
-    fn binary_content_shows_its_sizes() {
-        let diff = Diff::new("/x").bytes(Some(b"\0\x01"), Some(b"\0"));
-        insta::assert_snapshot!(draw(&diff, PLAIN), @"/x: 2 bytes → 1 bytes (binary: not shown)");
-    }
+    out
 }
+
+/// A text as a terminal may have it: what would move the cursor or change colours is written out, `^[`.
+fn visible(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| match c {
+            '\t' => vec!['\t'],
+            '\u{0}'..='\u{1f}' => vec!['^', char::from(c as u8 + 0x40)],
+            '\u{7f}'..='\u{9f}' => vec!['^', '?'],
+            c => vec![c],
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "diff/tests.rs"]
+mod tests;

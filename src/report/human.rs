@@ -1,6 +1,8 @@
 //! Events as Ansible's users know them: PLAY, TASK, a line a host, diffs, the recap.
 
 use super::live::Live;
+use super::story::summary;
+use super::words::duration;
 use super::{Paint, Report, diff};
 use crate::event::{Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};
 use crate::modules::diff::Diff;
@@ -272,7 +274,7 @@ impl<W: Write> Human<W> {
             self.line(&line);
         }
         if self.check_mode {
-            let line = summary(stats);
+            let line = summary(stats, true);
             let line = format!("\n{} {}", self.paint.bold("plan:"), line);
             self.line(&line);
         }
@@ -332,27 +334,6 @@ impl<W: Write> Human<W> {
         let line = self.paint.cyan(line);
         self.line(&line);
     }
-}
-
-/// What a run would change, in one line: `4 to change on 2 hosts, 1 unknown`.
-fn summary(stats: &IndexMap<HostName, Stats>) -> String {
-    let sum = |count: fn(&Stats) -> u32| stats.values().map(count).sum::<u32>();
-    let changed = sum(|stats| stats.changed);
-    let n_hosts = stats.values().filter(|stats| stats.changed > 0).count();
-    let hosts = if n_hosts == 1 { "host" } else { "hosts" };
-    let mut line = match changed {
-        0 => "nothing to change".to_owned(),
-        _ => format!("{changed} to change on {n_hosts} {hosts}"),
-    };
-    let rest = [
-        (sum(|stats| stats.unforeseen), "unknown"),
-        (sum(|stats| stats.failed), "would fail"),
-        (sum(|stats| stats.unreachable), "unreachable"),
-    ];
-    for (n, what) in rest.iter().filter(|(n, _)| *n > 0) {
-        line = format!("{line}, {n} {what}");
-    }
-    line
 }
 
 impl<W: Write> Report for Human<W> {
@@ -443,20 +424,12 @@ impl<W: Write> Report for Human<W> {
                     self.line(&line);
                 }
             }
-            EventKind::HandlerNotified { .. }
+            EventKind::Planned { .. }
+            | EventKind::HandlerNotified { .. }
             | EventKind::HostConnecting { .. }
             | EventKind::HostConnected { .. } => {}
         }
         let live = self.live.redraw(self.paint);
         self.write(&live);
-    }
-}
-
-/// `850 ms`, `12.3 s`, `4 min 5 s`.
-pub(super) fn duration(ms: u64) -> String {
-    match ms {
-        0..1000 => format!("{ms} ms"),
-        1000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
     }
 }

@@ -1,10 +1,11 @@
 //! What is under way now, as lines at the bottom of a terminal; elsewhere as a plain line now and then.
 
-use super::Paint;
-use super::human::duration;
+use super::words::duration;
+use super::{Paint, Report};
 use crate::event::{Event, EventKind};
 use crate::value::HostName;
 use indexmap::IndexMap;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Hosts shown at once.
@@ -126,5 +127,38 @@ impl Live {
         busy.said = Instant::now();
         let elapsed = u64::try_from(busy.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(format!("waiting: [{host}] {}: {text}", duration(elapsed)))
+    }
+}
+
+/// Only the live lines: for what is drawn whole at its end.
+pub struct Quiet<W: Write> {
+    out: W,
+    paint: Paint,
+    live: Live,
+}
+
+impl<W: Write> Quiet<W> {
+    /// Without a terminal nothing is written.
+    pub fn new(out: W, paint: Paint, is_terminal: bool) -> Self {
+        Self {
+            out,
+            paint,
+            live: Live::new(is_terminal),
+        }
+    }
+
+    /// Draws the live lines anew; called a few times a second.
+    pub fn tick(&mut self) {
+        let lines = self.live.redraw(self.paint);
+        // A reader that went away must not stop the run in the middle of something.
+        let _ = self.out.write_all(lines.as_bytes());
+        let _ = self.out.flush();
+    }
+}
+
+impl<W: Write> Report for Quiet<W> {
+    fn hear(&mut self, event: &Event) {
+        self.live.hear(event);
+        self.tick();
     }
 }

@@ -4,6 +4,7 @@ use super::scope::TaskScope;
 use super::world::PlayContext;
 use super::{Run, millis};
 use crate::event::{Event, EventKind, Stats, Status, TaskResult};
+use crate::modules::conceal;
 use crate::playbook::{Play, Task};
 use crate::value::{HostName, Value};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Run {
             .for_each(|value| masks.mask_value(value));
         for diff in &mut result.diffs {
             diff.mask(&masks);
+            *diff = conceal::diff(std::mem::take(diff));
         }
         result
     }

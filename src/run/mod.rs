@@ -17,6 +17,7 @@ mod kept;
 mod keywords;
 mod links;
 mod loops;
+mod picture;
 mod prepare;
 mod prompted;
 mod pump;
@@ -32,6 +33,7 @@ mod verdict;
 pub mod world;
 
 pub use interrupt::Interrupt;
+pub use picture::picture;
 pub use scope::TaskScope;
 pub use world::{Settings, World};
 
@@ -135,6 +137,9 @@ pub async fn run(
         playbooks,
         check_mode,
     });
+    if let Some(graph) = picture(&plan) {
+        run.emit(EventKind::Planned { graph });
+    }
     let mut interrupted = false;
     for play in plan.plays {
         match run.play(Arc::new(play)).await {

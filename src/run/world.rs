@@ -1,6 +1,7 @@
 //! What a run knows: the inventory, and of each host its facts, registered results and set variables, by Ansible's precedence.
 
 use crate::inventory::Inventory;
+use crate::modules::conceal;
 use crate::playbook::{Play, Role};
 use crate::value::{Dict, HostName, Masks, Value};
 use std::collections::HashMap;
@@ -142,12 +143,22 @@ impl World {
             return Arc::clone(host);
         }
         let inventory = self.inventory().vars(name).values;
+        self.hide(&inventory);
         let host = Arc::new(RwLock::new(HostVars {
             inventory,
             ..HostVars::default()
         }));
         let mut hosts = self.hosts.write().expect("hosts lock");
         Arc::clone(hosts.entry(Arc::from(name)).or_insert(host))
+    }
+
+    /// Keeps the values of variables whose names say that they are secret out of everything that is said.
+    pub fn hide(&self, vars: &Dict) {
+        let secrets = vars
+            .iter()
+            .filter_map(|(name, value)| conceal::variable(name, value));
+        let mut masks = self.masks.write().expect("masks lock");
+        secrets.for_each(|secret| masks.add(&secret));
     }
 
     /// Reads a host's variables anew after the inventory changed.

@@ -91,7 +91,7 @@ fn told(ran: &Ran) -> Vec<String> {
 fn a_plan_of_chained_tasks_is_what_the_run_then_does_and_touches_nothing() {
     let play = chain();
     let before = fingerprint(play.path());
-    let plan = play.subcommand("plan");
+    let plan = play.subcommand("--check");
     assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
     let mut after = fingerprint(play.path());
     after.retain(|path, _| !path.starts_with(".krun") && !path.starts_with(".cache"));
@@ -144,7 +144,7 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
 "#,
     )
     .args(&["--exit-code"]);
-    let plan = play.subcommand("plan");
+    let plan = play.subcommand("--check");
     assert_eq!(plan.code, 3, "{}\n{}", plan.stdout, plan.stderr);
     let built = play.path().join("built");
     let cause = "command does not run in check mode";
@@ -204,7 +204,7 @@ fn an_account_of_the_plan_owns_files_of_the_plan() {
     - debug: msg="home {{ home.stat.exists }}"
 "#,
     )
-    .subcommand("plan");
+    .subcommand("--check");
     plan.says(&[
         "krun-planned:krun-planned 64712 0600",
         "home False",
@@ -227,7 +227,7 @@ fn what_the_host_would_refuse_fails_in_the_plan_as_it_would_in_the_run() {
     - file: path={{ dir }}/none/at/all state=touch
 "#,
     );
-    let (plan, run) = (play.subcommand("plan"), play.run());
+    let (plan, run) = (play.subcommand("--check"), play.run());
     assert_eq!((plan.code, run.code), (2, 2));
     plan.says(&["failed to validate"]);
     assert_eq!(told(&plan), told(&run));
@@ -248,7 +248,7 @@ fn a_temporary_directory_of_the_plan_can_be_worked_in_and_goes_again() {
     - file: path={{ work.path }} state=absent
 ",
     );
-    let plan = play.subcommand("plan");
+    let plan = play.subcommand("--check");
     plan.says(&["+one", "+two", "plan: 5 to change on 1 host"]);
     let left = std::fs::read_dir(play.path()).unwrap();
     assert!(left.map(|entry| entry.unwrap().file_name()).all(|name| {
@@ -301,7 +301,7 @@ fn what_perhaps_runs_is_shown_with_its_diff_and_what_it_would_write_is_unknown()
 "#,
     );
     play.file("more.yml", "- debug: msg=never\n");
-    let plan = play.subcommand("plan");
+    let plan = play.subcommand("--check");
     let hangs = "whether it runs hangs on `asked`, which `asks` would bring (command does not run in check mode)";
     plan.says(&[
         "TASK [perhaps writes]",
@@ -352,7 +352,7 @@ fn a_wait_looks_once_and_what_it_does_not_find_is_no_failure() {
     - debug: msg="{{ it.elapsed }}"
 "#,
     );
-    let ran = play.subcommand("plan");
+    let ran = play.subcommand("--check");
     ran.says(&[
         "TASK [of the plan]",
         "ok: [a]",

@@ -68,9 +68,15 @@ pub(super) fn show(options: &ShowOptions) -> ExitCode {
         if let Some(format) = options.format {
             return Ok(report::render(&events, format.into(), paint));
         }
+        if run.header.check_mode && options.verbose == 0 {
+            let drawn = report::render(&events, report::Format::Text, paint);
+            return Ok(heading(&run, paint) + &drawn);
+        }
         let mut out = heading(&run, paint).into_bytes();
         let mut human = Human::new(&mut out, paint, options.verbose, false);
-        events.iter().for_each(|event| human.hear(event));
+        for event in &events {
+            human.hear(event);
+        }
         Ok(String::from_utf8_lossy(&out).into_owned())
     }))
 }

@@ -4,9 +4,11 @@ use super::apply::{compile, load, paint, show_diagnostics};
 use super::exit;
 use super::options::{FileOptions, RunOptions};
 use super::settings::Machine;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::modules;
-use crate::plan::{Plan, show};
+use crate::plan::{Plan, show, why};
+use crate::report::html;
+use crate::run::picture;
 use crate::value::Value;
 use clap::{Args, ValueEnum};
 use std::fmt::Write;
@@ -20,6 +22,9 @@ pub(super) struct GraphOptions {
     files: FileOptions,
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     format: GraphFormat,
+    /// Only what makes this node wait: `HOST › TASK`, a task's name or a part of it, or `FILE:LINE`.
+    #[arg(long, value_name = "NODE")]
+    why: Option<String>,
     #[arg(required = true)]
     playbooks: Vec<PathBuf>,
 }
@@ -29,6 +34,8 @@ enum GraphFormat {
     Text,
     Dot,
     Mermaid,
+    /// One page with the batches, gates and reasons drawn as SVG.
+    Html,
 }
 
 #[derive(Debug, Args)]
@@ -60,14 +67,41 @@ pub(super) fn graph(options: &GraphOptions) -> ExitCode {
     if diagnostics.has_errors() {
         return exit::usage();
     }
-    print(&show::show(
-        &plan,
-        match options.format {
-            GraphFormat::Text => show::Format::Text,
-            GraphFormat::Dot => show::Format::Dot,
-            GraphFormat::Mermaid => show::Format::Mermaid,
-        },
-    ))
+    if let Some(node) = &options.why {
+        return match why::why(&plan, node) {
+            Ok(text) => print(&text),
+            Err(error) => {
+                let titles: Vec<&str> = plan
+                    .graph
+                    .nodes()
+                    .map(|(_, node)| node.title.as_str())
+                    .collect();
+                let fault = Diagnostic::global(error.to_string()).did_you_mean(node, titles);
+                let mut diagnostics = Diagnostics::new();
+                diagnostics.push(fault);
+                show_diagnostics(
+                    &diagnostics,
+                    paint(std::io::stderr().is_terminal(), &machine),
+                );
+                exit::usage()
+            }
+        };
+    }
+    let format = match options.format {
+        GraphFormat::Text => show::Format::Text,
+        GraphFormat::Dot => show::Format::Dot,
+        GraphFormat::Mermaid => show::Format::Mermaid,
+        GraphFormat::Html => {
+            return match picture(&plan) {
+                Some(graph) => print(&html::graph_page(&graph)),
+                None => print(&html::frame(
+                    "krun graph",
+                    "<p>the graph is too large to look at: narrow it with --limit or --tags</p>",
+                )),
+            };
+        }
+    };
+    print(&show::show(&plan, format))
 }
 
 /// `--syntax-check`, `--list-hosts`, `--list-tasks`.

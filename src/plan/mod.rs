@@ -8,6 +8,7 @@ mod order;
 mod prune;
 pub mod serial;
 pub mod show;
+pub mod why;
 
 pub use expand::Ids;
 pub use handlers::Handlers;

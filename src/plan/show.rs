@@ -25,7 +25,7 @@ pub fn show(plan: &Plan, format: Format) -> String {
 }
 
 /// `broker1 › kafka › Write server.properties`.
-fn address(node: &Node) -> String {
+pub(super) fn address(node: &Node) -> String {
     let suffix = if node.kind == NodeKind::Handler {
         " (handler)"
     } else {
@@ -37,7 +37,7 @@ fn address(node: &Node) -> String {
     }
 }
 
-fn marker(kind: NodeKind) -> &'static str {
+pub(super) fn marker(kind: NodeKind) -> &'static str {
     match kind {
         NodeKind::Gate => "  [gate]",
         NodeKind::Deferred => "  [expanded while running]",
@@ -118,7 +118,22 @@ fn dot(plan: &Plan, out: &mut String) -> std::fmt::Result {
         out,
         "digraph krun {{\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];"
     )?;
+    let mut place = None;
     for (index, node) in plan.graph.nodes() {
+        if place != Some((node.play, node.slot)) {
+            if place.is_some() {
+                writeln!(out, "  }}")?;
+            }
+            let play = quoted(&plan.plays[node.play].play.name);
+            writeln!(
+                out,
+                "  subgraph cluster_p{}s{} {{\n    label=\"{play}, batch {}\";",
+                node.play,
+                node.slot,
+                node.slot + 1
+            )?;
+            place = Some((node.play, node.slot));
+        }
         let shape = match node.kind {
             NodeKind::Gate => ", shape=diamond",
             NodeKind::Barrier => ", shape=point",
@@ -128,9 +143,12 @@ fn dot(plan: &Plan, out: &mut String) -> std::fmt::Result {
         };
         writeln!(
             out,
-            "  n{index} [label=\"{}\"{shape}];",
+            "    n{index} [label=\"{}\"{shape}];",
             quoted(&address(node))
         )?;
+    }
+    if place.is_some() {
+        writeln!(out, "  }}")?;
     }
     for (index, _) in plan.graph.nodes() {
         for (from, reason) in plan.graph.upstream(index) {

@@ -5,6 +5,7 @@ mod ansible;
 mod ask;
 mod blocks;
 mod faults;
+mod graph;
 mod handlers;
 mod hosts;
 mod language;

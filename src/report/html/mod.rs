@@ -87,6 +87,13 @@ pub(super) fn draw(story: &Story) -> String {
     frame(&format!("krun {what}: {}", story.summary()), &body)
 }
 
+/// A page of nothing but the graph.
+pub fn graph_page(graph: &crate::event::Graph) -> String {
+    let head =
+        "<header>\n<p class=\"kind\">krun graph</p>\n<h1>What waits for what</h1>\n</header>\n";
+    frame("krun graph", &format!("{head}{}", graph::all(graph)))
+}
+
 fn head(story: &Story, what: &str) -> String {
     let playbooks: Vec<String> = story
         .playbooks

@@ -15,7 +15,7 @@ pub struct Event {
 }
 
 /// Where a task, play or handler was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct At {
     pub file: String,
     pub line: u32,

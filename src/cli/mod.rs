@@ -67,6 +67,9 @@ enum Command {
     Lab(lab::LabOptions),
     /// Run playbooks on throw-away hosts of the inventory's names, and prove what they do.
     Rehearse(Box<rehearse::RehearseOptions>),
+    /// Look at brokers for a rehearsal (started on hosts of a lab by krun itself).
+    #[command(hide = true)]
+    Eye(rehearse::EyeOptions),
     /// Serve a controller over standard input and output (started on hosts by krun itself).
     #[command(hide = true)]
     Agent {
@@ -105,6 +108,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Show(options)) => records::show(&options),
         Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),
+        Some(Command::Eye(options)) => rehearse::eye(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
     }
 }

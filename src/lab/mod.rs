@@ -23,6 +23,7 @@ mod engine;
 mod error;
 mod fault;
 mod image;
+mod lend;
 mod saved;
 mod seed;
 mod up;

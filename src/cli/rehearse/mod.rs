@@ -1,0 +1,107 @@
+//! `krun rehearse`: turns the command line into a script of runs, and what they proved into reports and an exit code.
+
+mod eye;
+mod options;
+mod report;
+mod script;
+
+pub(super) use eye::{EyeOptions, eye};
+pub(super) use options::RehearseOptions;
+
+use super::apply::{paint, show_diagnostics};
+use super::exit;
+use super::options::Output;
+use super::settings::Machine;
+use crate::diag::Diagnostics;
+use crate::rehearse::account::Account;
+use crate::rehearse::{self, Say, Script};
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub(super) fn rehearse(options: &RehearseOptions, args: &[OsString]) -> ExitCode {
+    let machine = Machine::read();
+    let mut diagnostics = Diagnostics::new();
+    let script = script::script(options, &machine, args, &mut diagnostics);
+    show_diagnostics(
+        &diagnostics,
+        paint(std::io::stderr().is_terminal(), &machine),
+    );
+    if diagnostics.has_errors() {
+        return exit::usage();
+    }
+    let say = narrator(options, &machine);
+    match script.and_then(|script| play(script, &say)) {
+        Ok(Ok(account)) => report::report(&account, options, &machine, &say),
+        Ok(Err(error)) => failed(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "cli speaks to the user")]
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        eprintln!("Caused by: {it}");
+        cause = it.source();
+    }
+    exit::internal()
+}
+
+/// Runs the story to its end; Ctrl-C, TERM and HUP stop it in order.
+fn play(script: Script, say: &Say) -> std::io::Result<Result<Account, rehearse::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let (wishes, stops) = watch::channel(0);
+    let told = runtime.block_on(async {
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            let (mut signals, wishes) = (signal(kind)?, wishes.clone());
+            tokio::spawn(async move {
+                while signals.recv().await.is_some() {
+                    wishes.send_modify(|n| *n += 1);
+                }
+            });
+        }
+        Ok(rehearse::rehearse(script, Arc::clone(say), stops).await)
+    });
+    // What still waits for a program of a lab that is gone is not waited for.
+    runtime.shutdown_background();
+    told
+}
+
+/// Says each step with the time since the beginning; beside JSON on standard error.
+fn narrator(options: &RehearseOptions, machine: &Machine) -> Say {
+    let begun = Instant::now();
+    let is_json = options.run.output == Output::Json;
+    let paint = paint(std::io::stdout().is_terminal(), machine);
+    #[expect(
+        clippy::print_stdout,
+        clippy::print_stderr,
+        reason = "cli speaks to the user"
+    )]
+    Arc::new(move |text| {
+        let line = if text.starts_with(' ') {
+            format!("        {}", paint.dim(text.trim_start()))
+        } else {
+            let seconds = begun.elapsed().as_secs();
+            let line = format!("{:3}:{:02}  {text}", seconds / 60, seconds % 60);
+            format!("\n{}", paint.bold(line))
+        };
+        if is_json {
+            eprintln!("{line}");
+        } else {
+            println!("{line}");
+        }
+    })
+}

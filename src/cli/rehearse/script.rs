@@ -1,0 +1,248 @@
+//! Turns the command line and the user's files into a script: every run compiled before there is a lab.
+
+use super::options::RehearseOptions;
+use super::report;
+use crate::cli::apply::{Loaded, compile, context, load};
+use crate::cli::options::RunOptions;
+use crate::cli::settings::{self, Machine};
+use crate::cli::sink::sink;
+use crate::cli::{prompt, record};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::event::Event;
+use crate::lab::{LabSpec, Site};
+use crate::plan::{Plan, serial};
+use crate::rehearse::estimate::Production;
+use crate::rehearse::{Act, Place, Script, Sink, Start, form};
+use crate::run::{self, Interrupt, Settings};
+use crate::value::Masks;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// Playbooks that were read and compiled.
+#[derive(Clone)]
+struct Prepared {
+    options: RunOptions,
+    settings: Settings,
+    loaded: Loaded,
+    plan: Plan,
+}
+
+pub(super) fn script(
+    options: &RehearseOptions,
+    machine: &Machine,
+    args: &[OsString],
+    diagnostics: &mut Diagnostics,
+) -> std::io::Result<Script> {
+    let command = record::quoted(&record::command(args, &Masks::default()));
+    let settings = settings::settings(&options.run, machine, command.clone())?;
+    let mut main = prepare(options.run.clone(), &settings, machine, diagnostics);
+    let mut from: Vec<Prepared> = options
+        .from
+        .iter()
+        .map(|playbook| {
+            // What picks tasks means those of the rehearsed playbook; today's state needs all of its own.
+            let mut run = options.run.clone();
+            run.playbooks = vec![playbook.clone()];
+            (run.files.tags, run.files.skip_tags) = (Vec::new(), Vec::new());
+            run.files.start_at_task = None;
+            prepare(run, &settings, machine, diagnostics)
+        })
+        .collect();
+    faults(options, diagnostics);
+    let plans: Vec<&Plan> = from.iter().chain([&main]).map(|it| &it.plan).collect();
+    let canary = canary(options, &plans, diagnostics)?;
+    let form = form::form(
+        &main.loaded.inventory,
+        main.loaded.limit.as_ref(),
+        &plans,
+        options.allow_local,
+        diagnostics,
+    );
+    if std::io::stdin().is_terminal() && !diagnostics.has_errors() {
+        for it in from.iter_mut().chain([&mut main]) {
+            prompt::variables(&mut it.plan, &it.loaded.extra, &it.loaded.templar)?;
+        }
+    }
+    let act = |prepared: Prepared| Act {
+        title: names(&prepared.options.playbooks),
+        start: start(prepared, machine.clone()),
+    };
+    let sites = options.site.iter().cloned();
+    Ok(Script {
+        command,
+        program: std::env::current_exe()?,
+        canary,
+        rate: options.rate,
+        client_settings: options.client_setting.clone(),
+        root: options.root.clone().unwrap_or_else(|| machine.lab_root()),
+        spec: LabSpec {
+            name: options.lab.clone(),
+            hosts: form.hosts.iter().map(ToString::to_string).collect(),
+            users: form.users.into_iter().collect(),
+            packages: options.package.clone(),
+            sites: sites.map(|(name, root)| Site { name, root }).collect(),
+            ..LabSpec::default()
+        },
+        allow_local: options.allow_local,
+        keep: options.keep,
+        production: Production {
+            data_per_broker: options.data_per_broker,
+            replication_rate: options.replication_rate,
+        },
+        hosts_there: hosts_there(&main),
+        plan: options.compare.map(|_| act(in_check_mode(main.clone()))),
+        again: act(main.clone()),
+        main: act(main),
+        from: from.into_iter().map(act).collect(),
+    })
+}
+
+/// What is wrong with the options themselves.
+fn faults(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
+    let run = &options.run;
+    if run.check || run.syntax_check || run.list_hosts || run.list_tasks {
+        diagnostics.push(Diagnostic::global(
+            "`--check`, `--syntax-check` and listings are for a run, not for a rehearsal",
+        ));
+    }
+    if run.format.is_some() {
+        diagnostics.push(
+            Diagnostic::global("`--format` is for a run, not for a rehearsal")
+                .help("`--report FILE.md` and `--report FILE.html` write a rehearsal's report"),
+        );
+    }
+    for path in &options.report {
+        if let Err(fault) = report::check(path) {
+            diagnostics.push(Diagnostic::global(fault));
+        }
+    }
+    for (name, dir) in &options.site {
+        if !dir.is_dir() {
+            let fault = format!(
+                "`--site {name}={0}`: there is no directory `{0}`",
+                dir.display()
+            );
+            diagnostics.push(Diagnostic::global(fault));
+        }
+    }
+    for setting in options.client_setting.iter().filter(|it| !it.contains('=')) {
+        let fault = format!("`--client-setting {setting}` is not `name=value`");
+        diagnostics.push(Diagnostic::global(fault));
+    }
+}
+
+/// The load's program, which must be there if the playbooks look as if brokers will.
+fn canary(
+    options: &RehearseOptions,
+    plans: &[&Plan],
+    diagnostics: &mut Diagnostics,
+) -> std::io::Result<Option<PathBuf>> {
+    if options.no_load {
+        return Ok(None);
+    }
+    let path = match &options.canary {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("krun-canary"),
+    };
+    let is_wanted = options.canary.is_some() || plans.iter().any(|plan| speaks_of_kafka(plan));
+    if is_wanted && !path.is_file() {
+        let fault = format!(
+            "the program that makes the load is not there: `{}`",
+            path.display()
+        );
+        diagnostics.push(Diagnostic::global(fault).help(
+            "`cargo build --release --features canary` makes it, `--canary FILE` names it, `--no-load` rehearses without",
+        ));
+    }
+    Ok(Some(path))
+}
+
+fn speaks_of_kafka(plan: &Plan) -> bool {
+    let speaks = |text: &str| text.to_lowercase().contains("kafka");
+    plan.plays.iter().any(|play| {
+        let hosts = play.hosts.iter().flatten();
+        let mut tasks = play.steps.iter().filter_map(|step| step.task());
+        speaks(&play.play.name)
+            || hosts.into_iter().any(|host| speaks(host))
+            || tasks.any(|task| speaks(&task.module) || speaks(&task.full_title()))
+    })
+}
+
+/// How many hosts each play has without the limit.
+fn hosts_there(main: &Prepared) -> BTreeMap<usize, usize> {
+    let plays = main.plan.plays.iter().enumerate();
+    plays
+        .filter_map(|(place, plan)| {
+            let pattern = serial::pattern_text(&plan.play.hosts)?;
+            let inventory = &main.loaded.inventory;
+            let hosts = serial::select(&pattern, inventory, None, &mut Vec::new()).ok()?;
+            Some((place, hosts.len()))
+        })
+        .collect()
+}
+
+fn in_check_mode(mut prepared: Prepared) -> Prepared {
+    prepared.options.check = true;
+    prepared.settings.check_mode = true;
+    prepared
+}
+
+fn names(playbooks: &[PathBuf]) -> String {
+    let names = playbooks.iter().map(|path| path.display().to_string());
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn prepare(
+    options: RunOptions,
+    settings: &Settings,
+    machine: &Machine,
+    diagnostics: &mut Diagnostics,
+) -> Prepared {
+    let loaded = load(&options.files, &options.playbooks, machine, diagnostics);
+    let plan = compile(&loaded, &options.files, diagnostics);
+    Prepared {
+        options,
+        settings: settings.clone(),
+        loaded,
+        plan,
+    }
+}
+
+/// A run as `krun PLAYBOOK` would be it, but for the hosts that it may reach and where it keeps its state.
+fn start(prepared: Prepared, machine: Machine) -> Start {
+    Box::new(move |place: Place, mut hear: Sink| {
+        Box::pin(async move {
+            let (presses, interrupt) = Interrupt::channel();
+            let mut stops = place.stops.clone();
+            tokio::spawn(async move {
+                while stops.changed().await.is_ok() && presses.send(()).is_ok() {}
+            });
+            let mut settings = prepared.settings;
+            settings.state_dir = place.state_dir;
+            let options = &prepared.options;
+            let context = context(
+                prepared.loaded,
+                settings,
+                options,
+                &machine,
+                interrupt,
+                Some(place.confined),
+            )
+            .expect("the program's own path is known by now");
+            let names = options.playbooks.iter();
+            let names = names.map(|path| path.display().to_string()).collect();
+            let (mut show, ticker, _) = sink(options, &machine);
+            let listen = Box::new(move |event: &Event| {
+                show(event);
+                hear(event);
+            });
+            let conclusion = run::run(prepared.plan, context, names, listen).await;
+            if let Some(ticker) = ticker {
+                ticker.abort();
+            }
+            conclusion
+        })
+    })
+}

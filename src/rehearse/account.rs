@@ -1,0 +1,90 @@
+//! Everything that a rehearsal found, as data: what the checks judge and the reports show.
+
+use super::brokers::{Broker, MostDown, Standing};
+use super::compare::Comparison;
+use super::estimate::Estimate;
+use super::eye::Exchanged;
+use super::gaps::{self, Cause};
+use super::idempotence::Idempotence;
+use super::load::{Gap, Loaded};
+use super::work::Phase;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a rehearsal found. Times in milliseconds since the epoch.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// The command line.
+    pub command: String,
+    pub hosts: Vec<String>,
+    pub from: u64,
+    pub to: u64,
+    /// What brought the lab to today's state.
+    pub today: Vec<Phase>,
+    /// The rehearsed playbook's run, if it came to that.
+    pub main: Option<Phase>,
+    /// The same once more.
+    pub again: Option<Phase>,
+    pub idempotence: Idempotence,
+    pub comparison: Option<Comparison>,
+    pub estimate: Option<Estimate>,
+    pub kafka: Kafka,
+    /// The user stopped it.
+    pub stopped: bool,
+}
+
+/// What was found of Kafka.
+#[derive(Debug, Clone, Serialize)]
+pub enum Kafka {
+    /// No broker ran before the rehearsed playbook: why nothing can be said.
+    Absent(String),
+    Seen(Box<Cluster>),
+}
+
+/// A cluster that was there before, and what became of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cluster {
+    pub brokers: Vec<Broker>,
+    pub standings: BTreeMap<String, Vec<Standing>>,
+    pub most_down: MostDown,
+    /// What became of the records, or why that is not known; `None` where the user wanted no load.
+    pub load: Option<Result<Loaded, String>>,
+    pub acceptance: Acceptance,
+}
+
+/// What every operator tries by hand: before, and after.
+#[derive(Debug, Clone, Serialize)]
+pub struct Acceptance {
+    pub before: Result<Exchanged, String>,
+    pub after: Result<Exchanged, String>,
+}
+
+impl Account {
+    /// The rehearsed playbooks' names.
+    pub fn title(&self) -> &str {
+        let main = self.main.as_ref();
+        main.map_or("it did not come to the playbook", |main| &main.title)
+    }
+
+    /// All runs, in order.
+    pub fn phases(&self) -> impl Iterator<Item = &Phase> {
+        self.today.iter().chain(&self.main).chain(&self.again)
+    }
+
+    /// The runs under load.
+    pub fn rehearsed(&self) -> Vec<Phase> {
+        self.main.iter().chain(&self.again).cloned().collect()
+    }
+
+    /// Which step caused a gap.
+    pub fn cause(&self, gap: &Gap) -> Option<Cause> {
+        gaps::cause(gap, &self.rehearsed())
+    }
+
+    pub fn cluster(&self) -> Option<&Cluster> {
+        match &self.kafka {
+            Kafka::Seen(cluster) => Some(cluster),
+            Kafka::Absent(_) => None,
+        }
+    }
+}

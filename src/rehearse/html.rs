@@ -1,0 +1,162 @@
+//! Turns the sections of a report into one HTML page that needs nothing but itself.
+
+use super::page::{Block, Mood, Section, offset};
+use super::timeline::{Kind, Timeline};
+use crate::report::html::{diff, escape, fold, frame, section};
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("report.css");
+
+/// The whole page.
+pub fn page(title: &str, intro: &str, sections: &[Section]) -> String {
+    let links: String = sections
+        .iter()
+        .map(|it| format!("<a href=\"#{}\">{}</a>", id(it), escape(it.title)))
+        .collect();
+    let mut body = format!(
+        "<style>\n{STYLE}</style>\n<header>\n<p class=\"kind\">krun rehearse</p>\n<h1>{}</h1>\n<p class=\"meta\">{}</p>\n<nav>{links}</nav>\n</header>\n",
+        escape(title),
+        escape(intro)
+    );
+    for one in sections {
+        let blocks: String = one.blocks.iter().map(block).collect();
+        body.push_str(&section(&id(one), one.title, &blocks));
+    }
+    frame(title, &body)
+}
+
+fn id(section: &Section) -> String {
+    section.title.to_lowercase().replace(' ', "-")
+}
+
+fn block(block: &Block) -> String {
+    match block {
+        Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
+        Block::Table(table) => {
+            let heads: String = table
+                .columns
+                .iter()
+                .map(|head| format!("<th>{}</th>", escape(head)))
+                .collect();
+            let mut out = format!("<table class=\"log\">\n<tr>{heads}</tr>\n");
+            for row in &table.rows {
+                let cells: String = row
+                    .iter()
+                    .map(|cell| format!("<td{}>{}</td>", class(cell.mood), escape(&cell.text)))
+                    .collect();
+                let _ = writeln!(out, "<tr>{cells}</tr>");
+            }
+            out + "</table>\n"
+        }
+        Block::Diffs(place, diffs) => {
+            let diffs: String = diffs.iter().map(diff).collect();
+            fold("plain", true, &escape(place), &diffs)
+        }
+        Block::Timeline(timeline) => svg(timeline),
+    }
+}
+
+fn class(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Plain => "",
+        Mood::Good => " class=\"ok\"",
+        Mood::Bad => " class=\"failed\"",
+        Mood::Dim => " class=\"dim\"",
+    }
+}
+
+/// Pixels of the picture: the labels' column, the time's, a row, a heading.
+const LABELS: u64 = 230;
+const TIME: u64 = 900;
+const ROW: u64 = 18;
+const HEADING: u64 = 26;
+
+/// The timeline as a picture; each bar tells what it is under the mouse.
+fn svg(timeline: &Timeline) -> String {
+    let span = (timeline.to - timeline.from).max(1);
+    let x = |time: u64| {
+        let part = time.clamp(timeline.from, timeline.to) - timeline.from;
+        LABELS + part * TIME / span
+    };
+    let mut body = String::new();
+    let mut y = HEADING;
+    for group in &timeline.groups {
+        let _ = writeln!(
+            body,
+            "<text class=\"heading\" x=\"0\" y=\"{}\">{}</text>",
+            y + 14,
+            escape(group.title)
+        );
+        y += HEADING;
+        for row in &group.rows {
+            let _ = writeln!(
+                body,
+                "<text x=\"0\" y=\"{}\">{}</text>",
+                y + 12,
+                escape(&row.label)
+            );
+            let mut bars: Vec<_> = row.bars.iter().collect();
+            bars.sort_by_key(|bar| bar.kind);
+            for bar in bars.into_iter().filter(|bar| bar.to >= timeline.from) {
+                let (left, right) = (x(bar.from), x(bar.to));
+                let _ = writeln!(
+                    body,
+                    "<rect class=\"{}\" x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} – {} {}</title></rect>",
+                    of_kind(bar.kind),
+                    y + 2,
+                    (right - left).max(2),
+                    ROW - 4,
+                    offset(bar.from, timeline.from),
+                    offset(bar.to, timeline.from),
+                    escape(&bar.title)
+                );
+            }
+            y += ROW;
+        }
+    }
+    let mut axis = String::new();
+    for part in 0..=6 {
+        let time = timeline.from + span * part / 6;
+        let _ = writeln!(
+            axis,
+            "<line x1=\"{0}\" y1=\"18\" x2=\"{0}\" y2=\"{y}\"/><text class=\"tick\" x=\"{0}\" y=\"12\">{1}</text>",
+            x(time),
+            offset(time, timeline.from)
+        );
+    }
+    let legend: String = LEGEND
+        .iter()
+        .map(|(class, text)| format!("<span><i class=\"{class}\"></i>{text}</span>"))
+        .collect();
+    format!(
+        "<div class=\"happened\"><svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"what happened when\">\n{axis}{body}</svg></div>\n<p class=\"happened legend\">{legend}</p>\n",
+        LABELS + TIME + 30,
+        y + 6
+    )
+}
+
+const LEGEND: &[(&str, &str)] = &[
+    ("change", "changed something"),
+    ("look", "looked, nothing to do"),
+    ("wait", "a gate or a wait"),
+    ("bad", "failed, or no leader"),
+    ("down", "no broker process"),
+    ("insync", "all replicas in sync"),
+    ("missing", "replicas missing"),
+    ("gap", "no acknowledgement"),
+];
+
+fn of_kind(kind: Kind) -> String {
+    match kind {
+        Kind::Run(n) => format!("state{}", n % 6),
+        Kind::State(n) => format!("state{}", n % 6),
+        Kind::InSync => "insync".to_owned(),
+        Kind::Look => "look".to_owned(),
+        Kind::Wait => "wait".to_owned(),
+        Kind::Change => "change".to_owned(),
+        Kind::Missing => "missing".to_owned(),
+        Kind::Down => "down".to_owned(),
+        Kind::Gap => "gap".to_owned(),
+        Kind::Leaderless | Kind::Failed => "bad".to_owned(),
+    }
+}

@@ -1,0 +1,309 @@
+//! Turns what a rehearsal found into checks, each passed, failed, or not applicable, with what was seen.
+
+use super::account::{Account, Cluster, Kafka};
+use super::idempotence::Idempotence;
+use super::load::{Flow, Grouped};
+use super::work::Phase;
+use serde::Serialize;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Outcome {
+    Passed,
+    Failed,
+    NotApplicable,
+}
+
+/// One thing that was to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    pub name: String,
+    pub outcome: Outcome,
+    /// What was seen.
+    pub text: String,
+}
+
+impl Check {
+    fn of(name: impl Into<String>, holds: bool, text: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outcome: if holds {
+                Outcome::Passed
+            } else {
+                Outcome::Failed
+            },
+            text: text.into(),
+        }
+    }
+
+    fn not_applicable(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            outcome: Outcome::NotApplicable,
+            text: why.into(),
+        }
+    }
+}
+
+/// What is checked of Kafka, in the order of the report.
+const KAFKA: [&str; 10] = [
+    "acks=all: every acknowledged record is there",
+    "acks=all: each record once, and in order",
+    "acks=all: every record was acknowledged",
+    "the group read on, and its offsets are kept",
+    "no more brokers down than the roll takes",
+    "every broker runs one version and protocol",
+    "every replica is in sync at the end",
+    "acceptance: the old message is read",
+    "acceptance: a new message is exchanged",
+    "acceptance: the group's offset is kept",
+];
+
+/// All checks of a rehearsal. `allow_non_idempotent`: a second run may change things.
+pub fn checks(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
+    let mut all = vec![today(account), ended(account)];
+    match &account.kafka {
+        Kafka::Absent(why) => {
+            all.extend(KAFKA.map(|name| Check::not_applicable(name, why.clone())));
+        }
+        Kafka::Seen(cluster) => all.extend(kafka(account, cluster)),
+    }
+    all.push(idempotence(&account.idempotence, allow_non_idempotent));
+    if account.stopped {
+        all.push(Check::of(
+            "the rehearsal came to its end",
+            false,
+            "it was stopped",
+        ));
+    }
+    all
+}
+
+/// Whether not one check failed.
+pub fn passed(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.outcome != Outcome::Failed)
+}
+
+fn today(account: &Account) -> Check {
+    let name = "the lab came to today's state";
+    if account.today.is_empty() {
+        return Check::not_applicable(name, "no `--from` was given: the hosts began bare");
+    }
+    let bad: Vec<&Phase> = account.today.iter().filter(|it| !it.ended_well).collect();
+    match bad.first() {
+        None => Check::of(
+            name,
+            true,
+            format!("{} runs ended well", account.today.len()),
+        ),
+        Some(phase) => Check::of(name, false, faults(phase)),
+    }
+}
+
+fn ended(account: &Account) -> Check {
+    let name = "the playbook ended well on every host";
+    match &account.main {
+        None => Check::of(name, false, "it was not run"),
+        Some(phase) if phase.ended_well => {
+            let changed = phase.works.iter().filter(|work| work.changed()).count();
+            let text = format!("{} tasks on hosts, {changed} changed", phase.works.len());
+            Check::of(name, true, text)
+        }
+        Some(phase) => Check::of(name, false, faults(phase)),
+    }
+}
+
+fn faults(phase: &Phase) -> String {
+    match phase.faults.first() {
+        None => format!("{} did not end well", phase.title),
+        Some(first) => format!("{}: {first}", phase.title),
+    }
+}
+
+fn kafka(account: &Account, cluster: &Cluster) -> Vec<Check> {
+    let mut all = Vec::new();
+    let [there, once, acked, group, down, versions, in_sync, ..] = KAFKA;
+    match &cluster.load {
+        None => all.extend(
+            [there, once, acked, group]
+                .map(|it| Check::not_applicable(it, "`--no-load` was given")),
+        ),
+        Some(Err(why)) => {
+            all.extend([there, once, acked, group].map(|it| Check::of(it, false, why.clone())));
+        }
+        Some(Ok(load)) => {
+            let flow = load.flows.iter().find(|flow| flow.acks == "all");
+            all.extend(flow.into_iter().flat_map(records));
+            all.push(grouped(group, load.group.as_ref(), flow));
+        }
+    }
+    let most = &cluster.most_down;
+    all.push(match &most.too_many_for {
+        Some((play, width)) => {
+            let hosts = most.hosts.join(", ");
+            let text = format!("{hosts} were down at once, and `{play}` takes {width} at a time");
+            Check::of(down, false, text)
+        }
+        None => Check::of(down, true, format!("at most {} at once", most.count)),
+    });
+    all.push(one_version(versions, cluster));
+    all.push(synced(in_sync, cluster));
+    all.extend(accepted(account, cluster));
+    all
+}
+
+fn records(flow: &Flow) -> Vec<Check> {
+    let [there, once, acked, ..] = KAFKA;
+    let sent = &flow.sent;
+    let is_whole = sent.fatal.is_none() && sent.failed == 0 && sent.sent >= sent.planned;
+    let text = match &sent.fatal {
+        Some(why) => format!("the producer gave up: {why}"),
+        None => format!(
+            "{} of {} sent, {} failed",
+            sent.sent, sent.planned, sent.failed
+        ),
+    };
+    let acked = Check::of(acked, is_whole, text);
+    match &flow.read {
+        Err(why) => vec![
+            Check::of(there, false, why.clone()),
+            Check::of(once, false, why.clone()),
+            acked,
+        ],
+        Ok(read) => {
+            let unread = if read.complete {
+                ""
+            } else {
+                ", and not every partition could be read"
+            };
+            let lost = format!("{} acknowledged, {} lost{unread}", sent.acked, read.lost);
+            let order = format!(
+                "{} twice, {} out of order",
+                read.duplicated, read.out_of_order
+            );
+            vec![
+                Check::of(there, read.lost == 0 && read.complete, lost),
+                Check::of(once, read.duplicated == 0 && read.out_of_order == 0, order),
+                acked,
+            ]
+        }
+    }
+}
+
+fn grouped(name: &str, group: Result<&Grouped, &String>, flow: Option<&Flow>) -> Check {
+    let group = match group {
+        Ok(group) => group,
+        Err(why) => return Check::of(name, false, why.clone()),
+    };
+    if let Some(fault) = group.faults.first() {
+        return Check::of(name, false, fault.clone());
+    }
+    let acked = flow.map_or(0, |flow| flow.sent.acked);
+    let text = format!(
+        "{} of {acked} read, {} again, {} commits",
+        group.read, group.reread, group.commits
+    );
+    Check::of(name, group.read >= acked, text)
+}
+
+fn one_version(name: &str, cluster: &Cluster) -> Check {
+    let down: Vec<&str> = cluster
+        .brokers
+        .iter()
+        .filter(|broker| broker.last().is_none_or(|state| state.down))
+        .map(|broker| broker.host.as_str())
+        .collect();
+    if !down.is_empty() {
+        return Check::of(name, false, format!("down at the end: {}", down.join(", ")));
+    }
+    let mut texts: Vec<String> = cluster
+        .brokers
+        .iter()
+        .filter_map(|broker| Some(broker.last()?.text()))
+        .collect();
+    texts.sort();
+    texts.dedup();
+    let is_known = texts.iter().all(|text| !text.contains("unknown"));
+    Check::of(name, texts.len() == 1 && is_known, texts.join("; "))
+}
+
+fn synced(name: &str, cluster: &Cluster) -> Check {
+    let open: Vec<String> = cluster
+        .standings
+        .iter()
+        .filter_map(|(topic, standings)| {
+            let last = &standings.last()?.seen;
+            (last.missing > 0 || last.leaderless > 0).then(|| {
+                format!(
+                    "{topic}: {} replicas missing, {} partitions without a leader",
+                    last.missing, last.leaderless
+                )
+            })
+        })
+        .collect();
+    let topics = cluster.standings.len();
+    if open.is_empty() {
+        Check::of(name, topics > 0, format!("{topics} topics"))
+    } else {
+        Check::of(name, false, open.join("; "))
+    }
+}
+
+fn accepted(account: &Account, cluster: &Cluster) -> Vec<Check> {
+    let [.., old, new, offset] = KAFKA;
+    let names = [old, new, offset];
+    let acceptance = &cluster.acceptance;
+    match (&acceptance.before, &acceptance.after) {
+        (Err(why), _) => names
+            .map(|it| Check::of(it, false, format!("before the playbook: {why}")))
+            .into(),
+        (_, Err(why)) if account.main.is_some() => names
+            .map(|it| Check::of(it, false, format!("after the playbook: {why}")))
+            .into(),
+        (_, Err(_)) => names
+            .map(|it| Check::not_applicable(it, "the playbook was not run"))
+            .into(),
+        (Ok(before), Ok(after)) => {
+            let is_old = before.first_offset == after.first_offset
+                && before.first_record == after.first_record;
+            let text = format!("offset {}: `{}`", after.first_offset, after.first_record);
+            let committed = format!("{} before, {} after", before.committed, after.committed);
+            vec![
+                Check::of(old, is_old, text),
+                Check::of(new, true, "sent with acks=all, and read"),
+                Check::of(offset, before.committed == after.committed, committed),
+            ]
+        }
+    }
+}
+
+fn idempotence(found: &Idempotence, allowed: bool) -> Check {
+    let name = "a second run has nothing to do";
+    match found {
+        Idempotence::Proven => Check::of(name, true, "proven: it changed nothing"),
+        Idempotence::Not(works) => {
+            let mut tasks: Vec<&str> = works.iter().map(|work| work.task.title.as_str()).collect();
+            tasks.dedup();
+            let note = if allowed {
+                ", as `--allow-non-idempotent` allows"
+            } else {
+                ""
+            };
+            let text = format!("not idempotent{note}: changed again: {}", tasks.join(", "));
+            Check::of(name, allowed, text)
+        }
+        Idempotence::Refused {
+            host,
+            task,
+            message,
+        } => {
+            let text = format!("refused by a guard: {task} on {host}: {message}");
+            Check::of(name, true, text)
+        }
+        Idempotence::Failed(faults) => {
+            let why = faults.first().map_or("it did not end well", String::as_str);
+            Check::of(name, false, format!("the second run failed: {why}"))
+        }
+        Idempotence::NotTried(why) => Check::not_applicable(name, why.clone()),
+    }
+}

@@ -1,0 +1,162 @@
+//! Turns a lab whose playbooks have run into a cluster that is ready: all brokers there, topics made, load flowing.
+
+use super::eye::{BrokerSeen, Errand, Exchanged};
+use super::load::{GROUP, Load, TOPIC_ALL, TOPIC_ONE, Wish};
+use super::story::Say;
+use super::watch::{Watch, errand};
+use crate::lab::Lab;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long brokers whose processes are there may take until they all know each other.
+const JOINING: Duration = Duration::from_secs(120);
+/// How long the first glances may take.
+const GLANCE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(250);
+/// The topic and the group of the old message.
+const ACCEPTANCE: &str = "krun-rehearsal-acceptance";
+
+/// How the cluster is reached.
+#[derive(Debug, Clone)]
+pub(super) struct Entrance {
+    pub(super) brokers: usize,
+    /// `host:port` of each broker, joined by commas.
+    bootstrap: String,
+    /// Where errands can be done: the broker's host, and the file that it was started with.
+    doors: Vec<(String, PathBuf)>,
+}
+
+/// What the user wishes of the load.
+pub(super) struct LoadWish {
+    pub(super) canary: Option<PathBuf>,
+    pub(super) rate: u32,
+    pub(super) settings: Vec<String>,
+}
+
+/// Waits until all brokers that run know each other; `None` where none runs.
+pub(super) fn entrance(watch: &Watch) -> Option<Entrance> {
+    let begun = Instant::now();
+    loop {
+        let brokers = watch.now();
+        let waited = begun.elapsed();
+        if brokers.is_empty() && waited > GLANCE.min(Duration::from_secs(3)) && watch.all_looked() {
+            return None;
+        }
+        let known = |seen: &BrokerSeen| seen.view.as_ref().map_or(0, |view| view.brokers.len());
+        let is_whole = brokers.iter().all(|(_, seen)| known(seen) == brokers.len());
+        if !brokers.is_empty() && (is_whole || waited > JOINING) {
+            return Some(of(&brokers));
+        }
+        if brokers.is_empty() && waited > GLANCE {
+            return None;
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+fn of(brokers: &[(String, BrokerSeen)]) -> Entrance {
+    let mut addresses: Vec<String> = brokers
+        .iter()
+        .filter_map(|(_, seen)| seen.view.as_ref())
+        .flat_map(|view| view.brokers.values().cloned())
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    Entrance {
+        brokers: brokers.len(),
+        bootstrap: addresses.join(","),
+        doors: brokers
+            .iter()
+            .map(|(host, seen)| (host.clone(), seen.server_properties.clone()))
+            .collect(),
+    }
+}
+
+/// Makes the rehearsal's own topics, spread over all brokers.
+pub(super) fn topics(lab: &Lab, program: &Path, entrance: &Entrance) -> Result<(), String> {
+    let brokers = i32::try_from(entrance.brokers).unwrap_or(i32::MAX);
+    let replicas = i16::try_from(brokers.min(3)).unwrap_or(1);
+    let spread = brokers.saturating_mul(2);
+    for (name, partitions) in [(TOPIC_ALL, spread), (TOPIC_ONE, spread), (ACCEPTANCE, 1)] {
+        let wish = Errand::Topic {
+            name: name.to_owned(),
+            partitions,
+            replicas,
+            min_isr: (replicas - 1).max(1),
+        };
+        through(lab, program, entrance, &wish)?;
+    }
+    Ok(())
+}
+
+/// Reads the old message, sends and reads a new one, looks up where the group stands.
+pub(super) fn exchange(
+    lab: &Lab,
+    program: &Path,
+    entrance: &Entrance,
+) -> Result<Exchanged, String> {
+    let wish = Errand::Exchange {
+        topic: ACCEPTANCE.to_owned(),
+        group: format!("{GROUP}-acceptance"),
+    };
+    through(lab, program, entrance, &wish)?.ok_or_else(|| "the exchange gave no account".to_owned())
+}
+
+/// Any broker's host will do; the first may be the one that does not work any more.
+fn through(
+    lab: &Lab,
+    program: &Path,
+    entrance: &Entrance,
+    wish: &Errand,
+) -> Result<Option<Exchanged>, String> {
+    let mut faults = Vec::new();
+    for (host, server_properties) in &entrance.doors {
+        match errand(lab, host, server_properties, program, wish) {
+            Ok(done) => return Ok(done),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    Err(faults.join("; "))
+}
+
+/// Starts the load; `None` where none is wished.
+pub(super) fn load(
+    lab: &Lab,
+    wish: LoadWish,
+    entrance: &Entrance,
+    say: &Say,
+) -> Option<Result<Load, String>> {
+    let canary = wish.canary?;
+    say(&format!(
+        "  {} records a second with acks=all and as many with acks=1, and a group that reads",
+        wish.rate
+    ));
+    Some(Load::start(
+        lab,
+        &canary,
+        Wish {
+            bootstrap: entrance.bootstrap.clone(),
+            rate: wish.rate,
+            settings: wish.settings,
+        },
+    ))
+}
+
+/// Waits until no replica is missing, for so long at most; what then stands, the checks tell.
+pub(super) fn in_sync(watch: &Watch, limit: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < limit {
+        let brokers = watch.now();
+        let is_whole = |seen: &BrokerSeen| {
+            seen.view.as_ref().is_some_and(|view| {
+                view.brokers.len() == brokers.len()
+                    && view.topics.values().all(|topic| topic.missing == 0)
+            })
+        };
+        if !brokers.is_empty() && brokers.iter().all(|(_, seen)| is_whole(seen)) {
+            return;
+        }
+        thread::sleep(PAUSE);
+    }
+}

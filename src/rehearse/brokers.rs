@@ -121,10 +121,13 @@ impl Broker {
     }
 }
 
+/// What a broker said last, and when.
+type Heard<'a> = (u64, &'a BTreeMap<String, TopicSeen>);
+
 /// Of each topic how it stood over time: the worst of what the brokers say that have just been heard.
 pub fn standings(seen: &[Seen]) -> BTreeMap<String, Vec<Standing>> {
     let mut found: BTreeMap<String, Vec<Standing>> = BTreeMap::new();
-    let mut last: BTreeMap<(&str, u32), (u64, &BTreeMap<String, TopicSeen>)> = BTreeMap::new();
+    let mut last: BTreeMap<(&str, u32), Heard<'_>> = BTreeMap::new();
     for one in seen {
         let at = one.glance.at;
         for broker in &one.glance.brokers {

@@ -9,10 +9,10 @@ const STYLE: &str = include_str!("report.css");
 
 /// The whole page.
 pub fn page(title: &str, intro: &str, sections: &[Section]) -> String {
-    let links: String = sections
+    let links = sections
         .iter()
-        .map(|it| format!("<a href=\"#{}\">{}</a>", id(it), escape(it.title)))
-        .collect();
+        .map(|it| format!("<a href=\"#{}\">{}</a>", id(it), escape(it.title)));
+    let links = joined(links);
     let mut body = format!(
         "<style>\n{STYLE}</style>\n<header>\n<p class=\"kind\">krun rehearse</p>\n<h1>{}</h1>\n<p class=\"meta\">{}</p>\n<nav>{links}</nav>\n</header>\n",
         escape(title),
@@ -29,21 +29,22 @@ fn id(section: &Section) -> String {
     section.title.to_lowercase().replace(' ', "-")
 }
 
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().concat()
+}
+
 fn block(block: &Block) -> String {
     match block {
         Block::Text(text) => format!("<p>{}</p>\n", escape(text)),
         Block::Table(table) => {
-            let heads: String = table
-                .columns
-                .iter()
-                .map(|head| format!("<th>{}</th>", escape(head)))
-                .collect();
+            let heads = table.columns.iter();
+            let heads = joined(heads.map(|head| format!("<th>{}</th>", escape(head))));
             let mut out = format!("<table class=\"log\">\n<tr>{heads}</tr>\n");
             for row in &table.rows {
-                let cells: String = row
+                let cells = row
                     .iter()
-                    .map(|cell| format!("<td{}>{}</td>", class(cell.mood), escape(&cell.text)))
-                    .collect();
+                    .map(|cell| format!("<td{}>{}</td>", class(cell.mood), escape(&cell.text)));
+                let cells = joined(cells);
                 let _ = writeln!(out, "<tr>{cells}</tr>");
             }
             out + "</table>\n"
@@ -124,10 +125,10 @@ fn svg(timeline: &Timeline) -> String {
             offset(time, timeline.from)
         );
     }
-    let legend: String = LEGEND
+    let legend = LEGEND
         .iter()
-        .map(|(class, text)| format!("<span><i class=\"{class}\"></i>{text}</span>"))
-        .collect();
+        .map(|(class, text)| format!("<span><i class=\"{class}\"></i>{text}</span>"));
+    let legend = joined(legend);
     format!(
         "<div class=\"happened\"><svg viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" role=\"img\" aria-label=\"what happened when\">\n{axis}{body}</svg></div>\n<p class=\"happened legend\">{legend}</p>\n",
         LABELS + TIME + 30,
@@ -148,8 +149,7 @@ const LEGEND: &[(&str, &str)] = &[
 
 fn of_kind(kind: Kind) -> String {
     match kind {
-        Kind::Run(n) => format!("state{}", n % 6),
-        Kind::State(n) => format!("state{}", n % 6),
+        Kind::Run(n) | Kind::State(n) => format!("state{}", n % 6),
         Kind::InSync => "insync".to_owned(),
         Kind::Look => "look".to_owned(),
         Kind::Wait => "wait".to_owned(),

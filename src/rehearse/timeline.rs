@@ -66,10 +66,9 @@ impl Kind {
             Self::InSync => '─',
             Self::Look => '·',
             Self::Wait => '░',
-            Self::Change => '█',
+            Self::Change | Self::Gap => '█',
             Self::Missing => '▒',
             Self::Down => '×',
-            Self::Gap => '█',
             Self::Leaderless | Self::Failed => '!',
         }
     }

@@ -1,17 +1,21 @@
 //! `krun lab`: hosts of this machine for rehearsals and tests, from the command line.
 
 use super::apply::{load, paint, show_diagnostics};
+use super::config::{self, Config};
 use super::exit;
 use super::options::FileOptions;
 use super::settings::Machine;
 use crate::diag::Diagnostics;
-use crate::lab::{Error, Lab, LabSpec, Site};
+use crate::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot};
 use clap::{Args, Subcommand};
 use std::error::Error as _;
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Args)]
 pub(super) struct LabOptions {
@@ -19,8 +23,48 @@ pub(super) struct LabOptions {
     /// user's cache).
     #[arg(long, value_name = "DIR", global = true)]
     root: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineOption,
     #[command(subcommand)]
     what: What,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EngineOption {
+    /// The engine (default: podman where it works, else docker).
+    #[arg(long, value_name = "NAME", global = true, value_parser = engine)]
+    engine: Option<EngineKind>,
+}
+
+/// What the hosts of a lab begin as.
+#[derive(Debug, Args)]
+pub(super) struct BeginOptions {
+    /// The image that hosts begin as (default debian:12).
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
+    /// Begin where `krun lab snapshot NAME` was.
+    #[arg(long, value_name = "NAME")]
+    from_snapshot: Option<String>,
+}
+
+/// Adds to what a lab shall be what the settings and these options say; the options win.
+pub(super) fn settle(
+    spec: LabSpec,
+    config: &Config,
+    engine: &EngineOption,
+    begin: &BeginOptions,
+) -> LabSpec {
+    LabSpec {
+        engine: EngineSpec {
+            kind: engine.engine.or(config.engine.kind),
+            ..config.engine.clone()
+        },
+        base: begin.base.clone().or_else(|| config.base.clone()),
+        memory_per_host: config.memory_per_host,
+        packages: [config.packages.clone(), spec.packages].concat(),
+        snapshot: begin.from_snapshot.clone(),
+        ..spec
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -29,12 +73,31 @@ enum What {
     Up(Box<UpOptions>),
     /// Print the labs of this machine.
     List,
-    /// Log in to a host of a lab, or run a command there.
+    /// Log in to a host of a lab, or run a command there. The lab may be left out where only one has that host.
+    #[command(override_usage = "krun lab ssh [LAB] HOST [COMMAND]...")]
     Ssh {
-        lab: String,
-        host: String,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
+        #[arg(
+            required = true,
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "HOST"
+        )]
+        words: Vec<String>,
+    },
+    /// Keep the state of a lab's hosts; `krun lab up --from-snapshot NAME` begins there.
+    Snapshot {
+        /// The snapshot's name: small letters, digits and `-`.
+        #[arg(required_unless_present_any = ["list", "remove"])]
+        name: Option<String>,
+        /// Which lab; may be left out where only one is up.
+        #[arg(long)]
+        lab: Option<String>,
+        /// Print the snapshots of this machine.
+        #[arg(long, conflicts_with_all = ["name", "remove"])]
+        list: bool,
+        /// Remove a snapshot.
+        #[arg(long, value_name = "NAME", conflicts_with = "name")]
+        remove: Option<String>,
     },
     /// Print the path of a lab's file for `ssh -F` and `--ssh-common-args`.
     SshConfig { lab: String },
@@ -61,6 +124,8 @@ struct UpOptions {
     /// A web site that the lab stands in for, and the directory with its files.
     #[arg(long, value_name = "NAME=DIR", value_parser = site)]
     site: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    begin: BeginOptions,
     /// The lab's name: small letters, digits and `-`.
     lab: String,
     /// Names of hosts, beside those of the inventory.
@@ -74,23 +139,43 @@ pub(super) fn site(text: &str) -> Result<(String, PathBuf), String> {
     Ok((name.to_owned(), dir.into()))
 }
 
+fn engine(text: &str) -> Result<EngineKind, String> {
+    let found = EngineKind::ALL
+        .into_iter()
+        .find(|kind| kind.program() == text);
+    found.ok_or_else(|| "it is podman or docker".to_owned())
+}
+
 pub(super) fn lab(options: LabOptions) -> ExitCode {
     let machine = Machine::read();
+    let mut diagnostics = Diagnostics::new();
+    let config = config::read(&machine, &mut diagnostics);
+    show_diagnostics(
+        &diagnostics,
+        paint(std::io::stderr().is_terminal(), &machine),
+    );
+    if diagnostics.has_errors() {
+        return exit::usage();
+    }
     let root = options.root.unwrap_or_else(|| machine.lab_root());
+    let engine = EngineSpec {
+        kind: options.engine.engine.or(config.engine.kind),
+        ..config.engine.clone()
+    };
     let answer = match options.what {
         What::Up(up) => {
-            let Some(spec) = spec(*up, &machine) else {
+            let Some(spec) = spec(*up, &config, &options.engine, &machine) else {
                 return exit::usage();
             };
             Lab::up(&root, &spec, &|step| say(step)).map(|lab| lab.to_string())
         }
-        What::List => Lab::list(&root).map(|labs| {
+        What::List => Lab::list(&root, &engine).map(|labs| {
             let lines: Vec<String> = labs.iter().map(ToString::to_string).collect();
             lines.join("\n")
         }),
-        What::Ssh { lab, host, command } => Lab::find(&root, &lab)
-            .and_then(|lab| lab.ssh(&host))
-            .and_then(|mut ssh| {
+        What::Ssh { words } => Lab::with_host(&root, &engine, &words)
+            .and_then(|(lab, host, command)| Ok((lab.ssh(host)?, command)))
+            .and_then(|(mut ssh, command)| {
                 // Only a failure returns: the terminal and the exit code are ssh's from here on.
                 let source = ssh.args(command).exec();
                 Err(Error::Start { source })
@@ -98,11 +183,26 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
         What::SshConfig { lab } => {
             Lab::find(&root, &lab).map(|lab| lab.ssh_config().display().to_string())
         }
+        What::Snapshot {
+            remove: Some(name), ..
+        } => Snapshot::remove(&root, &name).map(|()| format!("removed: {name}")),
+        What::Snapshot { name: None, .. } => Snapshot::list(&root).map(|all| {
+            let lines: Vec<String> = all.iter().map(ToString::to_string).collect();
+            lines.join("\n")
+        }),
+        What::Snapshot {
+            name: Some(name),
+            lab,
+            ..
+        } => lab
+            .map_or_else(|| Lab::only(&root, &engine), |lab| Lab::find(&root, &lab))
+            .and_then(|lab| lab.snapshot(&root, &name, &|step| say(step)))
+            .map(|snapshot| snapshot.to_string()),
         What::Down { lab: Some(lab), .. } => {
-            Lab::down(&root, &lab).map(|()| format!("removed: {lab}"))
+            Lab::down(&root, &engine, &lab).map(|()| format!("removed: {lab}"))
         }
         What::Down { lab: None, .. } => {
-            Lab::down_all(&root).map(|names| format!("removed: {}", names.join(" ")))
+            Lab::down_all(&root, &engine).map(|names| format!("removed: {}", names.join(" ")))
         }
     };
     match answer {
@@ -126,7 +226,12 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
 }
 
 /// What `lab up` shall make; none if the inventory has faults, which are shown.
-fn spec(options: UpOptions, machine: &Machine) -> Option<LabSpec> {
+fn spec(
+    options: UpOptions,
+    config: &Config,
+    engine: &EngineOption,
+    machine: &Machine,
+) -> Option<LabSpec> {
     let mut hosts = options.hosts;
     if !options.files.inventory.is_empty() {
         let mut diagnostics = Diagnostics::new();
@@ -149,14 +254,49 @@ fn spec(options: UpOptions, machine: &Machine) -> Option<LabSpec> {
         hosts.extend(named.iter().map(ToString::to_string));
     }
     let sites = options.site.into_iter();
-    Some(LabSpec {
+    let spec = LabSpec {
         name: options.lab,
         hosts,
         users: options.user,
         packages: options.package,
+        stop: Some(until_interrupted()),
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()
-    })
+    };
+    Some(settle(spec, config, engine, &options.begin))
+}
+
+/// A flag that Ctrl-C, TERM and HUP set; the programs that run meanwhile hear it themselves.
+fn until_interrupted() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        else {
+            return;
+        };
+        runtime.block_on(async {
+            let kinds = [
+                SignalKind::interrupt(),
+                SignalKind::terminate(),
+                SignalKind::hangup(),
+            ];
+            let heard = kinds.map(|kind| async move {
+                match signal(kind) {
+                    Ok(mut signals) => drop(signals.recv().await),
+                    Err(_) => std::future::pending().await,
+                }
+            });
+            let [interrupt, terminate, hangup] = heard;
+            tokio::select! { () = interrupt => (), () = terminate => (), () = hangup => () }
+            set.store(true, Ordering::Relaxed);
+            // The signals stay caught: a second one must not leave half of a lab behind.
+            std::future::pending::<()>().await;
+        });
+    });
+    flag
 }
 
 #[expect(clippy::print_stderr, reason = "cli speaks to the user")]

@@ -13,6 +13,42 @@ pub enum Error {
         /// The Debian package that has it.
         package: &'static str,
     },
+    /// No engine works here.
+    #[error(
+        "neither podman nor docker works on this machine:\n{why}\ninstall one (on Debian: `apt install podman`)"
+    )]
+    NoEngine {
+        /// What each of them said.
+        why: String,
+    },
+    /// This machine has no way to run hosts without root.
+    #[error(
+        "a lab without root cannot be made here: {why}; run krun as root, or use `--engine docker`"
+    )]
+    NoRootless {
+        /// What is missing.
+        why: String,
+    },
+    /// The base of the hosts cannot be had.
+    #[error("the base `{base}` cannot be had: {cause}")]
+    NoBase {
+        /// As the user named it.
+        base: String,
+        /// What the engine said.
+        cause: Box<Error>,
+    },
+    /// Too little memory or disk.
+    #[error("the lab needs {needs} MiB of {what}, and {has} MiB are free; {help}")]
+    NoRoom {
+        /// "memory" or a place.
+        what: String,
+        /// MiB.
+        needs: u64,
+        /// MiB.
+        has: u64,
+        /// What the user may do.
+        help: &'static str,
+    },
     /// ssh cannot be started.
     #[error("cannot start `ssh`")]
     Start {
@@ -42,6 +78,47 @@ pub enum Error {
         /// The name that was asked for.
         name: String,
     },
+    /// There is no lab at all.
+    #[error("no lab is up; make one with `krun lab up NAME -i HOSTS`")]
+    NoLab,
+    /// More than one lab is up, and none was named.
+    #[error("several labs are up (`krun lab list`); say which with `--lab NAME`")]
+    WhichLab,
+    /// More than one lab has a host of that name.
+    #[error("the labs {labs} have a host named `{host}`; say which: `krun lab ssh LAB {host}`")]
+    SeveralLabs {
+        /// The name that was asked for.
+        host: String,
+        /// The labs' names.
+        labs: String,
+    },
+    /// No snapshot has that name.
+    #[error("no snapshot is named `{name}`; `krun lab snapshot --list` tells which there are")]
+    NoSuchSnapshot {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A snapshot of that name is there already.
+    #[error(
+        "a snapshot named `{name}` is there already; remove it with `krun lab snapshot --remove {name}`"
+    )]
+    SnapshotExists {
+        /// The snapshot's name.
+        name: String,
+    },
+    /// A service had to be killed.
+    #[error(
+        "`{unit}` on `{host}` did not stop in its time and was killed: its state is not worth keeping"
+    )]
+    NotStopped {
+        /// The host's name.
+        host: String,
+        /// The unit's name.
+        unit: String,
+    },
+    /// The user has had enough of it.
+    #[error("interrupted; what had been made is removed")]
+    Interrupted,
     /// No host of the lab has that name.
     #[error("the lab `{lab}` has no host named `{host}`")]
     NoSuchHost {
@@ -55,7 +132,7 @@ pub enum Error {
     BadName {
         /// The name as given.
         name: String,
-        /// "lab", "host" or "user".
+        /// "lab", "host", "user" or "snapshot".
         what: &'static str,
         /// The rule that it breaks.
         why: &'static str,

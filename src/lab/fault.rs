@@ -1,6 +1,5 @@
 //! Turns a wish for trouble into trouble of one host: frozen, without power, cut off; and takes it away again.
 
-use super::engine::Engine;
 use super::up::await_answer;
 use super::{Error, Lab};
 
@@ -23,7 +22,7 @@ impl Lab {
     /// Boots a host that is off and waits for its sshd.
     pub fn power_on(&self, host: &str) -> Result<(), Error> {
         self.tell(&["start"], host, &[])?;
-        await_answer(&Engine::detect(), self.host(host)?, 22)
+        await_answer(&self.engine, self.host(host)?, 22)
     }
 
     /// Takes a host off the network: packets to and from it vanish.
@@ -37,6 +36,6 @@ impl Lab {
     }
 
     fn tell(&self, verb: &[&str], host: &str, more: &[&str]) -> Result<(), Error> {
-        Engine::detect().tell(verb, &self.host(host)?.container, more)
+        self.engine.tell(verb, &self.host(host)?.container, more)
     }
 }

@@ -1,11 +1,14 @@
 //! Turns a list of names into hosts of this machine, each with a real systemd and a real sshd, and removes them again.
 //!
-//! Every host is a podman container of one Debian image (`image.sh`), on a private network of its lab.
+//! Every host is a container of one image (`setup.sh` on a base that the user names), on a private network of its lab.
 //! Tried on a Debian 12 machine with hybrid control groups, and why it is so:
 //! - **podman** boots systemd in 0.3 s a host, and a user's machine has it or can have it; `systemd-nspawn` works
 //!   too, but needs root always and brings neither labels, nor networks, nor images. crun refuses hybrid control
 //!   groups, so there the runtime is runc; podman's default limits are above what a confined root may set, so the
-//!   limits are this process's own hard ones.
+//!   limits are this process's own hard ones. docker has no word for a host with a systemd, and is told each thing
+//!   that it needs.
+//! - **Without root** (podman, control groups of version 2) the lab's network cannot be reached from outside its
+//!   namespace: sshd is reached through a port of the loopback, which the lab's ssh configuration says.
 //! - **The network** is an ordinary bridge of podman's, a /24 that the machine does not use; the controller reaches
 //!   the hosts by address. podman's `--internal` takes the bridge's own address away with it, and so the
 //!   controller: instead each host drops its default route before sshd starts (unless [`LabSpec::outbound`]).
@@ -18,26 +21,34 @@
 //! bears the label `krun.lab`, and only that is ever removed.
 
 mod authority;
+mod choice;
 mod command;
 mod engine;
 mod error;
 mod fault;
 mod image;
 mod lend;
+mod room;
 mod saved;
 mod seed;
+mod snapshot;
 mod up;
 
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
 pub use authority::{Authority, Certificate};
+pub use choice::{EngineSpec, Kind as EngineKind};
 pub use error::Error;
+pub use image::DEFAULT_BASE;
 pub use saved::Listed;
+pub use snapshot::Snapshot;
 
 /// What a lab shall be.
 #[derive(Debug, Clone, Default)]
@@ -46,10 +57,22 @@ pub struct LabSpec {
     pub name: String,
     /// The hosts' names, as the inventory has them. At most 200.
     pub hosts: Vec<String>,
+    /// A snapshot whose hosts begin as they were then. With no `hosts` given, all of its hosts; a host that it does
+    /// not have begins bare.
+    pub snapshot: Option<String>,
+    /// Set from outside, it ends the making: what was made is removed.
+    pub stop: Option<Arc<AtomicBool>>,
     /// Further names that every host shall know, and their addresses.
     pub extra_hosts: Vec<(String, IpAddr)>,
     /// Logins beside `root` and `krun`, which are always there; all but root have sudo without a password.
     pub users: Vec<String>,
+    /// Which engine makes it.
+    pub engine: EngineSpec,
+    /// The image that hosts begin as, as `ubuntu:24.04`. Default: [`DEFAULT_BASE`].
+    pub base: Option<String>,
+    /// What each host will need, in bytes: less free memory is an error before anything is made. Default: what an
+    /// empty host takes.
+    pub memory_per_host: Option<u64>,
     /// Debian packages beside the usual ones; another list is another image.
     pub packages: Vec<String>,
     /// Web sites that one more container of the lab stands in for, by HTTP and HTTPS.
@@ -58,6 +81,15 @@ pub struct LabSpec {
     pub tmpfs: Vec<Tmpfs>,
     /// Whether hosts reach beyond the lab. By default they do not.
     pub outbound: bool,
+}
+
+impl LabSpec {
+    fn recipe(&self) -> image::Recipe<'_> {
+        image::Recipe {
+            base: self.base.as_deref().unwrap_or(DEFAULT_BASE),
+            packages: &self.packages,
+        }
+    }
 }
 
 /// A web site and the directory that has its files.
@@ -89,6 +121,9 @@ pub struct Host {
     pub address: String,
     /// The engine's name for its container.
     pub container: String,
+    /// The port of this machine's loopback that leads to its sshd, where its address cannot be reached from here.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 /// A lab that is up, or was until the machine was started anew.
@@ -100,6 +135,8 @@ pub struct Lab {
     pub hosts: Vec<Host>,
     /// The container that serves the sites, where there are any.
     pub server: Option<Host>,
+    #[serde(default)]
+    engine: engine::Engine,
     /// Where the lab's own files are.
     dir: PathBuf,
 }
@@ -116,24 +153,87 @@ impl Lab {
         up::up(root, spec, progress)
     }
 
+    /// What the hosts of `spec` begin as, as `krun.lock` keeps it; the image is made first where it is not there.
+    pub fn base_digest(
+        root: &Path,
+        spec: &LabSpec,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<String, Error> {
+        let engine = spec.engine.choose()?;
+        let tag = image::ensure(&engine, root, spec.recipe(), progress)?;
+        image::digest(&engine, &tag)
+    }
+
     /// Reads a lab that was made before.
     pub fn find(root: &Path, name: &str) -> Result<Self, Error> {
         saved::read(root, name)
     }
 
+    /// The lab and host that words mean, `HOST …` or `LAB HOST …`, and the words that follow. The lab may be left out
+    /// where only one has that host.
+    pub fn with_host<'a>(
+        root: &Path,
+        engine: &EngineSpec,
+        words: &'a [String],
+    ) -> Result<(Self, &'a str, &'a [String]), Error> {
+        let Some((first, rest)) = words.split_first() else {
+            return Err(Error::NoLab);
+        };
+        let labs = saved::usable(root, engine)?;
+        let (mut with, without): (Vec<Self>, Vec<Self>) =
+            labs.into_iter().partition(|lab| lab.host(first).is_ok());
+        if let Some((host, command)) = rest.split_first() {
+            let all = with.iter().chain(&without);
+            if let Some(lab) = all.into_iter().find(|lab| lab.name == *first) {
+                return Ok((lab.clone(), host, command));
+            }
+        }
+        match (with.pop(), with.len()) {
+            (Some(lab), 0) => Ok((lab, first, rest)),
+            (Some(lab), _) => Err(Error::SeveralLabs {
+                host: first.clone(),
+                labs: with
+                    .iter()
+                    .chain([&lab])
+                    .map(|lab| lab.name.clone())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+            (None, _) if without.is_empty() => Err(Error::NoLab),
+            (None, _) => Err(Error::NoSuchHost {
+                lab: without
+                    .iter()
+                    .map(|lab| lab.name.clone())
+                    .collect::<Vec<_>>()
+                    .join("`, `"),
+                host: first.clone(),
+            }),
+        }
+    }
+
+    /// The one lab that there is.
+    pub fn only(root: &Path, engine: &EngineSpec) -> Result<Self, Error> {
+        let mut labs = saved::usable(root, engine)?;
+        match (labs.pop(), labs.len()) {
+            (Some(lab), 0) => Ok(lab),
+            (Some(_), _) => Err(Error::WhichLab),
+            (None, _) => Err(Error::NoLab),
+        }
+    }
+
     /// Every lab that this machine has, also what a killed run left of one.
-    pub fn list(root: &Path) -> Result<Vec<Listed>, Error> {
-        saved::list(root)
+    pub fn list(root: &Path, engine: &EngineSpec) -> Result<Vec<Listed>, Error> {
+        saved::list(root, engine)
     }
 
     /// Removes a lab's hosts, network and files, whole or half made.
-    pub fn down(root: &Path, name: &str) -> Result<(), Error> {
-        saved::down(root, name)
+    pub fn down(root: &Path, engine: &EngineSpec, name: &str) -> Result<(), Error> {
+        saved::down(root, engine, name)
     }
 
     /// Removes every lab of krun's and returns their names.
-    pub fn down_all(root: &Path) -> Result<Vec<String>, Error> {
-        saved::down_all(root)
+    pub fn down_all(root: &Path, engine: &EngineSpec) -> Result<Vec<String>, Error> {
+        saved::down_all(root, engine)
     }
 
     /// The host of that name.

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::engine::Engine;
-use super::{Error, Lab};
+use super::{EngineSpec, Error, Lab};
 
 /// One line of the list of labs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,12 +72,14 @@ pub(super) fn read(root: &Path, name: &str) -> Result<Lab, Error> {
     })
 }
 
-pub(super) fn list(root: &Path) -> Result<Vec<Listed>, Error> {
-    let engine = Engine::detect();
-    let containers = engine.containers(None)?;
-    let mut names: BTreeSet<String> = containers.iter().map(|known| known.lab.clone()).collect();
-    names.extend(engine.networks()?);
-    names.extend(kept(root)?);
+pub(super) fn list(root: &Path, spec: &EngineSpec) -> Result<Vec<Listed>, Error> {
+    let mut containers = Vec::new();
+    let mut names: BTreeSet<String> = kept(root)?.into_iter().collect();
+    for engine in engines(root, spec)? {
+        names.extend(engine.networks()?);
+        containers.extend(engine.containers(None)?);
+    }
+    names.extend(containers.iter().map(|known| known.lab.clone()));
     let listed = names.into_iter().map(|name| {
         let mine = || containers.iter().filter(|known| known.lab == name);
         let (running, containers) = (mine().filter(|known| known.running).count(), mine().count());
@@ -92,20 +94,50 @@ pub(super) fn list(root: &Path) -> Result<Vec<Listed>, Error> {
     Ok(listed.collect())
 }
 
-pub(super) fn down(root: &Path, name: &str) -> Result<(), Error> {
+/// The labs that are whole.
+pub(super) fn usable(root: &Path, spec: &EngineSpec) -> Result<Vec<Lab>, Error> {
+    let listed = list(root, spec)?.into_iter().filter(|listed| listed.known);
+    listed.map(|listed| read(root, &listed.name)).collect()
+}
+
+/// The engines that may hold something of krun's: those that work here, and those that labs were made with.
+fn engines(root: &Path, spec: &EngineSpec) -> Result<Vec<Engine>, Error> {
+    let mut all = spec.all_that_work();
+    for name in kept(root)? {
+        if let Ok(lab) = read(root, &name)
+            && !all.contains(&lab.engine)
+        {
+            all.push(lab.engine);
+        }
+    }
+    // Arguments of hosts make no other store.
+    all.dedup_by(|one, other| one.kind == other.kind && one.args == other.args);
+    if all.is_empty() {
+        spec.choose()?;
+    }
+    Ok(all)
+}
+
+pub(super) fn down(root: &Path, spec: &EngineSpec, name: &str) -> Result<(), Error> {
     check_name(name)?;
-    if !list(root)?.iter().any(|listed| listed.name == name) {
+    if !list(root, spec)?.iter().any(|listed| listed.name == name) {
         return Err(Error::NoSuchLab {
             name: name.to_owned(),
         });
     }
-    remove(&Engine::detect(), root, name)
+    for engine in engines(root, spec)? {
+        engine.remove(name)?;
+    }
+    remove_files(root, name)
 }
 
-pub(super) fn down_all(root: &Path) -> Result<Vec<String>, Error> {
-    let names: Vec<String> = list(root)?.into_iter().map(|listed| listed.name).collect();
+pub(super) fn down_all(root: &Path, spec: &EngineSpec) -> Result<Vec<String>, Error> {
+    let names: Vec<String> = list(root, spec)?
+        .into_iter()
+        .map(|listed| listed.name)
+        .collect();
     for name in &names {
-        remove(&Engine::detect(), root, name)?;
+        down(root, spec, name)?;
     }
     Ok(names)
 }
@@ -113,6 +145,10 @@ pub(super) fn down_all(root: &Path) -> Result<Vec<String>, Error> {
 /// Removes all that bears the lab's name; what is not there is well, too.
 pub(super) fn remove(engine: &Engine, root: &Path, name: &str) -> Result<(), Error> {
     engine.remove(name)?;
+    remove_files(root, name)
+}
+
+fn remove_files(root: &Path, name: &str) -> Result<(), Error> {
     let dir = dir(root, name);
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -159,6 +195,7 @@ mod tests {
             name: "a.b".to_owned(),
             address: "10.0.0.10".to_owned(),
             container: "krun-t.a.b".to_owned(),
+            port: None,
         };
         let dir = dir(root.path(), "t");
         fs::create_dir_all(&dir).unwrap();
@@ -166,6 +203,7 @@ mod tests {
             name: "t".to_owned(),
             hosts: vec![host.clone()],
             server: None,
+            engine: Engine::default(),
             dir,
         })
         .unwrap();

@@ -27,6 +27,7 @@ pub(super) fn write(dir: &Path, host: &Host, shared: &Shared<'_>) -> Result<Stri
     for path in [&ssh, &trust, &linger] {
         fs::create_dir_all(path).map_err(Error::file("make", path))?;
     }
+    put(&dir.join("tree/etc/hostname"), &format!("{}\n", host.name))?;
     let public = key_pair(&ssh.join("ssh_host_ed25519_key"), &host.name)?;
     put(&ssh.join("krun_lab_keys"), &shared.login_key)?;
     put(&dir.join("tree/etc/hosts"), &shared.hosts_file)?;

@@ -9,8 +9,19 @@ seed=/krun-seed
 # Without a default route the lab reaches nothing but itself.
 [ -e $seed/outbound ] || ip route del default 2>/dev/null || true
 
+# docker mounts these; a module that renames over one needs a file.
+for file in /etc/hosts /etc/resolv.conf /etc/hostname; do
+    umount $file 2>/dev/null || true
+done
+
 if ! cmp -s $seed/id /var/lib/krun-lab/id; then
+    mkdir -p /var/lib/krun-lab
+    # What a playbook added to /etc/hosts stays when the lab is another one.
+    touch /var/lib/krun-lab/hosts
+    grep -vxFf /var/lib/krun-lab/hosts /etc/hosts >/var/lib/krun-lab/added 2>/dev/null || true
     cp -R --no-preserve=ownership $seed/tree/. /
+    [ ! -e /var/lib/krun-lab/id ] || cat /var/lib/krun-lab/added >>/etc/hosts
+    cp $seed/tree/etc/hosts /var/lib/krun-lab/hosts
     chmod 0600 /etc/ssh/ssh_host_*_key
     while read -r user; do
         id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user"
@@ -20,8 +31,9 @@ if ! cmp -s $seed/id /var/lib/krun-lab/id; then
     ca=/usr/local/share/ca-certificates/krun-lab.crt
     ln -sf $ca /etc/ssl/certs/krun-lab.pem
     ln -sf krun-lab.pem "/etc/ssl/certs/$(openssl x509 -noout -hash -in $ca).0"
-    cat $ca >>/etc/ssl/certs/ca-certificates.crt
-    mkdir -p /var/lib/krun-lab
+    for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem; do
+        [ ! -e $bundle ] || cat $ca >>$bundle
+    done
     cp $seed/id /var/lib/krun-lab/id
 fi
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::engine::{Container, Engine, Network};
+use super::image::{self, Recipe};
 use super::seed::{self, Shared, put};
-use super::{Authority, Error, Host, Lab, LabSpec, image, saved};
+use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved};
 
 /// How long a host may take from its start to its sshd's first word. Usual: a second or two.
 const BOOT: Duration = Duration::from_secs(60);
@@ -25,8 +26,23 @@ pub(super) fn up(
     spec: &LabSpec,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Lab, Error> {
+    let snapshot = spec.snapshot.as_deref();
+    let snapshot = snapshot
+        .map(|name| Snapshot::find(root, name))
+        .transpose()?;
+    let mut spec = spec.clone();
+    if let Some(snapshot) = &snapshot {
+        spec.engine.kind = Some(snapshot.engine.kind);
+        if spec.hosts.is_empty() {
+            spec.hosts = snapshot.hosts().map(str::to_owned).collect();
+        }
+    }
+    let spec = &spec;
     check(spec)?;
-    let engine = Engine::detect();
+    let engine = spec.engine.choose()?;
+    let recipe = spec.recipe();
+    let has_image = engine.has_image(&recipe.tag())?;
+    room::check(&engine, spec, has_image)?;
     let labs = root.join("labs");
     seed::private_dir(&labs)?;
     let dir = saved::dir(root, &spec.name);
@@ -41,7 +57,16 @@ pub(super) fn up(
         ErrorKind::AlreadyExists => taken(),
         _ => Error::file("make", &dir)(error),
     })?;
-    make(&engine, root, &dir, spec, progress).inspect_err(|_| {
+    make(
+        &engine,
+        root,
+        &dir,
+        spec,
+        recipe,
+        snapshot.as_ref(),
+        progress,
+    )
+    .inspect_err(|_| {
         // The first failure is the one to tell; what stays behind is listed and can be removed.
         let _ = saved::remove(&engine, root, &spec.name);
     })
@@ -52,12 +77,15 @@ fn make(
     root: &Path,
     dir: &Path,
     spec: &LabSpec,
+    recipe: Recipe<'_>,
+    snapshot: Option<&Snapshot>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Lab, Error> {
-    let image = image::ensure(engine, root, &spec.packages, progress)?;
+    let image = image::ensure(engine, root, recipe, progress)?;
+    go_on(spec)?;
     progress("making network, keys and certificates");
     let network = engine.create_network(&spec.name)?;
-    let lab = plan(spec, &network, dir);
+    let lab = plan(spec, engine, &network, dir)?;
     let login_key = seed::key_pair(&lab.identity(), "krun lab")? + "\n";
     let authority = Authority::create(dir, &spec.name)?;
     let shared = Shared {
@@ -71,7 +99,7 @@ fn make(
     let everyone: Vec<&Host> = lab.hosts.iter().chain(&lab.server).collect();
     for host in &everyone {
         let key = seed::write(&seed_dir(dir, host), host, &shared)?;
-        known_hosts.push(format!("{},{} {key}\n", host.name, host.address));
+        known_hosts.push(format!("{} {key}\n", known_as(host)));
     }
     if let Some(server) = &lab.server {
         let names: Vec<&str> = spec.sites.iter().map(|site| site.name.as_str()).collect();
@@ -87,6 +115,7 @@ fn make(
     progress(&format!("starting {} hosts", everyone.len()));
     each_at_once(&everyone, |host| {
         let serves = lab.server.as_ref() == Some(*host);
+        let answers_on = if serves { 443 } else { 22 };
         let mut mounts = vec![(seed_dir(dir, host), "/krun-seed".to_owned())];
         if serves {
             mounts.extend(
@@ -101,8 +130,15 @@ fn make(
             hostname: &host.name,
             network: &network.name,
             address: &host.address,
-            image: &image,
+            image: snapshot
+                .and_then(|it| it.image(&host.name))
+                .unwrap_or(&image),
             mounts,
+            ports: host
+                .port
+                .map(|port| (port, answers_on))
+                .into_iter()
+                .collect(),
             tmpfs: spec
                 .tmpfs
                 .iter()
@@ -110,31 +146,61 @@ fn make(
                 .map(|it| format!("{}:{}", it.path, it.options))
                 .collect(),
         })?;
-        await_answer(engine, host, if serves { 443 } else { 22 })
+        await_answer(engine, host, answers_on)?;
+        go_on(spec)
     })?;
+    if let Some(snapshot) = snapshot {
+        snapshot.start_services(&lab, progress)?;
+    }
     saved::write(&lab)?;
     Ok(lab)
 }
 
+/// An error once the making shall end.
+fn go_on(spec: &LabSpec) -> Result<(), Error> {
+    match &spec.stop {
+        Some(stop) if stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
+        _ => Ok(()),
+    }
+}
+
 /// Gives every host its address and its container's name.
-fn plan(spec: &LabSpec, network: &Network, dir: &Path) -> Lab {
-    let host = |name: &str, place: usize| Host {
-        name: name.to_owned(),
-        address: format!("{}.{place}", network.prefix),
-        container: format!("krun-{}.{name}", spec.name),
+fn plan(spec: &LabSpec, engine: &Engine, network: &Network, dir: &Path) -> Result<Lab, Error> {
+    let host = |name: &str, place: usize| {
+        Ok(Host {
+            name: name.to_owned(),
+            address: format!("{}.{place}", network.prefix),
+            container: format!("krun-{}.{name}", spec.name),
+            port: engine.rootless.then(free_port).transpose()?,
+        })
     };
-    let hosts = spec
-        .hosts
-        .iter()
-        .enumerate()
-        .map(|(n, name)| host(name, FIRST + n))
-        .collect();
+    let hosts = spec.hosts.iter().enumerate();
+    let hosts = hosts.map(|(n, name)| host(name, FIRST + n));
     let server = (!spec.sites.is_empty()).then(|| host("lab-sites", FIRST - 1));
-    Lab {
+    Ok(Lab {
         name: spec.name.clone(),
-        hosts,
-        server,
+        hosts: hosts.collect::<Result<_, Error>>()?,
+        server: server.transpose()?,
+        engine: engine.clone(),
         dir: dir.to_owned(),
+    })
+}
+
+/// A port of the loopback that nobody has right now.
+fn free_port() -> Result<u16, Error> {
+    let here = Path::new("127.0.0.1");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Error::file("listen on", here))?;
+    let address = listener
+        .local_addr()
+        .map_err(Error::file("listen on", here))?;
+    Ok(address.port())
+}
+
+/// Under which names `known_hosts` has a host's key.
+fn known_as(host: &Host) -> String {
+    match host.port {
+        Some(port) => format!("{},[127.0.0.1]:{port}", host.name),
+        None => format!("{},{}", host.name, host.address),
     }
 }
 
@@ -181,11 +247,15 @@ fn hosts_file(lab: &Lab, spec: &LabSpec) -> String {
 
 fn ssh_config(lab: &Lab) -> String {
     let block = |host: &Host| {
+        let address = match host.port {
+            Some(port) => format!("127.0.0.1\n    Port {port}"),
+            None => host.address.clone(),
+        };
         format!(
             "Host {}\n    HostName {}\n    User krun\n    IdentityFile {}\n    IdentitiesOnly yes\n    \
              UserKnownHostsFile {}\n    GlobalKnownHostsFile /dev/null\n    StrictHostKeyChecking yes\n",
             host.name,
-            host.address,
+            address,
             lab.identity().display(),
             lab.known_hosts().display(),
         )
@@ -199,7 +269,7 @@ fn ssh_config(lab: &Lab) -> String {
 }
 
 /// Does `work` for every host, a few at a time; the first failure is returned once none is in hand.
-fn each_at_once(
+pub(super) fn each_at_once(
     hosts: &[&Host],
     work: impl Fn(&&Host) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
@@ -226,8 +296,12 @@ pub(super) fn await_answer(engine: &Engine, host: &Host, port: u16) -> Result<()
         .address
         .parse()
         .expect("the address is one that `plan` wrote");
+    let address = match host.port {
+        Some(port) => SocketAddr::from(([127, 0, 0, 1], port)),
+        None => SocketAddr::new(address, port),
+    };
     while begun.elapsed() < BOOT {
-        if answers(SocketAddr::new(address, port)).unwrap_or(false) {
+        if answers(address, port).unwrap_or(false) {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(50));
@@ -241,9 +315,9 @@ pub(super) fn await_answer(engine: &Engine, host: &Host, port: u16) -> Result<()
     })
 }
 
-fn answers(address: SocketAddr) -> std::io::Result<bool> {
+fn answers(address: SocketAddr, port: u16) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-    if address.port() != 22 {
+    if port != 22 {
         return Ok(true);
     }
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -323,11 +397,15 @@ mod tests {
     }
 
     fn planned(spec: &LabSpec) -> Lab {
+        planned_by(&Engine::default(), spec)
+    }
+
+    fn planned_by(engine: &Engine, spec: &LabSpec) -> Lab {
         let network = Network {
             name: "krun-t".to_owned(),
             prefix: "10.89.0".to_owned(),
         };
-        plan(spec, &network, Path::new("/labs/t"))
+        plan(spec, engine, &network, Path::new("/labs/t")).unwrap()
     }
 
     #[test]
@@ -361,6 +439,22 @@ mod tests {
             GlobalKnownHostsFile /dev/null
             StrictHostKeyChecking yes
         ");
+    }
+
+    #[test]
+    fn host_that_cannot_be_reached_by_address_is_reached_through_a_port() {
+        let rootless = Engine {
+            rootless: true,
+            ..Engine::default()
+        };
+        let lab = planned_by(&rootless, &spec(&["k1.foo"]));
+        let port = lab.hosts[0].port.unwrap();
+        let expected = format!("Host k1.foo\n    HostName 127.0.0.1\n    Port {port}\n");
+        assert!(ssh_config(&lab).contains(&expected));
+        assert_eq!(
+            known_as(&lab.hosts[0]),
+            format!("k1.foo,[127.0.0.1]:{port}")
+        );
     }
 
     #[test]

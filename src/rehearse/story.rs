@@ -10,7 +10,7 @@ use super::settle::{self, Entrance};
 use super::watch::{Seen, Watch};
 use super::work::{Phase, Recorder};
 use crate::event::Event;
-use crate::lab::{self, Lab, LabSpec};
+use crate::lab::{self, EngineSpec, Lab, LabSpec};
 use crate::run::Conclusion;
 use crate::transport::Confined;
 use std::cell::RefCell;
@@ -99,6 +99,7 @@ const SETTLING: Duration = Duration::from_secs(180);
 /// Plays the whole story. Whatever happens, the lab is gone in the end, unless it is to be kept.
 pub async fn rehearse(mut script: Script, say: Say, stops: Stops) -> Result<Account, Error> {
     let (root, keep) = (script.root.clone(), script.keep);
+    let engine = script.spec.engine.clone();
     let hosts = script.spec.hosts.clone();
     say(&format!("Making a lab of {} hosts", hosts.len()));
     script.spec.hosts.push(CLIENT.to_owned());
@@ -127,7 +128,7 @@ pub async fn rehearse(mut script: Script, say: Say, stops: Stops) -> Result<Acco
         return told;
     }
     say("Removing the lab");
-    remove(&root, &lab.name).await?;
+    remove(&root, &engine, &lab.name).await?;
     told
 }
 
@@ -330,12 +331,12 @@ struct Known {
 }
 
 /// A Ctrl-C that reaches the engine's own program, too, must not leave the lab behind.
-async fn remove(root: &Path, name: &str) -> Result<(), Error> {
+async fn remove(root: &Path, engine: &EngineSpec, name: &str) -> Result<(), Error> {
     const TRIES: usize = 3;
     let mut tries = 1;
     loop {
-        let (root, lab) = (root.to_owned(), name.to_owned());
-        match aside(move || Lab::down(&root, &lab)).await {
+        let (root, engine, lab) = (root.to_owned(), engine.clone(), name.to_owned());
+        match aside(move || Lab::down(&root, &engine, &lab)).await {
             Ok(()) => return Ok(()),
             Err(_) if tries < TRIES => {
                 tries += 1;

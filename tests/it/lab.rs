@@ -1,13 +1,15 @@
 //! A lab comes up, its hosts are what they should be, and nothing is left of it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use krun::lab::{Error, Lab, LabSpec, Site, Tmpfs};
+use krun::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot, Tmpfs};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::krun_run::krun;
 use crate::stage::{ROOT, Stage, enabled};
@@ -74,7 +76,7 @@ fn hosts_answer_to_their_names_trust_the_lab_and_reach_nothing_else() {
     ));
     assert_eq!(Lab::find(root, "it-lab").unwrap().hosts, lab.hosts);
     assert!(
-        Lab::list(root)
+        Lab::list(root, &EngineSpec::default())
             .unwrap()
             .iter()
             .any(|listed| listed.name == "it-lab" && listed.running == 3)
@@ -189,13 +191,185 @@ fn lab_that_cannot_come_up_leaves_nothing() {
     assert!(error.to_string().contains("/no/such/directory"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(120));
     assert!(
-        Lab::list(root)
+        Lab::list(root, &EngineSpec::default())
             .unwrap()
             .iter()
             .all(|listed| listed.name != "it-broken")
     );
     assert!(matches!(
-        Lab::down(root, "it-broken"),
+        Lab::down(root, &EngineSpec::default(), "it-broken"),
         Err(Error::NoSuchLab { .. })
     ));
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn snapshot_stops_what_runs_in_order_and_a_new_lab_begins_where_it_was() {
+    if !enabled() {
+        return;
+    }
+    let (root, hosts) = (Path::new(ROOT), ["zk.foo", "kafka.foo"]);
+    let spec = LabSpec {
+        name: "it-snapshot".to_owned(),
+        hosts: hosts.map(str::to_owned).to_vec(),
+        ..LabSpec::default()
+    };
+    let stage = Stage::of(&spec);
+    // Each notes when it stops: the broker must have left before its ZooKeeper.
+    for host in hosts {
+        stage.on(
+            host,
+            "printf '%s\\n' '[Service]' 'ExecStart=/bin/sleep infinity' \
+             \"ExecStop=/bin/sh -c 'date +%%s%%N >/var/tmp/stopped; sleep 1'\" | \
+             sudo tee /etc/systemd/system/own.service && sudo systemctl start own",
+        );
+    }
+    stage.on(
+        hosts[1],
+        "echo 10.1.2.3 other.example | sudo tee -a /etc/hosts",
+    );
+    let name = "it-snapshot";
+    let _ = Snapshot::remove(root, name);
+    let made = stage.0.snapshot(root, name, &|_| ()).unwrap();
+    assert!(made.hosts().eq(hosts));
+    assert_eq!(stage.on(hosts[0], "systemctl is-active own"), "active");
+    let again = stage.0.snapshot(root, name, &|_| ()).unwrap_err();
+    assert!(matches!(again, Error::SnapshotExists { .. }), "{again}");
+    drop(stage);
+
+    let begun = Instant::now();
+    let stage = Stage::of(&LabSpec {
+        name: "it-again".to_owned(),
+        hosts: Vec::new(),
+        snapshot: Some(name.to_owned()),
+        ..LabSpec::default()
+    });
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    let stopped = hosts.map(|host| {
+        assert_eq!(stage.on(host, "systemctl is-active own"), "active");
+        let at: u128 = stage.on(host, "cat /var/tmp/stopped").parse().unwrap();
+        at
+    });
+    assert!(stopped[1] < stopped[0], "{stopped:?}");
+    assert_eq!(
+        stage.on(hosts[1], "getent hosts other.example zk.foo | wc -l"),
+        "2"
+    );
+    drop(stage);
+    Snapshot::remove(root, name).unwrap();
+    assert!(matches!(
+        Snapshot::find(root, name),
+        Err(Error::NoSuchSnapshot { .. })
+    ));
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn down_all_removes_what_is_left_of_krun_and_nothing_else() {
+    if !enabled() {
+        return;
+    }
+    // A store of its own: this machine may have other labs.
+    let store = tempfile::tempdir().unwrap();
+    let at = |name: &str| store.path().join(name).display().to_string();
+    let args = [
+        "--root",
+        &at("images"),
+        "--runroot",
+        &at("run"),
+        "--network-config-dir",
+        &at("networks"),
+    ]
+    .map(str::to_owned);
+    fs::create_dir(at("networks")).unwrap();
+    let podman = |more: &[&str]| {
+        let output = Command::new("podman")
+            .args(&args)
+            .args(more)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(
+            output.status.success(),
+            "{more:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        said
+    };
+    let empty = at("empty.tar");
+    let tar = Command::new("tar")
+        .args(["-cf", &empty, "-T", "/dev/null"])
+        .status();
+    assert!(tar.unwrap().success());
+    podman(&["import", &empty, "localhost/somebody"]);
+    podman(&[
+        "create",
+        "--name",
+        "somebodys",
+        "localhost/somebody",
+        "/bin/true",
+    ]);
+    podman(&["network", "create", "krun-like"]);
+    // What a crash or a reboot leaves: containers that do not run, a network, half of a lab's files.
+    podman(&[
+        "create",
+        "--label",
+        "krun.lab=lost",
+        "localhost/somebody",
+        "/bin/true",
+    ]);
+    podman(&["network", "create", "--label", "krun.lab=lost", "krun-lost"]);
+    podman(&["network", "create", "--label", "krun.lab=bare", "krun-bare"]);
+    fs::create_dir_all(store.path().join("labs/half/seeds")).unwrap();
+
+    let engine = EngineSpec {
+        kind: Some(EngineKind::Podman),
+        args: args.to_vec(),
+        run_args: Vec::new(),
+    };
+    let removed = Lab::down_all(store.path(), &engine).unwrap();
+    assert_eq!(removed, ["bare", "half", "lost"]);
+    assert!(Lab::list(store.path(), &engine).unwrap().is_empty());
+    assert_eq!(
+        podman(&["ps", "--all", "--format", "{{.Names}}"]),
+        "somebodys"
+    );
+    let networks = podman(&["network", "ls", "--format", "{{.Name}}"]);
+    assert!(
+        networks.contains("krun-like") && !networks.contains("krun-lost"),
+        "{networks}"
+    );
+    assert_eq!(fs::read_dir(store.path().join("labs")).unwrap().count(), 0);
+    podman(&["rm", "--all", "--force"]);
+    podman(&["rmi", "--all", "--force"]);
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn ctrl_c_while_a_lab_comes_up_leaves_nothing_of_it() {
+    if !enabled() {
+        return;
+    }
+    let root = Path::new(ROOT);
+    let own = || fs::read("/etc/hosts").unwrap();
+    let before = own();
+    let mut child = Command::new(krun())
+        .args(["lab", "up", "it-stopped", "a.foo", "b.foo", "c.foo"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    let mut lines = said.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("starting 3 hosts")));
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+    let end: Vec<String> = lines.collect();
+    assert!(!child.wait().unwrap().success());
+    assert!(
+        end.iter().any(|line| line.contains("interrupted")),
+        "{end:?}"
+    );
+    let left = Lab::list(root, &EngineSpec::default()).unwrap();
+    assert!(left.iter().all(|listed| listed.name != "it-stopped"));
+    assert_eq!(own(), before);
 }

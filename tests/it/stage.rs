@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use krun::lab::{Lab, LabSpec, Site};
+use krun::lab::{EngineSpec, Lab, LabSpec, Site};
 
 /// Where labs, their image and the tarballs are kept; the same place as the command line's for root.
 pub(crate) const ROOT: &str = "/var/cache/krun";
@@ -34,7 +34,7 @@ pub(crate) struct Stage(pub(crate) Lab);
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        Lab::down(Path::new(ROOT), &self.0.name).unwrap();
+        Lab::down(Path::new(ROOT), &EngineSpec::default(), &self.0.name).unwrap();
     }
 }
 

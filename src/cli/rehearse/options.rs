@@ -1,6 +1,6 @@
 //! The options of `krun rehearse`.
 
-use crate::cli::lab::site;
+use crate::cli::lab::{BeginOptions, EngineOption, site};
 use crate::cli::options::RunOptions;
 use crate::rehearse::estimate::bytes;
 use clap::{Args, ValueEnum};
@@ -59,6 +59,10 @@ pub(in crate::cli) struct RehearseOptions {
     /// Let `connection: local` and `delegate_to: localhost` change this machine.
     #[arg(long)]
     pub(super) allow_local: bool,
+    #[command(flatten)]
+    pub(super) engine: EngineOption,
+    #[command(flatten)]
+    pub(super) begin: BeginOptions,
     /// Where labs and their image are kept (default: /var/cache/krun for root, else krun in the user's cache).
     #[arg(long, value_name = "DIR")]
     pub(super) root: Option<PathBuf>,

@@ -3,10 +3,11 @@
 use super::options::RehearseOptions;
 use super::report;
 use crate::cli::apply::{Loaded, compile, context, load};
+use crate::cli::lab::settle;
 use crate::cli::options::RunOptions;
 use crate::cli::settings::{self, Machine};
 use crate::cli::sink::sink;
-use crate::cli::{prompt, record};
+use crate::cli::{config, prompt, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::Event;
 use crate::lab::{LabSpec, Site};
@@ -70,6 +71,15 @@ pub(super) fn script(
         start: start(prepared, machine.clone()),
     };
     let sites = options.site.iter().cloned();
+    let spec = LabSpec {
+        name: options.lab.clone(),
+        hosts: form.hosts.iter().map(ToString::to_string).collect(),
+        users: form.users.into_iter().collect(),
+        packages: options.package.clone(),
+        sites: sites.map(|(name, root)| Site { name, root }).collect(),
+        ..LabSpec::default()
+    };
+    let config = config::read(machine, diagnostics);
     Ok(Script {
         command,
         program: std::env::current_exe()?,
@@ -77,14 +87,7 @@ pub(super) fn script(
         rate: options.rate,
         client_settings: options.client_setting.clone(),
         root: options.root.clone().unwrap_or_else(|| machine.lab_root()),
-        spec: LabSpec {
-            name: options.lab.clone(),
-            hosts: form.hosts.iter().map(ToString::to_string).collect(),
-            users: form.users.into_iter().collect(),
-            packages: options.package.clone(),
-            sites: sites.map(|(name, root)| Site { name, root }).collect(),
-            ..LabSpec::default()
-        },
+        spec: settle(spec, &config, &options.engine, &options.begin),
         allow_local: options.allow_local,
         keep: options.keep,
         production: Production {

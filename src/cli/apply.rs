@@ -1,10 +1,9 @@
 //! `krun -i HOSTS PLAYBOOK`: load, compile, run, report, in that order.
 
-use super::exit;
 use super::options::{FileOptions, RunOptions};
-use super::record;
 use super::settings::{self, Machine};
 use super::sink::sink;
+use super::{ansible_cfg, exit, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
 use crate::inventory::{self, Inventory, Limit};
@@ -70,6 +69,12 @@ pub(super) fn load(
     machine: &Machine,
     diagnostics: &mut Diagnostics,
 ) -> Loaded {
+    if machine.configuration.text(ansible_cfg::HASH_BEHAVIOUR) == Some("merge") {
+        diagnostics.push(
+            Diagnostic::global("`hash_behaviour = merge` would give variables other values, and krun replaces them")
+                .help("merge where it is wanted: `{{ defaults | combine(overrides, recursive=true) }}`"),
+        );
+    }
     let vault = settings::vault(options, machine, diagnostics);
     let extra = settings::extra_vars(options, &vault, diagnostics);
     let templar = Arc::new(Templar::new());
@@ -125,9 +130,11 @@ pub(super) fn inventory_sources(options: &FileOptions, machine: &Machine) -> Vec
     if !options.inventory.is_empty() {
         return options.inventory.clone();
     }
-    let named = machine
-        .variable("ANSIBLE_INVENTORY")
-        .map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let named = machine.configuration.paths(ansible_cfg::INVENTORY, &[',']);
+    let named = named.map(|paths| {
+        let paths = paths.iter().map(|path| path.display().to_string());
+        paths.collect::<Vec<_>>()
+    });
     named.unwrap_or_else(|| {
         if Path::new("/etc/ansible/hosts").exists() {
             vec!["/etc/ansible/hosts".into()]

@@ -1,5 +1,6 @@
 //! Turns the command line and the environment into one call of the library; the only part that knows all others.
 
+mod ansible_cfg;
 mod apply;
 mod config;
 mod exit;

@@ -29,6 +29,9 @@ pub(super) struct FileOptions {
     /// ID@FILE of a vault password.
     #[arg(long, value_name = "ID@FILE")]
     pub vault_id: Vec<String>,
+    /// Ask for the vault password.
+    #[arg(short = 'J', long, alias = "ask-vault-password")]
+    pub ask_vault_pass: bool,
     /// Begin at the task of this name.
     #[arg(long, value_name = "NAME")]
     pub start_at_task: Option<String>,
@@ -62,20 +65,32 @@ pub(super) struct RunOptions {
     /// With --check, or of a plan: exit with 3 if something would change.
     #[arg(long)]
     pub exit_code: bool,
-    /// Hosts to connect to at once.
-    #[arg(short, long, default_value_t = 50)]
-    pub forks: usize,
+    /// Hosts to connect to at once (default 50).
+    #[arg(short, long)]
+    pub forks: Option<usize>,
     /// Run tasks as another user.
     #[arg(short = 'b', long)]
     pub r#become: bool,
     #[arg(long, value_name = "USER")]
     pub become_user: Option<String>,
+    /// How to become another user: sudo (default), su, doas.
+    #[arg(long, value_name = "METHOD")]
+    pub become_method: Option<String>,
+    /// A file with the become password, or a program that prints it.
+    #[arg(long, value_name = "FILE", alias = "become-pass-file")]
+    pub become_password_file: Option<PathBuf>,
     /// Ask for the become password.
-    #[arg(short = 'K', long)]
+    #[arg(short = 'K', long, alias = "ask-become-password")]
     pub ask_become_pass: bool,
     /// Ask for the connection password.
     #[arg(short = 'k', long)]
     pub ask_pass: bool,
+    /// A file with the connection password, or a program that prints it.
+    #[arg(long, value_name = "FILE", alias = "conn-pass-file")]
+    pub connection_password_file: Option<PathBuf>,
+    /// How to reach hosts that do not say so themselves: ssh (default), local, docker, podman.
+    #[arg(short = 'c', long, value_name = "CONNECTION")]
+    pub connection: Option<String>,
     /// Log in as this user.
     #[arg(short = 'u', long = "user", value_name = "USER")]
     pub remote_user: Option<String>,
@@ -92,6 +107,15 @@ pub(super) struct RunOptions {
     /// Leave no record.
     #[arg(long)]
     pub no_record: bool,
+    /// The same; taken for Ansible's sake.
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub ssh_extra_args: Option<String>,
+    /// Run notified handlers on hosts that fail, too, where a play does not say.
+    #[arg(long)]
+    pub force_handlers: bool,
+    /// Without effect: facts are not kept between runs.
+    #[arg(long, hide = true)]
+    pub flush_cache: bool,
     /// How events are written.
     #[arg(long, value_enum, default_value_t = Output::Human)]
     pub output: Output,

@@ -1,5 +1,6 @@
 //! Reads environment, home and password files into what the rest of krun is handed.
 
+use super::ansible_cfg::{self, Configuration};
 use super::options::{FileOptions, RunOptions};
 use crate::agent;
 use crate::diag::{Diagnostic, Diagnostics, Source};
@@ -19,6 +20,8 @@ pub(super) struct Machine {
     pub cwd: PathBuf,
     pub home: PathBuf,
     pub environment: Vec<(String, String)>,
+    /// `ansible.cfg`, and what the environment says in its place.
+    pub configuration: Configuration,
 }
 
 impl Machine {
@@ -31,10 +34,13 @@ impl Machine {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/"));
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let configuration = Configuration::read(&cwd, &home, &environment);
         Self {
-            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            cwd,
             home,
             environment,
+            configuration,
         }
     }
 
@@ -52,8 +58,7 @@ impl Machine {
 
     /// `user@machine`.
     pub(super) fn who(&self) -> String {
-        let node = nix::unistd::gethostname().unwrap_or_default();
-        format!("{}@{}", self.user(), node.to_string_lossy())
+        format!("{}@{}", self.user(), hostname())
     }
 
     /// Where krun keeps what it can make again.
@@ -74,9 +79,7 @@ impl Machine {
 
     /// Directories of roles beyond those beside a playbook.
     pub(super) fn roles_path(&self) -> Vec<PathBuf> {
-        let named = self
-            .variable("ANSIBLE_ROLES_PATH")
-            .map(|text| text.split(':').map(PathBuf::from).collect::<Vec<_>>());
+        let named = self.configuration.paths(ansible_cfg::ROLES_PATH, &[':']);
         named.unwrap_or_else(|| {
             vec![
                 self.home.join(".ansible/roles"),
@@ -164,10 +167,29 @@ pub(super) fn vault(
         let (id, path) = id.split_once('@').unwrap_or(("default", id));
         named.push((id.to_owned(), PathBuf::from(path)));
     }
-    if named.is_empty()
-        && let Some(path) = machine.variable("ANSIBLE_VAULT_PASSWORD_FILE")
-    {
-        named.push(("default".to_owned(), PathBuf::from(path)));
+    let configured = |setting| {
+        let paths = machine.configuration.paths(setting, &[',']);
+        paths.into_iter().flatten()
+    };
+    if named.is_empty() {
+        let files = configured(ansible_cfg::VAULT_PASSWORD_FILE);
+        named.extend(files.map(|path| ("default".to_owned(), path)));
+        let listed = machine.configuration.text(ansible_cfg::VAULT_IDENTITY_LIST);
+        let listed = listed.into_iter().flat_map(|text| text.split(','));
+        named.extend(listed.filter_map(|id| {
+            let (id, path) = id.trim().split_once('@')?;
+            Some((id.to_owned(), PathBuf::from(path)))
+        }));
+    }
+    let asks = options.ask_vault_pass
+        || machine.configuration.flag(ansible_cfg::ASK_VAULT_PASS) == Some(true);
+    if asks {
+        match super::prompt::password("Vault password") {
+            Ok(password) => passwords.push(("default".to_owned(), password)),
+            Err(error) => diagnostics.push(Diagnostic::global(format!(
+                "the vault password cannot be asked for: {error}"
+            ))),
+        }
     }
     for (id, path) in named {
         match password(&path) {
@@ -198,31 +220,87 @@ pub(super) fn settings(
     machine: &Machine,
     command: String,
 ) -> std::io::Result<Settings> {
-    let become_password = if options.ask_become_pass {
-        Some(super::prompt::password("BECOME password")?)
-    } else {
-        None
+    let configured = &machine.configuration;
+    let text = |setting| configured.text(setting).map(str::to_owned);
+    let flag = |setting| configured.flag(setting).unwrap_or(false);
+    let secret = |file: &Option<PathBuf>, asks: bool, prompt: &str| match file {
+        Some(path) => password(path).map(Some),
+        None if asks => super::prompt::password(prompt).map(Some),
+        None => Ok(None),
     };
+    let connection_password = secret(
+        &options.connection_password_file,
+        options.ask_pass || flag(ansible_cfg::ASK_PASS),
+        "SSH password",
+    )?;
+    let become_password = secret(
+        &options.become_password_file,
+        options.ask_become_pass || flag(ansible_cfg::BECOME_ASK_PASS),
+        "BECOME password",
+    )?;
+    // `ssh_args` are Ansible's for every host, the others are added to them.
+    let of_ssh = [ansible_cfg::SSH_ARGS, ansible_cfg::SSH_EXTRA_ARGS].map(text);
+    let common = options
+        .ssh_common_args
+        .clone()
+        .or_else(|| text(ansible_cfg::SSH_COMMON_ARGS));
+    let of_ssh: Vec<String> = of_ssh.into_iter().flatten().chain(common).collect();
+    let of_ssh = of_ssh.join(" ") + " " + options.ssh_extra_args.as_deref().unwrap_or_default();
     Ok(Settings {
         check_mode: options.check,
         diff: true,
-        forks: options.forks,
+        forks: forks(options, machine),
         verbosity: options.verbose,
         limit: None,
         tags: options.files.tags.clone(),
         skip_tags: options.files.skip_tags.clone(),
-        r#become: options.r#become,
-        become_user: options.become_user.clone(),
+        r#become: options.r#become || flag(ansible_cfg::BECOME),
+        become_user: options
+            .become_user
+            .clone()
+            .or_else(|| text(ansible_cfg::BECOME_USER)),
+        become_method: options
+            .become_method
+            .clone()
+            .or_else(|| text(ansible_cfg::BECOME_METHOD)),
         become_password,
-        remote_user: options.remote_user.clone(),
-        private_key_file: options.private_key.clone(),
-        ssh_common_args: options.ssh_common_args.clone(),
+        remote_user: options
+            .remote_user
+            .clone()
+            .or_else(|| text(ansible_cfg::REMOTE_USER)),
+        private_key_file: options.private_key.clone().or_else(|| {
+            let paths = configured.paths(ansible_cfg::PRIVATE_KEY_FILE, &[]);
+            let path = paths.into_iter().flatten().next()?;
+            Some(path.display().to_string())
+        }),
+        ssh_common_args: Some(of_ssh.trim().to_owned()).filter(|text| !text.is_empty()),
+        connection: options
+            .connection
+            .clone()
+            .or_else(|| text(ansible_cfg::TRANSPORT)),
+        connection_password,
+        force_handlers: options.force_handlers || flag(ansible_cfg::FORCE_HANDLERS),
+        gathers_only_when_told: configured.text(ansible_cfg::GATHERING) == Some("explicit"),
         inventory_sources: options.files.inventory.clone(),
         environment: machine.environment.clone(),
+        hostname: hostname(),
         state_dir: machine.cwd.join(".krun"),
         command,
-        strict: false,
     })
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname();
+    name.map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Hosts to connect to at once where nothing else is said.
+const FORKS: usize = 50;
+
+fn forks(options: &RunOptions, machine: &Machine) -> usize {
+    let configured = || machine.configuration.number(ansible_cfg::FORKS);
+    options.forks.or_else(configured).unwrap_or(FORKS)
 }
 
 /// Identifies a run: the time and the process.
@@ -256,14 +334,15 @@ pub(super) fn transport_options(
     machine.user().clone_into(&mut transport.user);
     transport.ssh_auth_sock = machine.variable("SSH_AUTH_SOCK").map(PathBuf::from);
     transport.cache = Some(machine.cache());
-    if let Some(seconds) = options.timeout {
+    let configured = &machine.configuration;
+    if let Some(seconds) = options
+        .timeout
+        .or_else(|| configured.number(ansible_cfg::TIMEOUT))
+    {
         transport.connect_timeout = Duration::from_secs(seconds);
     }
-    if machine
-        .variable("ANSIBLE_HOST_KEY_CHECKING")
-        .is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "no" | "0"))
-    {
-        transport.host_key_checking = false;
+    if let Some(checks) = configured.flag(ansible_cfg::HOST_KEY_CHECKING) {
+        transport.host_key_checking = checks;
     }
     Ok(transport)
 }

@@ -262,9 +262,15 @@ impl Frame {
             let end = if streams.stdin_add_newline { "\n" } else { "" };
             command = command.stdin(format!("{text}{end}").as_bytes());
         }
-        let output = sys
-            .run(&command)
-            .map_err(|error| tool::not_started(program, &error).with("cmd", shown.clone()))?;
+        let output = sys.run(&command).map_err(|error| {
+            let nothing = [("stdout", "".into()), ("stderr", "".into())];
+            let no_lines = ["stdout_lines", "stderr_lines"].map(|name| (name, lines("")));
+            let said = nothing.into_iter().chain(no_lines);
+            let error = tool::not_started(program, &error).with("cmd", shown.clone());
+            said.fold(error, |error, (name, value): (_, Value)| {
+                error.with(name, value)
+            })
+        })?;
         let data = streams.registered(&output, shown);
         if output.success() && !output.timed_out && !output.cancelled {
             let mut outcome = Outcome::new().changed().msg("");

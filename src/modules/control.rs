@@ -108,6 +108,7 @@ pub fn alias(name: &str) -> &str {
     match name {
         "systemd_service" => "systemd",
         "include" => "include_tasks",
+        "gather_facts" => "setup",
         other => other,
     }
 }

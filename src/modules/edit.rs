@@ -58,14 +58,6 @@ impl Original {
                 );
             }
         };
-        if let (None, Some(parent)) = (&stat, real.parent())
-            && !sys.exists(parent)?
-        {
-            let parent = parent.display();
-            return Err(Error::new(format!(
-                "the directory `{parent}` does not exist"
-            )));
-        }
         let (text, is_utf8) = match String::from_utf8(bytes.clone()) {
             Ok(text) => (text, true),
             Err(_) => (bytes.iter().copied().map(char::from).collect(), false),
@@ -144,8 +136,21 @@ impl Original {
 
 impl Edit {
     pub fn make(self, sys: &Sys) -> Result<Outcome, Error> {
+        if let Some(parent) = self.placement.path().parent() {
+            make_directories(sys, parent)?;
+        }
         self.placement.make(sys, &self.content)
     }
+}
+
+/// Makes the directory of a new file and what is missing above it, as Ansible does.
+fn make_directories(sys: &Sys, path: &Path) -> Result<(), Error> {
+    let missing = |path: &&Path| !sys.exists(path).unwrap_or(true);
+    let missing: Vec<&Path> = path.ancestors().take_while(missing).collect();
+    for directory in missing.into_iter().rev() {
+        sys.create_dir(directory, None)?;
+    }
+    Ok(())
 }
 
 /// Says in the result what was done, or would be.

@@ -18,13 +18,17 @@ impl Module for Ping {
     const ARGS: &'static [Arg] = &[Arg::new(
         "data",
         ArgKind::Str,
-        "what to answer (default `pong`)",
+        "what to answer (default `pong`); `crash` fails",
     )];
     const DOC: &'static str =
         "Answers `pong` when the host is there and krun can run on it.\n\n    - ping:\n";
     type Change = ();
 
     fn check(&self, _sys: &Sys) -> Result<Found<()>, Error> {
+        // Playbooks for Ansible provoke a failure with it.
+        if self.data.as_deref() == Some("crash") {
+            return Err(Error::new("boom"));
+        }
         Ok(Found::same(
             Outcome::new().with("ping", self.data.as_deref().unwrap_or("pong")),
         ))

@@ -129,6 +129,11 @@ pub fn check_against(
 }
 
 impl Placement {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Puts the content and the attributes into place.
     pub fn make(self, sys: &Sys, content: &[u8]) -> Result<Outcome, Error> {
         let now = sys.lstat(&self.path)?;

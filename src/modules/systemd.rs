@@ -248,6 +248,13 @@ impl Systemd {
             };
             unit.set("UnitFileState", word);
         }
+        // Which units its `Also=` names are enabled, only this tells.
+        if self.enabled.is_some() && unit.property("UnitFileState") == "indirect" {
+            let answer = self.ask(sys, &["is-enabled", "--full", name])?;
+            if answer.success() && answer.stdout.lines().count() > 1 {
+                unit.set("UnitFileState", "enabled");
+            }
+        }
         Ok(unit)
     }
 
@@ -284,7 +291,9 @@ impl Systemd {
             Some(word.strip_suffix(".service").unwrap_or(word))
         });
         let wanted = name.strip_suffix(".service").unwrap_or(name);
-        let error = Error::new(format!("no unit `{name}` on this host"));
+        // Ansible's own words: playbooks search for them in the result.
+        let error = Error::new(format!("Could not find the requested service {name}: host"))
+            .because("no such unit on this host");
         let near = nearest(wanted, known.clone())
             .or_else(|| known.into_iter().find(|unit| unit.contains(wanted)));
         match near {

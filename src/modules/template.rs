@@ -50,6 +50,11 @@ impl Template {
         &self.src
     }
 
+    /// Returns the path on the host as the task writes it.
+    pub fn destination(&self) -> &str {
+        &self.dest
+    }
+
     /// Adds the rendered text; `source` is the template's path and `mode` its permissions, both on the controller.
     pub fn set_text(&mut self, text: String, source: &Path, mode: u32) {
         let text = match self.newline_sequence.as_deref() {

@@ -45,6 +45,7 @@ pub(super) fn play(play: &Play, ids: &mut Ids) -> Vec<Arc<Step>> {
             kind,
             path: Vec::new(),
             only: None,
+            is_open: false,
         })
     };
     // `gather_facts: no`, written out, needs no step; a template is judged for each host.
@@ -80,6 +81,7 @@ pub fn items(
                 kind: StepKind::Task(Arc::clone(task)),
                 path: path.to_vec(),
                 only: only.cloned(),
+                is_open: false,
             })),
             Item::Block(block) if block.rescue.is_empty() && block.always.is_empty() => {
                 steps.extend(items(&block.block, path, only, ids));
@@ -101,6 +103,7 @@ pub fn items(
                     kind,
                     path: path.to_vec(),
                     only: only.cloned(),
+                    is_open: false,
                 }));
             }
         }

@@ -3,7 +3,7 @@
 use super::{PlayPlan, Step, short_name};
 use crate::diag::{Diagnostics, Span, nearest};
 use crate::inventory::Inventory;
-use crate::playbook::{LoopKind, Play, Task, search_paths};
+use crate::playbook::{Item, LoopKind, Play, Task, search_paths};
 use crate::template::{Error, NameUse, Templar, is_template};
 use crate::value::{Dict, Value};
 use crate::yaml::{Kind, Node, Vars};
@@ -27,6 +27,9 @@ const MAGIC: &[&str] = &[
     "play_hosts",
     "environment",
     "omit",
+    "services",
+    "packages",
+    "ansible_managed",
     "template_path",
     "template_fullpath",
     "template_host",
@@ -47,10 +50,16 @@ pub(super) fn check(
     let global = Known::of_run(plays, inventory, extra);
     for play in plays {
         let known = global.within(&play.play);
+        let of_handlers = known.with_left_out(&play.play);
         for task in tasks(play) {
+            let known = if task.is_handler {
+                &of_handlers
+            } else {
+                &known
+            };
             Lint {
                 templar,
-                known: &known,
+                known,
                 task,
                 diagnostics,
             }
@@ -86,19 +95,40 @@ impl Known {
             known.add_values(&inventory.vars(host));
         }
         for task in plays.iter().flat_map(tasks) {
-            known
-                .names
-                .extend(task.register.iter().map(|(name, _)| name.clone()));
-            match short_name(&task.module) {
-                "set_fact" | "add_host" => {
-                    known.names.extend(task.args.entries.keys().cloned());
-                    known.anything |= task.args_template.is_some()
-                        || task.args.entries.keys().any(|key| is_template(key));
+            known.add_results(task);
+        }
+        known
+    }
+
+    /// Adds what a task sets on its host.
+    fn add_results(&mut self, task: &Task) {
+        self.names
+            .extend(task.register.iter().map(|(name, _)| name.clone()));
+        match short_name(&task.module) {
+            "set_fact" | "add_host" => {
+                self.names.extend(task.args.entries.keys().cloned());
+                self.anything |= task.args_template.is_some()
+                    || task.args.entries.keys().any(|key| is_template(key));
+            }
+            "include_vars" | "include_tasks" | "include_role" | "include" => {
+                self.anything = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds what tasks would set that `--tags` leaves out: a handler runs only if one of them ran and notified it.
+    fn with_left_out(&self, play: &Play) -> Self {
+        let mut known = self.clone();
+        let sections = [&play.pre_tasks, &play.roles, &play.tasks, &play.post_tasks];
+        let mut items: Vec<&Item> = sections.into_iter().flatten().collect();
+        while let Some(item) = items.pop() {
+            match item {
+                Item::Task(task) => known.add_results(task),
+                Item::Block(block) => {
+                    let parts = [&block.block, &block.rescue, &block.always];
+                    items.extend(parts.into_iter().flatten());
                 }
-                "include_vars" | "include_tasks" | "include_role" | "include" => {
-                    known.anything = true;
-                }
-                _ => {}
             }
         }
         known

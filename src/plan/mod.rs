@@ -58,6 +58,8 @@ pub struct Step {
     pub path: Vec<(BlockId, Part)>,
     /// Only these hosts take it (what an include or a flush added); `None`: all of the batch.
     pub only: Option<Only>,
+    /// A barrier that all hosts of the batch have come to: from here on it is a step as any other.
+    pub is_open: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -98,7 +100,8 @@ impl Step {
             StepKind::Flush => true,
             StepKind::Gather | StepKind::BlockEnd(..) => false,
             StepKind::Task(task) => {
-                is_barrier_module(&task.module) || task.barrier || !task.needs.is_empty()
+                !self.is_open
+                    && (is_barrier_module(&task.module) || task.barrier || !task.needs.is_empty())
             }
         }
     }

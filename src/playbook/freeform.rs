@@ -127,15 +127,21 @@ fn split(text: &str) -> Result<Vec<Word>, &'static str> {
     Ok(words)
 }
 
-/// Splits `key=value` at the first `=` that is neither the first character nor escaped nor inside quotes or braces.
+/// Splits `key=value` at the first `=` that is neither the first character nor escaped nor inside a template.
 fn pair(word: &str) -> Option<(&str, &str)> {
     let bytes = word.as_bytes();
-    let at = (1..bytes.len()).find(|&at| bytes[at] == b'=' && bytes[at - 1] != b'\\')?;
+    let is_inside = |at: usize| word[..at].matches("{{").count() > word[..at].matches("}}").count();
+    let splits = |&at: &usize| bytes[at] == b'=' && bytes[at - 1] != b'\\' && !is_inside(at);
+    let at = (1..bytes.len()).find(splits)?;
     let key = &word[..at];
-    let is_name = key
-        .chars()
-        .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    is_name.then_some((key, &word[at + 1..]))
+    let is_name = |text: &str| {
+        text.chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    };
+    // `{{ prefix }}_name=value`: the name itself may be made by a template.
+    let mut outside = key.split("{{").map(|part| part.rsplit("}}").next());
+    let is_key = outside.all(|part| part.is_some_and(is_name));
+    is_key.then_some((key, &word[at + 1..]))
 }
 
 fn unquote(value: &str) -> &str {
@@ -325,6 +331,18 @@ mod tests {
         insta::assert_snapshot!(
             read(r"line=a\tb regexp=^\s+x", Style::Words),
             @r"line=<a	b>@1 regexp=<^\s+x>@11"
+        );
+    }
+
+    #[test]
+    fn a_name_may_be_a_template() {
+        insta::assert_snapshot!(
+            read("user_{{ item.name }}={{ a == b }}", Style::Words),
+            @"user_{{ item.name }}=<{{ a == b }}>@1"
+        );
+        insta::assert_snapshot!(
+            read("{{ a == b }}", Style::Words),
+            @"_raw_params=<{{ a == b }}>@1"
         );
     }
 

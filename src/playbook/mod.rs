@@ -176,6 +176,8 @@ pub struct Loop {
     pub label: Option<Node>,
     pub pause: Option<Node>,
     pub extended: bool,
+    /// `extended_allitems` (default yes).
+    pub lists_all: bool,
     pub break_when: Option<Node>,
 }
 

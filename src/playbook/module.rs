@@ -5,7 +5,7 @@ use super::keywords::{self, Place, is_template, shown};
 use super::load::Loader;
 use crate::diag::{Diagnostic, Span, nearest};
 use crate::modules;
-use crate::yaml::{Kind, Map, Node};
+use crate::yaml::{Entry, Kind, Map, Node};
 
 /// The module of a task, as written.
 pub(crate) struct Chosen {
@@ -325,9 +325,22 @@ impl Loader<'_> {
                 return None;
             }
         }
+        if module == "set_fact" {
+            map.entries.values_mut().for_each(read_flag);
+        }
         into.map.entries.extend(map.entries);
         Some(())
     }
+}
+
+/// `set_fact: ready=no` sets a boolean, as Ansible has always done.
+fn read_flag(entry: &mut Entry) {
+    let flag = match entry.value.as_str().map(str::to_lowercase).as_deref() {
+        Some("true" | "yes") => true,
+        Some("false" | "no") => false,
+        _ => return,
+    };
+    entry.value.kind = Kind::Bool(flag);
 }
 
 fn stray_words(node: &Node, module: &str, text: &str) -> Diagnostic {

@@ -342,6 +342,8 @@ impl Loader<'_> {
             label: of("label"),
             pause: of("pause"),
             extended: of("extended").is_some_and(|n| value::as_bool(&n.to_value()) == Some(true)),
+            lists_all: of("extended_allitems")
+                .is_none_or(|n| value::as_bool(&n.to_value()) != Some(false)),
             break_when: of("break_when"),
         })
     }

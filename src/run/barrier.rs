@@ -1,17 +1,18 @@
 //! Takes the steps at which all hosts of a batch meet: `meta`, includes, inventory changes, flushes of handlers.
 
 use super::batch::{Batch, Ending, task_name};
-use super::control::{self, Answer};
 use super::host::HostState;
+use super::keywords::envelope;
 use super::prepare::{arguments, conditions};
 use super::scope::TaskScope;
 use super::verdict;
-use crate::event::EventKind;
+use crate::event::{EventKind, Status};
 use crate::modules::Error;
 use crate::plan::{Only, Part, Step, StepKind, expand, short_name};
 use crate::playbook::{Item, Role, Task};
 use crate::template::Scope;
 use crate::value::{Dict, HostName, Mapping, Value};
+use crate::yaml::{Kind, Node};
 use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -51,8 +52,8 @@ impl Batch<'_> {
                 "include_tasks" | "include_role" | "include" => {
                     self.include(at, &step, task, &takers);
                 }
-                "add_host" | "group_by" => self.change_inventory(at, &step, task, &takers),
-                // A task with `barrier: true` or `needs:` runs as any other, once everyone is here.
+                // What changes the inventory, and a task with `barrier: true` or `needs:`, runs as any other, once
+                // everyone is here.
                 _ => self.run_at_barrier(at, &step),
             },
             StepKind::Gather | StepKind::BlockEnd(..) => {}
@@ -62,13 +63,14 @@ impl Batch<'_> {
     /// Puts the task, as an ordinary step, behind its barrier.
     fn run_at_barrier(&mut self, at: usize, step: &Arc<Step>) {
         let Some(task) = step.task() else { return };
-        let plain = Task {
-            barrier: false,
-            needs: Vec::new(),
-            ..(**task).clone()
-        };
+        let mut task = (**task).clone();
+        if short_name(&task.module) == "add_host" {
+            let once = Node::new(Kind::Bool(true), task.span.clone());
+            task.keywords.run_once = Some(once);
+        }
         let step = Step {
-            kind: StepKind::Task(Arc::new(plain)),
+            kind: StepKind::Task(Arc::new(task)),
+            is_open: true,
             ..(**step).clone()
         };
         self.steps.insert(at + 1, Arc::new(step));
@@ -156,61 +158,6 @@ impl Batch<'_> {
         }
     }
 
-    fn change_inventory(
-        &mut self,
-        at: usize,
-        step: &Arc<Step>,
-        task: &Arc<Task>,
-        takers: &[usize],
-    ) {
-        // `add_host` runs once for the batch, `group_by` for each host.
-        let once = short_name(&task.module) == "add_host";
-        let takers = if once {
-            &takers[..takers.len().min(1)]
-        } else {
-            takers
-        };
-        for &host in takers {
-            let scope = self.scope(host, task);
-            let items = match &task.loop_ {
-                None => vec![Dict::new()],
-                Some(loop_) => {
-                    match super::loops::items(&self.run.templar, loop_, &scope.clone().shared()) {
-                        Ok(values) => values
-                            .into_iter()
-                            .map(|value| std::iter::once((loop_.loop_var.clone(), value)).collect())
-                            .collect(),
-                        Err(error) => {
-                            self.fail_at_barrier(
-                                host,
-                                at,
-                                step,
-                                task,
-                                Error::new(format!("`loop` cannot be read: {error}")),
-                            );
-                            continue;
-                        }
-                    }
-                }
-            };
-            for locals in items {
-                match control::answer(self.run, &scope.with(locals), task) {
-                    Answer::Done(result) => match *result {
-                        Ok(outcome) => self.report(host, at, task, verdict::success(outcome)),
-                        Err(error) => self.fail_at_barrier(host, at, step, task, error),
-                    },
-                    Answer::Skip(condition) => self.report(
-                        host,
-                        at,
-                        task,
-                        verdict::skip(super::prepare::skipped(&condition)),
-                    ),
-                    Answer::Rest(_) | Answer::Pending => {}
-                }
-            }
-        }
-    }
-
     /// Says and counts a result that no flight brought.
     fn report(&mut self, host: usize, at: usize, task: &Arc<Task>, judged: super::prepare::Judged) {
         let name = Arc::clone(&self.hosts[host].name);
@@ -241,7 +188,12 @@ impl Batch<'_> {
     ) {
         let judged = verdict::failure(error);
         let name = Arc::clone(&self.hosts[host].name);
-        let result = self.run.show(judged.result.clone(), false);
+        let envelope = envelope(&self.run.templar, &self.scope(host, task), task);
+        let on_failure = envelope.unwrap_or_default().on_failure;
+        let mut result = self.run.show(judged.result.clone(), false);
+        if on_failure.is_ignored {
+            result.status = Status::Ignored;
+        }
         self.hosts[host].unsaid.push_back((
             at,
             EventKind::TaskEnded {
@@ -250,7 +202,13 @@ impl Batch<'_> {
                 result,
             },
         ));
+        if on_failure.is_ignored {
+            return;
+        }
         self.fail_host(host, step, Some((task, &judged)));
+        if on_failure.is_fatal {
+            self.fail_everyone(host, step, task);
+        }
     }
 
     /// `include_tasks` and `include_role`: hosts that ask for the same file with the same variables share its tasks.
@@ -335,11 +293,11 @@ impl Batch<'_> {
         let templar = Arc::clone(&self.run.templar);
         let items: Vec<Dict> = match &task.loop_ {
             None => vec![Dict::new()],
-            Some(loop_) => super::loops::items(&templar, loop_, &scope.clone().shared())
-                .map_err(|error| Error::new(format!("`loop` cannot be read: {error}")))?
-                .into_iter()
-                .map(|value| std::iter::once((loop_.loop_var.clone(), value)).collect())
-                .collect(),
+            Some(loop_) => {
+                let values = super::loops::items(&templar, loop_, &scope.clone().shared())
+                    .map_err(|error| Error::new(format!("`loop` cannot be read: {error}")))?;
+                super::loops::locals(loop_, &values).collect()
+            }
         };
         let mut wanted = Vec::new();
         for locals in items {

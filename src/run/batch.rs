@@ -101,6 +101,21 @@ impl<'r> Batch<'r> {
 
     /// Runs the batch to its end.
     pub(super) async fn finish(mut self) -> Finished {
+        self.go_on().await;
+        if self.ending == Ending::Interrupt {
+            self.start_what_was_stopped().await;
+        } else if self.forces_handlers() {
+            self.run_forced_handlers().await;
+        }
+        Finished {
+            hosts: self.hosts,
+            ending: self.ending,
+            reason: self.stop_reason,
+        }
+    }
+
+    /// Goes on until all steps are behind all hosts, or the batch ends early.
+    pub(super) async fn go_on(&mut self) {
         loop {
             self.advance();
             if self.is_over() {
@@ -109,14 +124,6 @@ impl<'r> Batch<'r> {
             self.wait().await;
         }
         self.say_rest();
-        if self.ending == Ending::Interrupt {
-            self.start_what_was_stopped().await;
-        }
-        Finished {
-            hosts: self.hosts,
-            ending: self.ending,
-            reason: self.stop_reason,
-        }
     }
 
     /// Does everything that can be done without hearing from anyone.

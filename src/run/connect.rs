@@ -116,7 +116,14 @@ impl Run {
             };
             match name {
                 "ansible_connection" if local_name && !known => Some("local".into()),
-                "ansible_connection" if to == owner => keyword(&keywords.connection),
+                "ansible_connection" => Some(&keywords.connection)
+                    .filter(|_| to == owner)
+                    .and_then(keyword)
+                    .or_else(|| settings.connection.clone().map(Value::String)),
+                "ansible_password" => {
+                    let password = settings.connection_password.as_ref();
+                    password.map(|password| password.reveal().into())
+                }
                 "ansible_user" if to == owner => keyword(&keywords.remote_user)
                     .or_else(|| settings.remote_user.clone().map(Value::String)),
                 "ansible_user" => settings.remote_user.clone().map(Value::String),

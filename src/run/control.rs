@@ -1,15 +1,15 @@
 //! The modules that the controller answers itself: they speak, judge, and set variables.
 
-use super::Run;
 use super::prepare::{arguments, conditions};
 use super::scope::TaskScope;
 use super::world;
+use super::{Run, included_vars};
 use crate::modules::args;
 use crate::modules::{self, Error, Outcome};
 use crate::plan::short_name;
 use crate::playbook::Task;
 use crate::template::{Scope, Templar};
-use crate::value::{Dict, Mapping, Value, as_bool, display};
+use crate::value::{Dict, HostName, Mapping, Value, as_bool, display};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,13 @@ impl Answer {
 }
 
 /// Answers a task of the controller's for one host and item.
-pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answer {
+/// `owner` is the host whose facts it sets, where it sets any.
+pub(super) fn answer(
+    run: &mut Run,
+    scope: &TaskScope,
+    task: &Arc<Task>,
+    owner: &HostName,
+) -> Answer {
     let shared: Arc<dyn Scope> = scope.clone().shared();
     let templar = Arc::clone(&run.templar);
     match conditions(&templar, &task.when, &shared) {
@@ -59,8 +65,8 @@ pub(super) fn answer(run: &mut Run, scope: &TaskScope, task: &Arc<Task>) -> Answ
                 .get("msg")
                 .map_or_else(|| "Failed as requested from task".into(), display),
         )),
-        "set_fact" => set_fact(scope, given),
-        "include_vars" => include_vars(run, scope, &given),
+        "set_fact" => set_fact(scope, given, owner),
+        "include_vars" => included_vars::include(run, scope, &given),
         "add_host" => add_host(run, given),
         "group_by" => group_by(run, scope, given),
         "pause" => return pause(scope, given),
@@ -108,9 +114,8 @@ fn debug_variable(templar: &Templar, name: &str, scope: &Arc<dyn Scope>) -> Answ
         .trim();
     let value = match templar.render_str(&format!("{{{{ {expression} }}}}"), scope) {
         Ok(value) => value,
-        Err(error) if error.is_pending() || error.is_unknown() => return unreadable(&error, ""),
         Err(error) if error.is_undefined() => "VARIABLE IS NOT DEFINED!".into(),
-        Err(error) => error.to_string().into(),
+        Err(error) => return unreadable(&error, ""),
     };
     let mut show = Mapping::new();
     show.insert(expression.into(), value.clone());
@@ -155,7 +160,8 @@ fn assert(templar: &Templar, task: &Task, scope: &Arc<dyn Scope>) -> Answer {
     }))
 }
 
-fn set_fact(scope: &TaskScope, mut given: Mapping) -> Result<Outcome, Error> {
+/// Sets facts of `owner`: this host, or with `delegate_facts` the one to which the task is delegated.
+fn set_fact(scope: &TaskScope, mut given: Mapping, owner: &HostName) -> Result<Outcome, Error> {
     let cacheable = given
         .remove("cacheable")
         .and_then(|value| as_bool(&value))
@@ -168,65 +174,13 @@ fn set_fact(scope: &TaskScope, mut given: Mapping) -> Result<Outcome, Error> {
     for (name, value) in given {
         facts.insert(name, crate::value::untagged(&value));
     }
-    let target = scope
-        .task
-        .as_ref()
-        .filter(|task| task.keywords.delegate_facts.is_some())
-        .and(None)
-        .unwrap_or_else(|| Arc::clone(&scope.host));
-    world::write(&scope.world.host(&target), |vars| {
+    world::write(&scope.world.host(owner), |vars| {
         for (name, value) in &facts {
             vars.set.insert(display(name), value.clone());
             if cacheable {
                 vars.facts.insert(display(name), value.clone());
             }
         }
-    });
-    Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
-}
-
-fn include_vars(run: &Run, scope: &TaskScope, given: &Mapping) -> Result<Outcome, Error> {
-    let text = |name: &str| given.get(name).map(display);
-    let files = scope.files();
-    let found = match (text("_raw_params").or_else(|| text("file")), text("dir")) {
-        (Some(file), _) => {
-            let path = files.find("vars", &file).map_err(|searched| {
-                Error::new(format!("no file `{file}`")).because(format!("searched:\n{searched}"))
-            })?;
-            run.read_vars(&path).map_err(|fault| {
-                Error::new(format!("`{}` cannot be read", path.display())).because(fault)
-            })?
-        }
-        (None, Some(dir)) => {
-            let path = files.find("vars", &dir).map_err(|searched| {
-                Error::new(format!("no directory `{dir}`"))
-                    .because(format!("searched:\n{searched}"))
-            })?;
-            run.read_vars_dir(&path).map_err(|fault| {
-                Error::new(format!("`{}` cannot be read", path.display())).because(fault)
-            })?
-        }
-        (None, None) => return Err(Error::new("`include_vars` needs a file or `dir`")),
-    };
-    let named: Dict = match text("name") {
-        Some(name) => std::iter::once((
-            name,
-            Value::Mapping(
-                found
-                    .into_iter()
-                    .map(|(k, v)| (Value::String(k), v))
-                    .collect(),
-            ),
-        ))
-        .collect(),
-        None => found,
-    };
-    let facts: Mapping = named
-        .iter()
-        .map(|(name, value)| (Value::String(name.clone()), value.clone()))
-        .collect();
-    world::write(&scope.world.host(&scope.host), |vars| {
-        vars.included.extend(named);
     });
     Ok(Outcome::new().with("ansible_facts", Value::Mapping(facts)))
 }

@@ -64,7 +64,7 @@ impl Batch<'_> {
         let in_block = step
             .path
             .iter()
-            .any(|(_, part)| matches!(part, Part::Body { .. }));
+            .any(|(_, part)| !matches!(part, Part::Always));
         if !in_block {
             let reason = format!(
                 "`{}` failed on {}, and `any_errors_fatal` ends the play",

@@ -87,25 +87,8 @@ impl Files for TaskFiles {
                 .unwrap_or_default(),
         );
         let dirs = self.candidates("files", &dir.to_string_lossy());
-        let Some(dir) = dirs.into_iter().find(|dir| dir.is_dir()) else {
-            return Vec::new();
-        };
-        let Ok(entries) = std::fs::read_dir(&dir) else {
-            return Vec::new();
-        };
-        let mut found: Vec<PathBuf> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| {
-                entry.path().is_file()
-                    && crate::inventory::pattern::fits_glob(
-                        &file,
-                        &entry.file_name().to_string_lossy(),
-                    )
-            })
-            .map(|entry| entry.path())
-            .collect();
-        found.sort();
-        found
+        let mut found = dirs.iter().map(|dir| matching(dir, &file));
+        found.find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     fn write_private(&self, path: &Path, content: &str) -> std::io::Result<()> {
@@ -131,4 +114,17 @@ impl Files for TaskFiles {
             .map_err(|error| error.to_string())?;
         Ok(hosts.iter().map(ToString::to_string).collect())
     }
+}
+
+/// The files of a directory whose names fit the pattern, sorted.
+fn matching(dir: &Path, pattern: &str) -> Vec<PathBuf> {
+    let fits = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        entry.path().is_file()
+            && crate::inventory::pattern::fits_glob(pattern, &name.to_string_lossy())
+    };
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.filter(fits).map(|entry| entry.path()).collect();
+    found.sort();
+    found
 }

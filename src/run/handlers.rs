@@ -1,7 +1,8 @@
 //! Handlers: who notified which, which an earlier run left, and their steps at a flush.
 
-use super::batch::Batch;
-use super::host::{Flight, HostRun};
+use super::batch::{Batch, Ending};
+use super::host::{Flight, HostRun, HostState};
+use super::scope::TaskScope;
 use crate::event::EventKind;
 use crate::plan::{Only, Step, StepKind};
 use crate::playbook::Task;
@@ -70,8 +71,60 @@ impl Batch<'_> {
                 kind: StepKind::Flush,
                 path: Vec::new(),
                 only: None,
+                is_open: false,
             }),
         );
+    }
+
+    /// `force_handlers`, or `--force-handlers` where the play does not say.
+    pub(super) fn forces_handlers(&self) -> bool {
+        let Some(host) = self.hosts.first() else {
+            return false;
+        };
+        let scope = TaskScope::new(&self.run.world, Some(&self.play), &host.name, None).shared();
+        let said = self.plan.play.force_handlers.as_ref();
+        let said = super::keywords::flag(&self.run.templar, said, &scope);
+        said.ok()
+            .flatten()
+            .unwrap_or(self.run.world.settings.force_handlers)
+    }
+
+    /// The batch is over: what was notified on hosts that failed, or that a stop kept from their flush, runs now.
+    pub(super) async fn run_forced_handlers(&mut self) {
+        let is_due = |host: &HostRun| {
+            !host.notified.is_empty() && matches!(host.state, HostState::Alive | HostState::Failed)
+        };
+        if !self.hosts.iter().any(is_due) {
+            return;
+        }
+        let (ending, reason) = (self.ending, self.stop_reason.take());
+        let states: Vec<HostState> = self.hosts.iter().map(|host| host.state).collect();
+        let end = self.steps.len();
+        for host in &mut self.hosts {
+            host.state = if is_due(host) {
+                HostState::Alive
+            } else {
+                HostState::Ended
+            };
+            (host.next, host.done) = (end, end);
+        }
+        self.steps.push(Arc::new(Step {
+            id: self.run.ids.fresh(),
+            kind: StepKind::Flush,
+            path: Vec::new(),
+            only: None,
+            is_open: false,
+        }));
+        self.ending = Ending::No;
+        // A handler may wait for facts of a host that is gone; nothing else is left that could stop it.
+        Box::pin(self.go_on()).await;
+        for (host, state) in self.hosts.iter_mut().zip(states) {
+            if state != HostState::Alive || host.state == HostState::Ended {
+                host.state = state;
+            }
+        }
+        self.ending = ending;
+        self.stop_reason = reason;
     }
 
     /// Takes the kept handlers whose flush point this is: the first one behind the task that had notified them, or the

@@ -208,6 +208,7 @@ mod tests {
             kind: StepKind::Flush,
             path,
             only: None,
+            is_open: false,
         }
     }
 

@@ -179,31 +179,6 @@ impl Run {
             )),
         }
     }
-
-    /// Reads every file of variables in a directory and below it, in order.
-    pub(super) fn read_vars_dir(&self, dir: &Path) -> Result<Dict, String> {
-        let entries =
-            std::fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
-        let mut paths: Vec<_> = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .collect();
-        paths.sort();
-        let mut vars = Dict::new();
-        for path in paths {
-            let is_yaml = path.extension().is_some_and(|extension| {
-                ["yml", "yaml", "json"]
-                    .iter()
-                    .any(|known| extension == *known)
-            });
-            if path.is_dir() {
-                vars.extend(self.read_vars_dir(&path)?);
-            } else if is_yaml {
-                vars.extend(self.read_vars(&path)?);
-            }
-        }
-        Ok(vars)
-    }
 }
 
 /// Faults found while running, a line each.

@@ -1,9 +1,10 @@
 //! Renders what surrounds a task's arguments: who runs it, where, with what environment, and how its failure counts.
 
 use super::scope::TaskScope;
+use crate::modules;
 use crate::playbook::Task;
 use crate::proto::Identity;
-use crate::template::{Error, Raw, Scope, Templar};
+use crate::template::{Error, Raw, Scope, Templar, is_omit};
 use crate::value::{HostName, Secret, Value, as_bool, display};
 use crate::yaml::Node;
 use std::sync::Arc;
@@ -20,6 +21,14 @@ pub(super) struct Envelope {
     pub delegate_to: Option<HostName>,
     pub delegate_facts: bool,
     pub show_diff: bool,
+}
+
+impl Envelope {
+    /// Whose facts the task brings: with `delegate_facts` those of the host to which it is delegated.
+    pub(super) fn owner_of_facts<'a>(&'a self, host: &'a HostName) -> &'a HostName {
+        let delegate = self.delegate_to.as_ref();
+        delegate.filter(|_| self.delegate_facts).unwrap_or(host)
+    }
 }
 
 /// What a failure of the task does.
@@ -52,7 +61,7 @@ pub(super) fn text(
 ) -> Result<Option<String>, Error> {
     let Some(node) = node else { return Ok(None) };
     match templar.render_value(&node.to_value(), scope)? {
-        Value::Null => Ok(None),
+        value if value.is_null() || is_omit(&value) => Ok(None),
         value => Ok(Some(display(&value))),
     }
 }
@@ -84,15 +93,8 @@ pub(super) fn envelope(
     let flag = |node: &Option<Node>| flag(templar, node.as_ref(), &shared);
     let text = |node: &Option<Node>| text(templar, node.as_ref(), &shared);
     let delegate_to = text(&keywords.delegate_to)?.map(|name| HostName::from(name.as_str()));
-    let mut environment = Vec::new();
-    for node in &keywords.environment {
-        if let Value::Mapping(map) = templar.render_value(&node.to_value(), &shared)? {
-            environment.extend(
-                map.iter()
-                    .map(|(name, value)| (display(name), display(value))),
-            );
-        }
-    }
+    let is_gathering = modules::find(&task.module).is_some_and(|entry| entry.name == "setup");
+    let environment = environment(templar, &shared, &keywords.environment, is_gathering)?;
     let number = |node: &Option<Node>| {
         Ok::<_, Error>(text(node)?.and_then(|text| text.trim().parse::<u64>().ok()))
     };
@@ -112,6 +114,36 @@ pub(super) fn envelope(
         delegate_facts: flag(&keywords.delegate_facts)?.unwrap_or(false),
         show_diff: flag(&keywords.diff)?.unwrap_or(settings.diff),
     })
+}
+
+/// `environment:` of the task and what it stands in, the outermost first.
+///
+/// Where facts are gathered, entries are left out that read what only facts can bring (`ansible_env.PATH`).
+fn environment(
+    templar: &Templar,
+    scope: &Arc<dyn Scope>,
+    nodes: &[Node],
+    is_gathering: bool,
+) -> Result<Vec<(String, String)>, Error> {
+    let mut all = Vec::new();
+    for node in nodes {
+        let entries = match node.to_value() {
+            Value::Mapping(written) => written,
+            template => match templar.render_value(&template, scope)? {
+                Value::Mapping(rendered) => rendered,
+                _ => continue,
+            },
+        };
+        for (name, value) in &entries {
+            match templar.render_value(value, scope) {
+                Ok(value) if is_omit(&value) => {}
+                Ok(value) => all.push((display(name), display(&value))),
+                Err(error) if is_gathering && error.is_undefined() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Who runs the task: variables beat keywords, keywords beat the command line (semantics: connection keywords).
@@ -170,6 +202,7 @@ fn identity(
     }
     Ok(Some(Identity {
         method: choose("ansible_become_method", &task.keywords.become_method)?
+            .or_else(|| settings.become_method.clone())
             .unwrap_or_else(|| "sudo".into()),
         user: choose("ansible_become_user", &task.keywords.become_user)?
             .or_else(|| settings.become_user.clone())

@@ -11,6 +11,7 @@ mod failing;
 mod files;
 mod handlers;
 mod host;
+mod included_vars;
 mod includes;
 mod interrupt;
 mod kept;
@@ -41,7 +42,7 @@ use crate::diag::Span;
 use crate::event::{At, Event, EventKind, Stats, Stop, TaskName};
 use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
-use crate::template::Templar;
+use crate::template::{Templar, is_omit};
 use crate::transport;
 use crate::value::{HostName, Mapping, Value, display};
 use crate::vault::Vault;
@@ -410,6 +411,9 @@ impl Run {
                 single => vec![single],
             };
             for entry in entries {
+                if is_omit(&entry) {
+                    continue;
+                }
                 let text = display(&entry);
                 widths.push(
                     crate::plan::serial::width(&text, hosts.len()).ok_or_else(|| {

@@ -5,7 +5,7 @@ use super::scope::TaskScope;
 use super::sources;
 use crate::modules::{self, Action, Error, Place};
 use crate::plan::short_name;
-use crate::playbook::{Loop, Task};
+use crate::playbook::Task;
 use crate::proto::Seq;
 use crate::template::{Scope, Templar};
 use crate::value::{Dict, HostName, Mapping, Value, display};
@@ -267,8 +267,7 @@ pub(super) fn prepare(
             ..prepared
         });
     }
-    for (index, value) in values.iter().enumerate() {
-        let locals = loop_locals(loop_, &values, index, value);
+    for (value, locals) in values.iter().zip(super::loops::locals(loop_, &values)) {
         let with_locals = scope.with(locals.clone());
         let label = match &loop_.label {
             Some(label) => {
@@ -292,41 +291,6 @@ fn fault(prepared: Prepared, error: &crate::template::Error, what: &str) -> Prep
         fence: true,
         ..prepared
     }
-}
-
-/// The names that a loop defines for one of its items.
-fn loop_locals(loop_: &Loop, values: &[Value], index: usize, value: &Value) -> Dict {
-    let mut locals = Dict::new();
-    locals.insert(loop_.loop_var.clone(), value.clone());
-    locals.insert("ansible_loop_var".into(), loop_.loop_var.as_str().into());
-    if let Some(name) = &loop_.index_var {
-        locals.insert(name.clone(), (index as u64).into());
-        locals.insert("ansible_index_var".into(), name.as_str().into());
-    }
-    if loop_.extended {
-        let count = values.len();
-        let number = |n: usize| Value::from(n as u64);
-        let mut extended = Mapping::new();
-        extended.insert("allitems".into(), Value::Sequence(values.to_vec()));
-        extended.insert("index".into(), number(index + 1));
-        extended.insert("index0".into(), number(index));
-        extended.insert("first".into(), (index == 0).into());
-        extended.insert("last".into(), (index + 1 == count).into());
-        extended.insert("length".into(), number(count));
-        extended.insert("revindex".into(), number(count - index));
-        extended.insert("revindex0".into(), number(count - index - 1));
-        if let Some(previous) = index
-            .checked_sub(1)
-            .and_then(|previous| values.get(previous))
-        {
-            extended.insert("previtem".into(), previous.clone());
-        }
-        if let Some(next) = values.get(index + 1) {
-            extended.insert("nextitem".into(), next.clone());
-        }
-        locals.insert("ansible_loop".into(), Value::Mapping(extended));
-    }
-    locals
 }
 
 /// Returns the first condition that is false, as it was written.
@@ -367,6 +331,14 @@ fn rendered(
     let shared: Arc<dyn Scope> = scope.clone().shared();
     let mut perhaps = None;
     let alone = |work| Ok(Rendered::alone(work));
+    // What surrounds the task counts for its failure, too: `ignore_errors`.
+    let envelope = keywords::envelope(templar, scope, task);
+    let failed = |work, envelope: &Result<Envelope, crate::template::Error>| {
+        Ok(Rendered {
+            envelope: envelope.as_ref().ok().cloned().unwrap_or_default(),
+            ..Rendered::alone(work)
+        })
+    };
     // A controller's task with a loop is judged item by item when its turn comes: one item may set what the next one reads.
     let later = on_controller && task.loop_.is_some();
     if !later {
@@ -383,11 +355,11 @@ fn rendered(
             }
             Err(error) => {
                 let text = format!("the condition cannot be judged: {error}");
-                return alone(Work::Fault(Error::new(text)));
+                return failed(Work::Fault(Error::new(text)), &envelope);
             }
         }
     }
-    let envelope = match keywords::envelope(templar, scope, task) {
+    let envelope = match envelope {
         Ok(envelope) => envelope,
         Err(error) => return alone(unreadable(&error)?),
     };

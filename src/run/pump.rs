@@ -2,9 +2,10 @@
 
 use super::batch::{Batch, Ending};
 use super::host::{Flight, Share};
+use super::keywords::Envelope;
 use super::prepare::{self, Item, ItemState, NotNow, Prepared, Rendered, Shape, Work};
 use super::scope::TaskScope;
-use crate::modules::Action;
+use crate::modules::{Action, Error};
 use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
 use crate::proto::{self, ToAgent};
@@ -30,16 +31,16 @@ impl Batch<'_> {
             if step.needs_quiet_host() && !quiet {
                 return;
             }
+            // It may add steps behind itself: a host that passes it waits here, too.
+            if step.is_barrier() {
+                return;
+            }
             if !self.hosts[host].takes(&step) {
                 self.push(host, Flight::silent(index));
                 continue;
             }
-            if step.is_barrier()
-                || self.hosts[host]
-                    .flights
-                    .back()
-                    .is_some_and(|flight| flight.fence)
-            {
+            let last = self.hosts[host].flights.back();
+            if last.is_some_and(|flight| flight.fence) {
                 return;
             }
             match &step.kind {
@@ -116,7 +117,7 @@ impl Batch<'_> {
                 return false;
             }
             Err(NotNow::Pending) => Prepared {
-                fault: Some(crate::modules::Error::new(
+                fault: Some(Error::new(
                     "it waits for a result that no task under way will bring",
                 )),
                 ..Prepared::default()
@@ -190,7 +191,7 @@ impl Batch<'_> {
         let wanted = super::keywords::flag(&self.run.templar, play.gather_facts.as_ref(), &shared)
             .ok()
             .flatten()
-            .unwrap_or(true);
+            .unwrap_or(!self.run.world.settings.gathers_only_when_told);
         if !wanted {
             return self.push(host, Flight::silent(index));
         }
@@ -199,12 +200,16 @@ impl Batch<'_> {
             given.insert("gather_subset".into(), subset.to_value());
         }
         let task = Arc::new(super::gather_task(play));
-        let work = match Action::new("setup", given) {
-            Ok(action) => Work::Agent(Box::new(action)),
-            Err(faults) => Work::Fault(crate::modules::Error::new(faults.join("; "))),
+        let action = Action::new("setup", given).map_err(|faults| faults.join("; "));
+        let envelope = super::keywords::envelope(&self.run.templar, &scope, &task);
+        let (work, envelope) = match (action, envelope) {
+            (Ok(action), Ok(envelope)) => (Work::Agent(Box::new(action)), envelope),
+            (Err(fault), _) => (Work::Fault(Error::new(fault)), Envelope::default()),
+            (_, Err(error)) => {
+                let fault = Work::Fault(Error::new(error.to_string()));
+                (fault, Envelope::default())
+            }
         };
-        let envelope =
-            super::keywords::envelope(&self.run.templar, &scope, &task).unwrap_or_default();
         let rendered = Rendered {
             work,
             envelope,

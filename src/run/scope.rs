@@ -156,6 +156,11 @@ impl TaskScope {
                     .map(|role| role.name.clone())
                     .collect::<Vec<_>>(),
             ),
+            "ansible_dependent_role_names" => {
+                let roles = &self.play.as_ref()?.play.role_list;
+                let of_others = roles.iter().filter(|role| !role.parents.is_empty());
+                texts(&of_others.map(|role| role.name.clone()).collect::<Vec<_>>())
+            }
             "ansible_play_name" => self.play.as_ref()?.play.name.clone().into(),
             "ansible_play_hosts_all" => play_hosts(|hosts| &hosts.all)?,
             "ansible_play_hosts" | "play_hosts" => play_hosts(|hosts| &hosts.active)?,
@@ -209,7 +214,10 @@ fn fact(host: &HostVars, name: &str) -> Option<Value> {
             .or_else(|| host.facts.get("local"))
             .cloned();
     }
-    host.facts.get(name.strip_prefix("ansible_")?).cloned()
+    // What modules other than `setup` bring is known by its own name.
+    let own = matches!(name, "services" | "packages").then_some(name);
+    let name = own.or_else(|| name.strip_prefix("ansible_"))?;
+    host.facts.get(name).cloned()
 }
 
 impl Scope for TaskScope {

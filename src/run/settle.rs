@@ -37,8 +37,13 @@ impl Batch<'_> {
         if let Share::Follows(leader) = flight.share {
             return self.take_shared(host, leader, step);
         }
-        if !(0..flight.items.len()).all(|index| self.judge_item(host, index)) {
-            return false;
+        let mut index = 0;
+        // `break_when` may cut the loop short meanwhile.
+        while index < self.hosts[host].flights[0].items.len() {
+            if !self.judge_item(host, index) {
+                return false;
+            }
+            index += 1;
         }
         let Some(flight) = self.hosts[host].flights.pop_front() else {
             return false;
@@ -57,6 +62,12 @@ impl Batch<'_> {
             return true;
         };
         let item = &mut flight.items[index];
+        // Its time has come: what the controller answers itself is asked again.
+        if matches!((&item.state, &item.work),
+            (ItemState::Resting { until }, Work::Controller) if *until <= Instant::now())
+        {
+            item.state = ItemState::Ready;
+        }
         match (&item.state, &item.work) {
             (ItemState::Judged(_) | ItemState::Dropped, _) => return true,
             (ItemState::Sent { .. }, _) => return false,
@@ -88,8 +99,10 @@ impl Batch<'_> {
                 return false;
             }
         }
-        if let ItemState::Judged(_) = self.hosts[host].flights[0].items[index].state {
-            return true;
+        match self.hosts[host].flights[0].items[index].state {
+            ItemState::Judged(_) => return true,
+            ItemState::Resting { .. } => return false,
+            _ => {}
         }
         self.judge_arrived(host, index, &task)
     }
@@ -99,8 +112,10 @@ impl Batch<'_> {
     fn answer(&mut self, host: usize, index: usize, task: &Arc<Task>) -> bool {
         let flight = &self.hosts[host].flights[0];
         let (step, locals) = (flight.step, flight.items[index].locals.clone());
+        let envelope = Arc::clone(&flight.items[index].envelope);
         let scope = self.scope_at(host, step, task).with(locals);
-        let state = match control::answer(self.run, &scope, task) {
+        let owner = envelope.owner_of_facts(&self.hosts[host].name);
+        let state = match control::answer(self.run, &scope, task, owner) {
             control::Answer::Pending if self.is_anything_under_way(host) => return false,
             control::Answer::Pending => {
                 ItemState::failed(Error::new("it waits for a result that no task will bring"))
@@ -184,7 +199,11 @@ impl Batch<'_> {
                     .as_ref()
                     .and_then(|loop_| loop_.pause.as_ref())
                     .is_some();
+                let ends_loop = verdict::ends_loop(&self.run.templar, &scope, task, &judged);
                 self.hosts[host].flights[0].items[index].state = ItemState::judged(judged);
+                if ends_loop {
+                    self.hosts[host].flights[0].items.truncate(index + 1);
+                }
                 if self.hosts[host].flights[0].shape == Shape::OneByOne && !pause {
                     self.send_ready(host, step);
                 } else if pause {
@@ -208,7 +227,7 @@ impl Batch<'_> {
         if let Some(next) = self.hosts[host].flights[0].items.get_mut(index + 1)
             && matches!(
                 (&next.state, &next.work),
-                (ItemState::Ready, Work::Agent(_))
+                (ItemState::Ready, Work::Agent(_) | Work::Controller)
             )
         {
             next.state = ItemState::Resting {
@@ -317,12 +336,7 @@ impl Batch<'_> {
         for item in &flight.items {
             if let ItemState::Judged(judged) = &item.state {
                 facts.extend(judged.facts.clone());
-                let owner = item
-                    .envelope
-                    .delegate_to
-                    .as_ref()
-                    .filter(|_| item.envelope.delegate_facts)
-                    .unwrap_or(&name);
+                let owner = item.envelope.owner_of_facts(&name);
                 self.run.add_facts(owner, &judged.facts);
             }
         }

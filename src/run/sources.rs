@@ -5,10 +5,10 @@ use crate::modules::copy::Sources;
 use crate::modules::unarchive::Archive;
 use crate::modules::{Action, Error};
 use crate::plan::short_name;
-use crate::playbook::Task;
+use crate::playbook::{Task, absolute};
 use crate::template::{Files, Scope, Templar};
 use crate::value::{Dict, Mapping};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,7 +55,13 @@ pub(super) fn action(
                 Error::new(format!("the template `{}` is not UTF-8", path.display()))
             })?;
             let mode = std::fs::metadata(&path).map_or(0o644, |meta| meta.permissions().mode());
-            let inner: Arc<dyn Scope> = scope.with(template_names(&path)).shared();
+            let inner: Arc<dyn Scope> = scope
+                .with(template_names(
+                    &path,
+                    template.destination(),
+                    &scope.world.settings.hostname,
+                ))
+                .shared();
             let rendered = templar.render_file(&text, &path, &inner).map_err(|error| {
                 if error.is_pending() {
                     Fault::Pending
@@ -98,15 +104,35 @@ pub(super) fn action(
 }
 
 /// Names that only a template file sees.
-fn template_names(path: &Path) -> Dict {
-    let text = |path: &Path| path.display().to_string().into();
-    [
-        ("template_path".to_owned(), text(path)),
-        ("template_fullpath".to_owned(), text(path)),
-        ("ansible_managed".to_owned(), "Ansible managed".into()),
-    ]
-    .into_iter()
-    .collect()
+fn template_names(path: &Path, destination: &str, hostname: &str) -> Dict {
+    let moment = |time: jiff::Timestamp| {
+        let local = time.to_zoned(jiff::tz::TimeZone::system());
+        local.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    };
+    let meta = std::fs::metadata(path).ok();
+    let modified = meta.as_ref().and_then(|meta| meta.modified().ok());
+    let modified = modified.and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let owner = meta.and_then(|meta| {
+        let user = nix::unistd::User::from_uid(meta.uid().into())
+            .ok()
+            .flatten();
+        user.map(|user| user.name)
+    });
+    let whole = absolute(path);
+    let names = [
+        ("template_host", hostname.to_owned()),
+        ("template_uid", owner.unwrap_or_default()),
+        ("template_path", whole.clone()),
+        ("template_fullpath", whole),
+        ("template_destpath", destination.to_owned()),
+        ("template_mtime", modified.map(moment).unwrap_or_default()),
+        ("template_run_date", moment(jiff::Timestamp::now())),
+        ("ansible_managed", "Ansible managed".to_owned()),
+    ];
+    let named = names.into_iter();
+    named
+        .map(|(name, text)| (name.to_owned(), text.into()))
+        .collect()
 }
 
 fn find(files: &dyn Files, kind: &str, name: &str) -> Result<PathBuf, Error> {

@@ -37,6 +37,9 @@ pub(super) fn judge(
         Ok(outcome) => success(outcome),
         Err(error) => failure(error),
     };
+    if crate::modules::find(&task.module).is_some_and(|entry| entry.name == "setup") {
+        register_by_full_names(&mut judged);
+    }
     if judged.skipped || judged.unknown.is_some() {
         return Verdict::Final(judged);
     }
@@ -45,8 +48,8 @@ pub(super) fn judge(
             .data
             .insert("attempts".into(), u64::from(attempt).into());
     }
-    if let Err(error) = apply_conditions(templar, scope, task, &mut judged) {
-        return Verdict::Final(failure(error));
+    if let Err((keyword, error)) = apply_conditions(templar, scope, task, &mut judged) {
+        return Verdict::Final(unjudgeable(judged, keyword, &error));
     }
     if task.until.is_none() && task.retries.is_none() {
         return Verdict::Final(judged);
@@ -88,10 +91,60 @@ pub(super) fn judge(
             }
             Verdict::Final(judged)
         }
-        Err(error) => Verdict::Final(failure(Error::new(format!(
-            "`until` cannot be judged: {error}"
-        )))),
+        Err(error) => Verdict::Final(unjudgeable(judged, "until", &error)),
     }
+}
+
+/// `loop_control.break_when`: whether the loop ends behind this item. A condition that cannot be judged does not end it.
+pub(super) fn ends_loop(
+    templar: &Templar,
+    scope: &TaskScope,
+    task: &Task,
+    judged: &Judged,
+) -> bool {
+    let condition = task.loop_.as_ref().and_then(|it| it.break_when.as_ref());
+    let Some(condition) = condition else {
+        return false;
+    };
+    let within = scope_of(scope, task, judged).shared();
+    let all = match condition.to_value() {
+        Value::Sequence(all) => all,
+        only => vec![only],
+    };
+    let mut all = all.iter();
+    all.all(|condition| templar.condition(condition, &within).unwrap_or(false))
+}
+
+/// What `setup` registers has the names that facts have as variables.
+fn register_by_full_names(judged: &mut Judged) {
+    if judged.facts.is_empty() {
+        return;
+    }
+    let facts = judged.facts.iter().map(|(name, value)| {
+        let name = crate::value::display(name);
+        let is_whole = name.starts_with("ansible_")
+            || matches!(name.as_str(), "gather_subset" | "module_setup");
+        let name = if is_whole {
+            name
+        } else {
+            format!("ansible_{name}")
+        };
+        (Value::String(name), value.clone())
+    });
+    let facts = Value::Mapping(facts.collect());
+    judged.data.insert("ansible_facts".into(), facts);
+}
+
+/// A result that cannot be judged has failed; what the module said is kept.
+fn unjudgeable(judged: Judged, keyword: &str, error: &crate::template::Error) -> Judged {
+    let msg = format!("`{keyword}` cannot be judged: {error}");
+    let mut said = Error::new(&msg);
+    said.data = judged.data;
+    said.data.insert("failed".into(), true.into());
+    said.data.insert("msg".into(), msg.as_str().into());
+    said.data
+        .insert(format!("{keyword}_result").into(), msg.into());
+    failure(said)
 }
 
 /// The scope in which a result judges itself: its registered name is there already.
@@ -107,11 +160,11 @@ fn apply_conditions(
     scope: &TaskScope,
     task: &Task,
     judged: &mut Judged,
-) -> Result<(), Error> {
-    let condition = |node: &Node, judged: &Judged, what: &str| {
+) -> Result<(), (&'static str, crate::template::Error)> {
+    let condition = |node: &Node, judged: &Judged, keyword: &'static str| {
         templar
             .condition(&node.to_value(), &scope_of(scope, task, judged).shared())
-            .map_err(|error| Error::new(format!("`{what}` cannot be judged: {error}")))
+            .map_err(|error| (keyword, error))
     };
     if let Some(changed_when) = &task.changed_when {
         judged.changed = condition(changed_when, judged, "changed_when")?;

@@ -38,15 +38,24 @@ pub struct Settings {
     pub remote_user: Option<String>,
     pub private_key_file: Option<String>,
     pub ssh_common_args: Option<String>,
+    /// `-c`: how hosts are reached that do not say so themselves.
+    pub connection: Option<String>,
+    /// `-k`.
+    pub connection_password: Option<crate::value::Secret>,
+    pub become_method: Option<String>,
+    /// `--force-handlers`: where a play does not say.
+    pub force_handlers: bool,
     pub inventory_sources: Vec<String>,
     /// Environment of the controller, for `lookup('env')`.
     pub environment: Vec<(String, String)>,
+    /// The controller's own name, for `template_host`.
+    pub hostname: String,
     /// Where handlers that did not run are kept.
     pub state_dir: std::path::PathBuf,
     /// The command line, to be shown again where a run can go on.
     pub command: String,
-    /// Templates of more users' dialects are errors.
-    pub strict: bool,
+    /// `gathering = explicit`: facts are gathered only where a play says so.
+    pub gathers_only_when_told: bool,
 }
 
 /// What is known of one host beyond the inventory's files.

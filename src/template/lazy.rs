@@ -21,6 +21,8 @@ pub(crate) struct Run {
     pub pending: Cell<bool>,
     /// Why something that was read is unknown.
     pub unknown: RefCell<Option<String>>,
+    /// An expression is evaluated that a template made.
+    pub without_lookups: Cell<bool>,
     /// How deep expressions and variables are nested at this moment.
     pub depth: Cell<usize>,
     under_way: RefCell<Vec<(*const Host, String)>>,
@@ -35,6 +37,7 @@ impl Run {
             engine: Arc::clone(engine),
             pending: Cell::new(false),
             unknown: RefCell::default(),
+            without_lookups: Cell::new(false),
             depth: Cell::new(0),
             under_way: RefCell::new(Vec::new()),
             hosts: RefCell::new(HashMap::new()),

@@ -272,11 +272,16 @@ const TEXTS: Table = &[
     ("search", |_, v, args| matches(v, args, false)),
     ("regex", regex_test),
     ("url", |_, v, args| {
-        scheme(v, args, &["http", "https", "ftp", "file", "sftp", "ssh"])
+        Ok(of_scheme(v, args)?.is_some_and(|(scheme, rest)| {
+            let host = rest.strip_prefix("//");
+            let host = host.and_then(|host| host.split(['/', '?', '#']).next());
+            scheme == "file" || host.is_some_and(|host| !host.is_empty())
+        }))
     }),
-    ("uri", |_, v, args| scheme(v, args, &[])),
-    ("urn", |_, v, _| {
-        Ok(native::text(v).to_lowercase().starts_with("urn:"))
+    // Anything can be one, as its scheme may be left out.
+    ("uri", |_, v, args| Ok(of_scheme(v, args)?.is_some())),
+    ("urn", |_, v, args| {
+        Ok(of_scheme(v, args)?.is_some_and(|(scheme, _)| scheme == "urn"))
     }),
 ];
 
@@ -307,24 +312,23 @@ fn regex_test(_: &mut Cx, value: &Val, mut args: Args) -> Res<bool> {
     }
 }
 
-fn scheme(value: &Val, args: Args, known: &[&str]) -> Res<bool> {
+/// The scheme of a URI, if it has one of these or there are none to choose from, and what follows it.
+fn of_scheme(value: &Val, args: Args) -> Res<Option<(String, String)>> {
     let [schemes] = args.bind(["schemes"])?;
     let text = native::text(value);
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return Ok(false);
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     };
-    let wanted: Vec<String> = match schemes.and_then(|s| s.as_items()) {
-        Some(wanted) => wanted.iter().map(native::text).collect(),
-        None => known.iter().map(ToString::to_string).collect(),
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) => (scheme.to_lowercase(), rest),
+        _ => (String::new(), &*text),
     };
-    let is_word = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    Ok(is_word
-        && !rest.is_empty()
-        && (wanted.is_empty() || wanted.iter().any(|w| w == scheme))
-        && (known.is_empty() || rest.starts_with("//")))
+    let wanted = schemes.and_then(|schemes| schemes.as_items());
+    let fits = wanted.is_none_or(|wanted| wanted.iter().any(|it| native::text(it) == scheme));
+    Ok(fits.then(|| (scheme, rest.to_owned())))
 }
 
 const PATHS: Table = &[

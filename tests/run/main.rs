@@ -4,12 +4,15 @@
 mod ansible;
 mod ask;
 mod blocks;
+mod configured;
 mod faults;
 mod graph;
 mod handlers;
 mod hosts;
+mod iterations;
 mod language;
 mod plan;
 mod records;
+mod results;
 mod roles;
 mod support;

@@ -2,7 +2,6 @@
 
 use crate::sshd::{Sshd, can_run};
 use crate::started::{WAITS, process, session, start, story, touch, touched};
-use crate::tasks::wait_until;
 use nix::sys::signal::{Signal, kill};
 
 #[test]

@@ -113,7 +113,10 @@ fn an_unknown_unit_and_one_that_cannot_start_are_explained() {
     // A simple unit has started once its process is forked.
     assert!(error.is_err() || error.unwrap().changed);
     let error = run("systemd", "{name: krun-brokn, state: started}").unwrap_err();
-    assert_eq!(error.message, "no unit `krun-brokn` on this host");
+    assert_eq!(
+        error.message,
+        "Could not find the requested service krun-brokn: host"
+    );
     assert_eq!(error.help.as_deref(), Some("did you mean `krun-broken`?"));
 }
 

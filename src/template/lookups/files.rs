@@ -142,22 +142,16 @@ fn fileglob(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let pattern = native::text(term);
-        let pattern = match pattern.rsplit_once('/') {
-            Some((dir, name)) if !pattern.starts_with('/') => match files.find("files", dir) {
-                Ok(dir) => dir.join(name).to_string_lossy().into_owned(),
-                Err(_) => continue,
-            },
-            Some(_) => pattern,
-            None => match files.find("", "files") {
-                Ok(dir) => dir.join(&pattern).to_string_lossy().into_owned(),
-                Err(_) => pattern,
-            },
-        };
-        let found = files.glob(&pattern);
-        all.extend(found.iter().map(|path| Val::str(path.to_string_lossy())));
+        let found = files.glob(&native::text(term));
+        all.extend(found.iter().map(|path| whole(path)));
     }
     Ok(all)
+}
+
+/// The path as another task or lookup can find it, wherever it looks from.
+fn whole(path: &Path) -> Val {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Val::str(path.to_string_lossy())
 }
 
 fn first_found(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
@@ -206,7 +200,7 @@ fn first_found(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>
         // Ansible searches templates/ or vars/ where the task is of that kind; all of them do no harm.
         for kind in ["files", "templates", "vars", "tasks", ""] {
             if let Ok(found) = files.find(kind, candidate) {
-                return Ok(vec![Val::str(found.to_string_lossy())]);
+                return Ok(vec![whole(&found)]);
             }
         }
     }
@@ -219,24 +213,38 @@ fn first_found(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>
     ))
 }
 
+/// The key, then `file=… section=… type=…`, or these as options.
 fn ini(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
-    let mut text_of = |name: &str, default: &str| {
-        options
-            .take(name)
-            .map_or_else(|| default.to_string(), |v| native::text(&v))
-    };
-    let name = text_of("file", "ansible.ini");
-    let section = text_of("section", "global");
-    let is_properties = text_of("type", "ini") == "properties";
-    let default = options.take("default").unwrap_or_else(|| Val::str(""));
-    let path = find(cx, "files", &name)?;
-    let text = read(cx, &path)?;
-    let found = terms.iter().map(|term| {
-        let key = native::text(term);
-        let section = (!is_properties).then_some(section.as_str());
-        parse::ini(&text, section, &key).map_or_else(|| default.clone(), Val::str)
-    });
-    Ok(found.collect())
+    let names = ["file", "section", "type", "default"];
+    let given = names.map(|name| options.take(name));
+    let mut all = Vec::new();
+    for term in terms {
+        let (key, written) = words(term);
+        let option = |at: usize| {
+            let word = written.iter().rev().find(|(name, _)| name == names[at]);
+            word.map(|(_, value)| Val::str(value))
+                .or_else(|| given[at].clone())
+        };
+        let text =
+            |at: usize, default: &str| option(at).map_or(default.into(), |v| native::text(&v));
+        let path = find(cx, "files", &text(0, "ansible.ini"))?;
+        let section = text(1, "global");
+        let section = (text(2, "ini") != "properties").then_some(section.as_str());
+        let found = parse::ini(&read(cx, &path)?, section, &key);
+        let default = option(3).unwrap_or_else(|| Val::str(""));
+        all.push(found.map_or(default, Val::str));
+    }
+    Ok(all)
+}
+
+/// A term as old playbooks write it: what is looked for, then `name=value` words.
+fn words(term: &Val) -> (String, Vec<(String, String)>) {
+    let text = native::text(term);
+    let all = text.split_whitespace();
+    let (pairs, key): (Vec<&str>, Vec<&str>) = all.partition(|word| word.contains('='));
+    let pairs = pairs.iter().filter_map(|word| word.split_once('='));
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    (key.join(" "), pairs.collect())
 }
 
 fn csvfile(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {

@@ -52,7 +52,7 @@ pub(crate) fn lookup(cx: &mut Cx, mut args: Args, want_list: bool) -> Res {
             return Ok(if want_list {
                 Val::list(Vec::new())
             } else {
-                Val::None
+                Val::str("")
             });
         }
         result => result?,
@@ -75,6 +75,11 @@ pub(crate) fn run(cx: &mut Cx, name: &str, terms: &[Val], options: Options) -> R
     let Some(lookup) = find(name) else {
         return Err(Error::syntax(format!("no lookup named `{name}`")));
     };
+    if cx.run.without_lookups.get() {
+        return Err(Error::syntax(format!(
+            "`lookup('{name}')` in a condition that a template made: write the condition without `{{{{ }}}}`"
+        )));
+    }
     lookup(cx, terms, options).map_err(|error| match error.kind {
         ErrorKind::Type => Error::filter(&format!("lookup('{name}')"), &error.message),
         _ => error,

@@ -202,6 +202,12 @@ pub struct TaskResult {
     pub show: Option<Value>,
     /// A loop of which each item had an event of its own.
     pub is_loop: bool,
+    /// Of a plan that is saved: a hash of the diffs as they are, where masks cover some of them.
+    #[serde(default)]
+    pub covered: Option<String>,
+    /// Check mode: not even the task's arguments, or whether it runs, could be known.
+    #[serde(default)]
+    pub is_dark: bool,
 }
 
 impl TaskResult {
@@ -218,6 +224,8 @@ impl TaskResult {
             elapsed_ms: 0,
             show: None,
             is_loop: false,
+            covered: None,
+            is_dark: false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::options::{FileOptions, RunOptions};
 use super::settings::{self, Machine};
-use super::sink::sink;
+use super::sink::{silent, sink};
 use super::{ansible_cfg, exit, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
@@ -53,7 +53,7 @@ pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
     if options.syntax_check || options.list_hosts || options.list_tasks {
         return super::show::listing(&plan, options);
     }
-    match run_plan(plan, loaded, options, &machine, args) {
+    match run_plan(plan, loaded, options, &machine, args, Errand::default()) {
         Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -218,12 +218,26 @@ pub(super) fn show_diagnostics(diagnostics: &Diagnostics, paint: Paint) {
     }
 }
 
-fn run_plan(
+/// What a run is for, beyond itself.
+#[derive(Default)]
+pub(super) struct Errand {
+    /// The plan will be saved, or is compared with one that was.
+    pub salt: Option<String>,
+    /// A saved plan: only what it showed is done.
+    pub promise: Option<run::Promise>,
+    /// Where every event is kept.
+    pub heard: Option<Arc<Mutex<Vec<Event>>>>,
+    /// Neither shown nor recorded.
+    pub is_silent: bool,
+}
+
+pub(super) fn run_plan(
     plan: Plan,
     loaded: Loaded,
     options: &RunOptions,
     machine: &Machine,
     args: &[OsString],
+    errand: Errand,
 ) -> std::io::Result<ExitCode> {
     let mut plan = plan;
     if std::io::stdin().is_terminal() {
@@ -231,12 +245,18 @@ fn run_plan(
     }
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
-    let run_settings = settings::settings(options, machine, record::quoted(&command))?;
+    let mut run_settings = settings::settings(options, machine, record::quoted(&command))?;
+    run_settings.salt = errand.salt;
     let (presses, interrupt) = Interrupt::channel();
-    let context = context(loaded, run_settings, options, machine, interrupt, None)?;
-    let recorder = match record::begin(&context.id, options, machine, command, &plan) {
-        Ok(recorder) => recorder,
-        Err(error) => return Ok(not_recorded(&error)),
+    let mut context = context(loaded, run_settings, options, machine, interrupt, None)?;
+    context.promise = errand.promise;
+    let recorder = if errand.is_silent {
+        None
+    } else {
+        match record::begin(&context.id, options, machine, command, &plan) {
+            Ok(recorder) => recorder,
+            Err(error) => return Ok(not_recorded(&error)),
+        }
     };
     let names = options
         .playbooks
@@ -251,7 +271,11 @@ fn run_plan(
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() && presses.send(()).is_ok() {}
         });
-        let (sink, ticker, drawn) = sink(options, machine);
+        let (sink, ticker, drawn) = if errand.is_silent {
+            silent(machine)
+        } else {
+            sink(options, machine)
+        };
         let pending = Arc::new(Mutex::new(false));
         let seen = Arc::clone(&pending);
         let recorder = Arc::new(Mutex::new(recorder));
@@ -270,6 +294,12 @@ fn run_plan(
                 // Written before it is shown: what was seen can be looked up.
                 if let Some(recorder) = &mut *records.lock().expect("the recorder") {
                     recorder.hear(event);
+                }
+                if let Some(heard) = &errand.heard {
+                    heard
+                        .lock()
+                        .expect("nobody panics with it")
+                        .push(event.clone());
                 }
                 sink(event);
             }),
@@ -307,7 +337,7 @@ fn not_recorded(error: &crate::record::Error) -> ExitCode {
 }
 
 #[expect(clippy::print_stderr, reason = "cli speaks to the user")]
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     eprintln!("{line}");
 }
 
@@ -341,5 +371,6 @@ pub(super) fn context(
         roles_path: machine.roles_path(),
         selection: selection(&options.files),
         id,
+        promise: None,
     })
 }

@@ -10,13 +10,14 @@ mod prompt;
 mod record;
 mod records;
 mod rehearse;
+mod saved;
 mod settings;
 mod show;
 mod sink;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Program;
-use options::RunOptions;
+use options::{PlanOptions, RunOptions};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -51,7 +52,9 @@ struct AnsiblePlaybook {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Contact the hosts, change nothing, and show what a run would change (with `--check`, task by task).
-    Plan(Box<RunOptions>),
+    Plan(Box<PlanOptions>),
+    /// Do what a saved plan showed, and nothing else.
+    Apply(saved::ApplyOptions),
     /// Print the dependency graph of playbooks, each edge with its reason.
     Graph(show::GraphOptions),
     /// Print the hosts, groups and variables of an inventory.
@@ -96,13 +99,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             exit::usage()
         }
         None => apply::apply(&cli.run, &args),
-        Some(Command::Plan(mut options)) => {
-            options.check = true;
-            if options.output == options::Output::Human {
-                options.format.get_or_insert(options::Format::Text);
-            }
-            apply::apply(&options, &args)
-        }
+        Some(Command::Plan(options)) => plan(*options, &args),
+        Some(Command::Apply(options)) => saved::apply(&options, &args[0]),
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
@@ -112,6 +110,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),
         Some(Command::Eye(options)) => rehearse::eye(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
+    }
+}
+
+/// `--check` by another name, drawn when it is over.
+fn plan(options: PlanOptions, args: &[OsString]) -> ExitCode {
+    let mut run = options.run;
+    run.check = true;
+    if run.output == options::Output::Human {
+        run.format.get_or_insert(options::Format::Text);
+    }
+    match options.out {
+        Some(out) => saved::plan(&run, &out, args),
+        None => apply::apply(&run, args),
     }
 }
 

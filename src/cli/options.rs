@@ -135,6 +135,16 @@ pub(super) struct RunOptions {
     pub playbooks: Vec<PathBuf>,
 }
 
+/// What `krun plan` takes.
+#[derive(Debug, Args)]
+pub(super) struct PlanOptions {
+    /// Keep the plan in a file, for `krun show FILE` and `krun apply FILE`.
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     /// For people.

@@ -5,7 +5,7 @@ use super::options::{Format, RecordOptions};
 use super::settings::Machine;
 use super::{exit, record};
 use crate::event::{EventKind, Status};
-use crate::record::{Error, How, Recorded, State};
+use crate::record::{Error, How, Recorded, SavedPlan, State};
 use crate::report::{self, Human, Paint, Report};
 use clap::Args;
 use std::io::{IsTerminal, Write};
@@ -33,7 +33,7 @@ pub(super) struct ShowOptions {
     /// More detail; up to -vvvv.
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// A run as `krun runs` lists it, the beginning of its name, or `last`.
+    /// A run as `krun runs` lists it, the beginning of its name, or `last`; or the file of a saved plan.
     run: String,
 }
 
@@ -62,6 +62,13 @@ pub(super) fn runs(options: &RunsOptions) -> ExitCode {
 pub(super) fn show(options: &ShowOptions) -> ExitCode {
     let machine = Machine::read();
     let paint = paint(std::io::stdout().is_terminal(), &machine);
+    let path = std::path::Path::new(&options.run);
+    if SavedPlan::is_one(path) {
+        let format = options.format.map_or(report::Format::Text, Into::into);
+        return print(
+            SavedPlan::read(path).map(|plan| report::render(&plan.events, format, paint)),
+        );
+    }
     let found = record::runs(&options.record, &machine).find(&options.run);
     print(found.and_then(|run| {
         let events = run.events()?;

@@ -38,9 +38,7 @@ pub(super) fn sink(
         return (Box::new(move |event| json.hear(event)), None, None);
     }
     if let Some(format) = options.format {
-        let is_terminal = std::io::stderr().is_terminal();
-        let live = Quiet::new(std::io::stderr(), paint(is_terminal, machine), is_terminal);
-        let (mut sink, ticker) = shared(live, Quiet::tick, is_terminal);
+        let (mut sink, ticker, _) = silent(machine);
         let events = Arc::new(Mutex::new(Vec::new()));
         let drawn = Drawn {
             format: format.into(),
@@ -63,6 +61,16 @@ pub(super) fn sink(
         is_terminal,
     );
     let (sink, ticker) = shared(human, Human::tick, is_terminal);
+    (sink, ticker, None)
+}
+
+/// Only the live lines, on a terminal.
+pub(super) fn silent(
+    machine: &Machine,
+) -> (Sink, Option<tokio::task::JoinHandle<()>>, Option<Drawn>) {
+    let is_terminal = std::io::stderr().is_terminal();
+    let live = Quiet::new(std::io::stderr(), paint(is_terminal, machine), is_terminal);
+    let (sink, ticker) = shared(live, Quiet::tick, is_terminal);
     (sink, ticker, None)
 }
 

@@ -98,6 +98,7 @@ const fn entry(name: &'static str, args: &'static [Arg], doc: &'static str) -> E
         nature: Nature::Action,
         place: Place::Controller,
         host_only: false,
+        rehearses: false,
         args,
         doc,
     }

@@ -23,6 +23,8 @@ pub struct Entry {
     pub nature: Nature,
     pub place: Place,
     pub host_only: bool,
+    /// It changes nothing, and check mode runs it once: gates and waits.
+    pub rehearses: bool,
     pub args: &'static [Arg],
     pub doc: &'static str,
 }
@@ -38,6 +40,7 @@ macro_rules! modules {
             nature: <$module>::NATURE,
             place: Place::Agent,
             host_only: <$module>::HOST_ONLY,
+            rehearses: <$module>::REHEARSES,
             args: <$module>::ARGS,
             doc: <$module>::DOC,
         }),*];

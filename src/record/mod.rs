@@ -11,11 +11,13 @@
 mod git;
 mod inputs;
 mod read;
+mod saved;
 mod write;
 
 pub use git::Git;
 pub use inputs::{Became, Input, Inputs, difference};
 pub use read::{Recorded, Runs, State};
+pub use saved::SavedPlan;
 pub use write::Recorder;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +112,13 @@ pub enum Error {
     },
     #[error("the record `{}` was written by krun {krun}, in a form that this krun does not know", path.display())]
     Newer { path: PathBuf, krun: String },
+    #[error("the plan cannot be written to `{}`: {error}", path.display())]
+    PlanUnwritable {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    PlanRefused { path: PathBuf, reason: String },
     #[error("no run `{0}` is recorded here")]
     NoSuchRun(String),
     #[error("`{text}` may be any of {runs}")]

@@ -25,7 +25,7 @@ impl Batch<'_> {
     /// Marks as granted, and returns, what may run ahead on a machine that has more than one name.
     pub(super) fn grant_ahead(&mut self) -> Vec<(HostName, crate::proto::Seq)> {
         let mut grants = Vec::new();
-        if !self.plan.grants_ahead || !self.knows_all() {
+        if !self.plan.grants_ahead || !self.knows_all() || self.run.promise.is_some() {
             return grants;
         }
         for host in 0..self.hosts.len() {

@@ -265,10 +265,11 @@ impl<'r> Batch<'r> {
         let task = flight.task.clone();
         let item = &mut flight.items[index];
         match message {
-            FromAgent::Waiting { .. } => {
+            FromAgent::Waiting { outcome, .. } => {
                 if let ItemState::Sent { waiting, .. } = &mut item.state {
                     *waiting = true;
                 }
+                self.hold_to_promise(host, step, index, outcome);
             }
             FromAgent::Began { .. } => {
                 if let ItemState::Sent { began, since, .. } = &mut item.state {
@@ -321,6 +322,7 @@ impl<'r> Batch<'r> {
             return;
         }
         let (frontier, free) = (self.frontier(), self.is_free());
+        let is_promised = self.run.promise.is_some();
         let mut grants = Vec::new();
         for host in &mut self.hosts {
             for flight in host
@@ -330,9 +332,15 @@ impl<'r> Batch<'r> {
             {
                 for item in &mut flight.items {
                     if let ItemState::Sent {
-                        seq, to, granted, ..
+                        seq,
+                        to,
+                        granted,
+                        waiting,
+                        ..
                     } = &mut item.state
                         && !*granted
+                        // What a saved plan does not allow waits no more.
+                        && (*waiting || !is_promised)
                     {
                         *granted = true;
                         grants.push((Arc::clone(to), *seq));

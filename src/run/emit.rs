@@ -1,8 +1,9 @@
 //! Says what happens: events with their time, secrets taken out before they exist.
 
+use super::prepare::Item;
 use super::scope::TaskScope;
 use super::world::PlayContext;
-use super::{Run, millis};
+use super::{Run, millis, promise};
 use crate::event::{Event, EventKind, Stats, Status, TaskResult};
 use crate::modules::conceal;
 use crate::playbook::{Play, Task};
@@ -34,12 +35,29 @@ impl Run {
 
     /// Takes secrets out of a result; with `no_log`, everything but how it ended.
     pub(super) fn show(&self, mut result: TaskResult, no_log: bool) -> TaskResult {
+        let bare = self.salt().map(|salt| (salt, result.diffs.clone()));
+        let mut shown = self.masked(&mut result, no_log);
+        if let Some((salt, bare)) = bare
+            && bare != shown.diffs
+        {
+            shown.covered = Some(promise::cover(&bare, salt));
+        }
+        shown
+    }
+
+    /// Of a plan that is saved, or a saved plan that is applied: what makes its hashes its own.
+    fn salt(&self) -> Option<&str> {
+        let kept = self.promise.as_ref().map(|promise| promise.salt.as_str());
+        kept.or(self.world.settings.salt.as_deref())
+    }
+
+    fn masked(&self, result: &mut TaskResult, no_log: bool) -> TaskResult {
         if no_log {
             let hidden = "hidden by `no_log`";
             return TaskResult {
                 msg: (result.status == Status::Failed)
                     .then(|| format!("the task failed; its output is {hidden}")),
-                delegated_to: result.delegated_to,
+                delegated_to: result.delegated_to.take(),
                 elapsed_ms: result.elapsed_ms,
                 is_loop: result.is_loop,
                 ..TaskResult::new(result.status)
@@ -64,7 +82,16 @@ impl Run {
             diff.mask(&masks);
             *diff = conceal::diff(std::mem::take(diff));
         }
-        result
+        std::mem::replace(result, TaskResult::new(Status::Ok))
+    }
+
+    /// What is shown for an item of a loop.
+    pub(super) fn shown_label(&self, item: &Item, no_log: bool) -> String {
+        if no_log {
+            "(hidden by no_log)".into()
+        } else {
+            self.mask(&item.label)
+        }
     }
 
     /// Renders a title where that is possible; else as it was written.

@@ -10,6 +10,7 @@ mod emit;
 mod failing;
 mod files;
 mod handlers;
+mod held;
 mod host;
 mod included_vars;
 mod includes;
@@ -20,6 +21,7 @@ mod links;
 mod loops;
 mod picture;
 mod prepare;
+pub mod promise;
 mod prompted;
 mod pump;
 mod rolling;
@@ -35,6 +37,7 @@ pub mod world;
 
 pub use interrupt::Interrupt;
 pub use picture::picture;
+pub use promise::Promise;
 pub use scope::TaskScope;
 pub use world::{Settings, World};
 
@@ -67,6 +70,8 @@ pub struct Context {
     pub selection: Selection,
     /// Identifies the run, in records and on hosts.
     pub id: String,
+    /// A saved plan: only what it showed is done.
+    pub promise: Option<Promise>,
 }
 
 /// How a run ended; decides the exit code.
@@ -106,6 +111,7 @@ pub struct Run {
     /// Hosts that failed or were lost: out of this play and of later ones.
     gone: HashSet<HostName>,
     kept: kept::Kept,
+    promise: Option<Promise>,
 }
 
 /// Runs a whole plan, telling `sink` what happens.
@@ -131,6 +137,7 @@ pub async fn run(
         stats: IndexMap::new(),
         gone: HashSet::new(),
         kept,
+        promise: context.promise,
     };
     let check_mode = run.world.settings.check_mode;
     run.emit(EventKind::RunStarted {
@@ -154,11 +161,15 @@ pub async fn run(
     }
     run.links.close().await;
     let stats = std::mem::take(&mut run.stats);
+    let is_broken = run
+        .promise
+        .as_ref()
+        .is_some_and(|promise| promise.is_broken);
     let conclusion = if interrupted {
         Conclusion::Interrupted
     } else {
         Conclusion::Ended {
-            failed: stats.values().any(|stats| stats.failed > 0),
+            failed: is_broken || stats.values().any(|stats| stats.failed > 0),
             unreachable: stats.values().any(|stats| stats.unreachable > 0),
         }
     };

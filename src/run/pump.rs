@@ -283,10 +283,12 @@ impl Batch<'_> {
             self.hosts[host].flights[position].items[index].state = ItemState::failed(error);
             return true;
         }
-        let granted = free
-            || step <= frontier
-            || self.hosts.len() == 1
-            || self.may_run_ahead(&to, &action, &envelope);
+        // A saved plan allows nothing before it is known what would be done.
+        let granted = self.run.promise.is_none()
+            && (free
+                || step <= frontier
+                || self.hosts.len() == 1
+                || self.may_run_ahead(&to, &action, &envelope));
         let notifies = self.notifies(host, position, index);
         let seq = self.run.links.next_seq();
         self.sent

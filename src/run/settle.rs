@@ -369,11 +369,7 @@ impl Batch<'_> {
                     continue;
                 };
                 let result = self.run.show(finish(judged.result.clone()), flight.no_log);
-                let label = if flight.no_log {
-                    "(hidden by no_log)".into()
-                } else {
-                    self.run.mask(&item.label)
-                };
+                let label = self.run.shown_label(item, flight.no_log);
                 events.push(EventKind::ItemEnded {
                     host: Arc::clone(&name),
                     task: shown.clone(),

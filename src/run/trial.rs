@@ -230,6 +230,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         stats: indexmap::IndexMap::new(),
         gone: HashSet::new(),
         kept: kept::Kept::new(dir, &[], String::new()),
+        promise: None,
     }
 }
 

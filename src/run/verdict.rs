@@ -280,10 +280,12 @@ pub(super) fn failure(error: Error) -> Judged {
 
 /// The verdict on a task of which check mode cannot say what it would do.
 pub(super) fn unforeseen(cause: String) -> Judged {
-    success(Outcome {
+    let mut judged = success(Outcome {
         unknown: Some(cause),
         ..Outcome::default()
-    })
+    });
+    judged.result.is_dark = true;
+    judged
 }
 
 /// The verdict on a task that did not run.

@@ -56,6 +56,8 @@ pub struct Settings {
     pub command: String,
     /// `gathering = explicit`: facts are gathered only where a play says so.
     pub gathers_only_when_told: bool,
+    /// A plan that is saved: what makes the hashes of what it may not show its own.
+    pub salt: Option<String>,
 }
 
 /// What is known of one host beyond the inventory's files.

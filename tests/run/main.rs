@@ -15,4 +15,5 @@ mod plan;
 mod records;
 mod results;
 mod roles;
+mod saved;
 mod support;

@@ -70,6 +70,11 @@ impl Play {
         self.finish(command)
     }
 
+    /// Runs it with further words before its own options: `krun plan -o FILE`.
+    pub(crate) fn words(&self, words: &[&str]) -> Ran {
+        self.start("krun", words)
+    }
+
     fn start(&self, program: &str, words: &[&str]) -> Ran {
         let dir = self.dir.path().display();
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));

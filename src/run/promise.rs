@@ -1,0 +1,378 @@
+//! Turns the events of a plan into a promise, and what is found on a host into leave to change it: as it was shown, or not at all.
+
+use crate::event::{At, Event, EventKind, Status, TaskName, TaskResult};
+use crate::modules::Error;
+use crate::modules::diff::{Attribute, Content, Diff};
+use crate::value::{HostName, Value};
+use indexmap::IndexMap;
+use pbkdf2::pbkdf2_hmac;
+use sha2::Sha256;
+
+/// Rounds of the hash that stands for what a mask covers: guessing a password from it must cost something.
+const ROUNDS: u32 = 60_000;
+const HELP: &str = "plan again and review what is shown then: krun plan -o FILE";
+
+/// A task, or an item of its loop, on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    host: HostName,
+    at: (String, u32, u32),
+    is_handler: bool,
+    item: Option<String>,
+}
+
+impl Key {
+    fn new(host: &HostName, task: &TaskName, item: Option<&str>) -> Self {
+        let At { file, line, column } = &task.at;
+        Self {
+            host: host.clone(),
+            at: (file.clone(), *line, *column),
+            is_handler: task.is_handler,
+            item: item.map(str::to_owned),
+        }
+    }
+}
+
+/// One end of a task as the plan showed it.
+#[derive(Debug, Clone)]
+struct Shown {
+    title: String,
+    status: Status,
+    diffs: Vec<Diff>,
+    covered: Option<String>,
+    /// Not even its arguments could be known.
+    is_dark: bool,
+}
+
+impl Shown {
+    fn of(task: &TaskName, result: &TaskResult) -> Self {
+        Self {
+            title: task.title.clone(),
+            status: result.status,
+            diffs: result.diffs.clone(),
+            covered: result.covered.clone(),
+            is_dark: result.is_dark,
+        }
+    }
+
+    fn is_change(&self) -> bool {
+        !matches!(self.status, Status::Ok | Status::Skipped)
+    }
+
+    /// Whether this is what a plan promised.
+    fn keeps(&self, found: &TaskResult) -> bool {
+        let shows_it = !(self.is_dark && self.diffs.is_empty());
+        self.is_change() && shows_it && self.diffs == found.diffs && self.covered == found.covered
+    }
+}
+
+/// Something that is no longer as the plan saw it.
+#[derive(Debug, Clone)]
+pub struct Drift {
+    pub host: HostName,
+    pub task: String,
+    /// In one line.
+    pub text: String,
+    /// As the plan saw it → as it is.
+    pub diffs: Vec<Diff>,
+}
+
+/// What a reviewed plan allows.
+#[derive(Debug, Default)]
+pub struct Promise {
+    shown: IndexMap<Key, Vec<Shown>>,
+    /// Makes the hashes of this plan its own.
+    pub salt: String,
+    /// What the plan could not know may be done as it turns out.
+    pub allow_unknown: bool,
+    /// Something else would have been done, and was not.
+    pub(super) is_broken: bool,
+}
+
+impl Promise {
+    /// Reads what a plan showed.
+    pub fn of(events: &[Event], salt: &str, allow_unknown: bool) -> Self {
+        let mut shown: IndexMap<Key, Vec<Shown>> = IndexMap::new();
+        for event in events {
+            let (host, task, item, result) = match &event.kind {
+                EventKind::ItemEnded {
+                    host,
+                    task,
+                    label,
+                    result,
+                } => (host, task, Some(label.as_str()), result),
+                EventKind::TaskEnded { host, task, result } if !result.is_loop => {
+                    (host, task, None, result)
+                }
+                _ => continue,
+            };
+            let all = shown.entry(Key::new(host, task, item)).or_default();
+            all.push(Shown::of(task, result));
+        }
+        Self {
+            shown,
+            salt: salt.to_owned(),
+            allow_unknown,
+            is_broken: false,
+        }
+    }
+
+    /// Whether what a host found may be done there. `found` is as it would be shown.
+    pub(super) fn judge(
+        &self,
+        host: &HostName,
+        task: &TaskName,
+        item: Option<&str>,
+        found: &TaskResult,
+    ) -> Result<(), Error> {
+        let shown = self.shown.get(&Key::new(host, task, item));
+        let shown = shown.map_or(&[][..], Vec::as_slice);
+        if shown.iter().any(|one| one.keeps(found)) {
+            return Ok(());
+        }
+        let dark = |one: &&Shown| one.status == Status::Unforeseen && one.diffs.is_empty();
+        let is_unknown = match shown {
+            // It stands behind an include or a condition that the plan could not know.
+            [] => self.has_unknown(host),
+            shown => shown.iter().any(|one| dark(&one)),
+        };
+        if is_unknown && self.allow_unknown {
+            return Ok(());
+        }
+        let mut error = match (is_unknown, shown.iter().find(|one| one.is_change())) {
+            (true, _) => Error::new(
+                "this was unknown to the plan, and it would change something that was not shown",
+            )
+            .help(format!("`--allow-unknown` lets it; or {HELP}")),
+            (false, None) => {
+                Error::new("the plan showed no change here, and now there would be one").help(HELP)
+            }
+            (false, Some(planned)) => {
+                let mut error = Error::new("this is no longer what the plan showed").help(HELP);
+                error.diffs = drifted(&planned.diffs, &found.diffs);
+                error
+            }
+        };
+        if error.diffs.is_empty() {
+            error.diffs.clone_from(&found.diffs);
+        }
+        Err(error)
+    }
+
+    fn has_unknown(&self, host: &HostName) -> bool {
+        let of_host = self.shown.iter().filter(|(key, _)| key.host == *host);
+        of_host
+            .flat_map(|(_, all)| all)
+            .any(|one| one.status == Status::Unforeseen)
+    }
+
+    /// Hosts for which something was planned.
+    pub fn hosts(&self) -> impl Iterator<Item = &HostName> {
+        let hosts: indexmap::IndexSet<&HostName> = self.shown.keys().map(|key| &key.host).collect();
+        hosts.into_iter()
+    }
+
+    /// What a second plan shows that this one did not, and what it no longer shows.
+    pub fn drifts(&self, now: &Self) -> Vec<Drift> {
+        let keys: indexmap::IndexSet<&Key> = self.shown.keys().chain(now.shown.keys()).collect();
+        let mut drifts = Vec::new();
+        for key in keys {
+            let side = |promise: &Self| -> Vec<Shown> {
+                let all = promise.shown.get(key).into_iter().flatten();
+                all.filter(|one| one.is_change()).cloned().collect()
+            };
+            let (planned, found) = (side(self), side(now));
+            for position in 0..planned.len().max(found.len()) {
+                drifts.extend(drift(key, planned.get(position), found.get(position)));
+            }
+        }
+        drifts
+    }
+}
+
+fn drift(key: &Key, planned: Option<&Shown>, found: Option<&Shown>) -> Option<Drift> {
+    let same =
+        |a: &Shown, b: &Shown| a.status == b.status && a.diffs == b.diffs && a.covered == b.covered;
+    let (text, diffs) = match (planned, found) {
+        (Some(planned), Some(found)) if same(planned, found) => return None,
+        (Some(planned), Some(found)) if planned.status != found.status => {
+            let text = format!("planned: {}; now: {}", word(planned), word(found));
+            (text, drifted(&planned.diffs, &found.diffs))
+        }
+        (Some(planned), Some(found)) if planned.diffs == found.diffs => {
+            ("a value that is not shown differs".to_owned(), Vec::new())
+        }
+        (Some(planned), Some(found)) => {
+            let text = "it is no longer as the plan saw it".to_owned();
+            (text, drifted(&planned.diffs, &found.diffs))
+        }
+        (Some(planned), None) => {
+            let text = format!("planned: {}; now there is nothing to do", word(planned));
+            (text, drifted(&planned.diffs, &[]))
+        }
+        (None, Some(found)) => {
+            let text = format!("the plan showed nothing; now: {}", word(found));
+            (text, found.diffs.clone())
+        }
+        (None, None) => return None,
+    };
+    let shown = found.or(planned)?;
+    Some(Drift {
+        host: key.host.clone(),
+        task: match &key.item {
+            Some(item) => format!("{} ({item})", shown.title),
+            None => shown.title.clone(),
+        },
+        text,
+        diffs,
+    })
+}
+
+fn word(shown: &Shown) -> &'static str {
+    match shown.status {
+        Status::Changed => "it would change",
+        Status::Unforeseen => "unknown",
+        Status::Failed | Status::Ignored => "it would fail",
+        _ => "nothing to do",
+    }
+}
+
+/// The same things as the plan saw them and as they are.
+fn drifted(planned: &[Diff], found: &[Diff]) -> Vec<Diff> {
+    let subjects: indexmap::IndexSet<&str> = planned
+        .iter()
+        .chain(found)
+        .map(|diff| diff.subject.as_str())
+        .collect();
+    let of = |diffs: &[Diff], subject: &str| {
+        let mut diffs = diffs.iter();
+        diffs.find(|diff| diff.subject == subject).cloned()
+    };
+    let compare = |subject: &str| match (of(planned, subject), of(found, subject)) {
+        (Some(was), Some(is)) if was == is => None,
+        (Some(was), Some(is)) => Some(one_drifted(&was, &is)),
+        (Some(was), None) => {
+            let reached =
+                |one: &Attribute| (one.name.clone(), one.before.clone(), one.after.clone());
+            let mut diff = Diff::new(format!("{subject}: as planned → as found"));
+            for (name, before, after) in was.attributes.iter().map(reached) {
+                diff = diff.attribute(&name, before, after);
+            }
+            diff.content = was.content;
+            Some(diff)
+        }
+        (None, is) => is,
+    };
+    subjects.into_iter().filter_map(compare).collect()
+}
+
+/// Where what was before differs, that is the drift; else what is wished has become another.
+fn one_drifted(was: &Diff, is: &Diff) -> Diff {
+    let mut before = between(
+        was,
+        is,
+        |one| &one.before,
+        |content| match content {
+            Content::Text { before, .. } => Content::Text {
+                before: before.clone(),
+                after: String::new(),
+            },
+            opaque @ Content::Opaque { .. } => opaque.clone(),
+        },
+    );
+    before.subject = format!("{}: as planned → as found", was.subject);
+    if !before.is_empty() {
+        return before;
+    }
+    let mut after = between(
+        was,
+        is,
+        |one| &one.after,
+        |content| match content {
+            Content::Text { after, .. } => Content::Text {
+                before: after.clone(),
+                after: String::new(),
+            },
+            opaque @ Content::Opaque { .. } => opaque.clone(),
+        },
+    );
+    after.subject = format!("{}: wished as planned → wished now", was.subject);
+    after
+}
+
+/// One side of two diffs, against each other. `text` puts that side first.
+fn between(
+    was: &Diff,
+    is: &Diff,
+    side: fn(&Attribute) -> &Option<Value>,
+    text: fn(&Content) -> Content,
+) -> Diff {
+    let mut diff = Diff::default();
+    let names: indexmap::IndexSet<&str> = was
+        .attributes
+        .iter()
+        .chain(&is.attributes)
+        .map(|one| one.name.as_str())
+        .collect();
+    for name in names {
+        let of = |one: &Diff| one.attributes.iter().find(|one| one.name == name).cloned();
+        let (was, is) = (of(was), of(is));
+        // What does not differ from the wish is as wished.
+        let wish = was
+            .as_ref()
+            .or(is.as_ref())
+            .and_then(|one| one.after.clone());
+        let of = |one: Option<&Attribute>| one.map_or(wish.clone(), |one| side(one).clone());
+        diff = diff.attribute(name, of(was.as_ref()), of(is.as_ref()));
+    }
+    diff.content = match (
+        was.content.as_ref().map(text),
+        is.content.as_ref().map(text),
+    ) {
+        (Some(Content::Text { before: was, .. }), Some(Content::Text { before: is, .. }))
+            if was != is =>
+        {
+            Some(Content::Text {
+                before: was,
+                after: is,
+            })
+        }
+        (Some(Content::Text { before, .. }), None) => Some(Content::Opaque {
+            reason: "the content is as wished already".into(),
+            before: Some(before.len() as u64),
+            after: None,
+        }),
+        (None, Some(Content::Text { before, .. })) => Some(Content::Opaque {
+            reason: "the content was as wished".into(),
+            before: None,
+            after: Some(before.len() as u64),
+        }),
+        (
+            Some(Content::Opaque {
+                reason,
+                before: was,
+                ..
+            }),
+            Some(Content::Opaque { before: is, .. }),
+        ) if was != is => Some(Content::Opaque {
+            reason,
+            before: was,
+            after: is,
+        }),
+        _ => None,
+    };
+    diff
+}
+
+/// A hash that stands for diffs whose text may not be kept.
+pub(super) fn cover(diffs: &[Diff], salt: &str) -> String {
+    let text = serde_json::to_vec(diffs).unwrap_or_default();
+    hash(&text, salt)
+}
+
+/// A slow hash of something that may not be kept.
+pub fn hash(text: &[u8], salt: &str) -> String {
+    let mut out = [0; 32];
+    pbkdf2_hmac::<Sha256>(text, salt.as_bytes(), ROUNDS, &mut out);
+    hex::encode(out)
+}

@@ -1,5 +1,6 @@
 //! Turns what a host found into a grant or a stop, where a saved plan says what may be done.
 
+use super::Run;
 use super::batch::{Batch, Ending, task_name};
 use super::prepare::{ItemState, Work};
 use crate::event::{Status, TaskResult};
@@ -65,5 +66,14 @@ impl Batch<'_> {
             promise.is_broken = true;
         }
         self.stop(Ending::Stop, step, reason);
+    }
+}
+
+impl Run {
+    /// Whether a saved plan was about to be left.
+    pub(super) fn is_broken(&self) -> bool {
+        self.promise
+            .as_ref()
+            .is_some_and(|promise| promise.is_broken)
     }
 }

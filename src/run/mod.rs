@@ -161,15 +161,11 @@ pub async fn run(
     }
     run.links.close().await;
     let stats = std::mem::take(&mut run.stats);
-    let is_broken = run
-        .promise
-        .as_ref()
-        .is_some_and(|promise| promise.is_broken);
     let conclusion = if interrupted {
         Conclusion::Interrupted
     } else {
         Conclusion::Ended {
-            failed: is_broken || stats.values().any(|stats| stats.failed > 0),
+            failed: run.is_broken() || stats.values().any(|stats| stats.failed > 0),
             unreachable: stats.values().any(|stats| stats.unreachable > 0),
         }
     };

@@ -111,13 +111,16 @@ fn svg(timeline: &Timeline) -> String {
                     offset(bar.to, timeline.from),
                     escape(&bar.title)
                 );
+                if matches!(bar.kind, Kind::Run(_) | Kind::State(_)) {
+                    body.push_str(&name(&bar.title, left, right, y));
+                }
             }
             y += ROW;
         }
     }
     let mut axis = String::new();
-    for part in 0..=6 {
-        let time = timeline.from + span * part / 6;
+    let step = step(span);
+    for time in (timeline.from..=timeline.to).step_by(step) {
         let _ = writeln!(
             axis,
             "<line x1=\"{0}\" y1=\"18\" x2=\"{0}\" y2=\"{y}\"/><text class=\"tick\" x=\"{0}\" y=\"12\">{1}</text>",
@@ -134,6 +137,29 @@ fn svg(timeline: &Timeline) -> String {
         LABELS + TIME + 30,
         y + 6
     )
+}
+
+/// What a long bar is, written into it as far as there is room.
+fn name(title: &str, left: u64, right: u64, y: u64) -> String {
+    const LETTER: u64 = 7;
+    let room = usize::try_from((right - left).saturating_sub(10) / LETTER).unwrap_or(0);
+    if title.chars().count() > room {
+        return String::new();
+    }
+    format!(
+        "<text class=\"name\" x=\"{}\" y=\"{}\">{}</text>\n",
+        left + 5,
+        y + 13,
+        escape(title)
+    )
+}
+
+/// A step of the axis that people count in, in milliseconds: at most a dozen of them.
+fn step(span: u64) -> usize {
+    const STEPS: [u64; 10] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800];
+    let fits = |seconds: &&u64| span / (**seconds * 1000) <= 12;
+    let seconds = STEPS.iter().find(fits).copied().unwrap_or(7200);
+    usize::try_from(seconds * 1000).unwrap_or(usize::MAX)
 }
 
 const LEGEND: &[(&str, &str)] = &[

@@ -395,23 +395,44 @@ fn again(account: &Account) -> Section {
     };
     blocks.push(Block::Text(text));
     if let Idempotence::Not(works) = &account.idempotence {
-        blocks.extend(works.iter().map(changed));
+        blocks.extend(by_task(works));
     }
     Section::new("The same once more", blocks)
 }
 
-fn changed(work: &Work) -> Block {
-    let place = format!(
-        "{}: {} ({}:{})",
-        work.host, work.task.title, work.task.at.file, work.task.at.line
-    );
-    Block::Diffs(place, work.diffs.clone())
+/// Each task once, with the hosts on which it changed the same things.
+fn by_task(works: &[Work]) -> Vec<Block> {
+    let mut found: Vec<(&Work, Vec<&str>)> = Vec::new();
+    for work in works {
+        let same = |it: &&mut (&Work, Vec<&str>)| {
+            it.0.task == work.task && it.0.diffs == work.diffs && it.0.play == work.play
+        };
+        match found.iter_mut().find(same) {
+            Some((_, hosts)) => hosts.push(&work.host),
+            None => found.push((work, vec![&work.host])),
+        }
+    }
+    found
+        .into_iter()
+        .map(|(work, hosts)| {
+            let at = &work.task.at;
+            let place = format!(
+                "{} ({}:{}) on {}",
+                work.task.title,
+                at.file,
+                at.line,
+                hosts.join(", ")
+            );
+            Block::Diffs(place, work.diffs.clone())
+        })
+        .collect()
 }
 
 fn diffs(main: &Phase) -> Section {
     let works = main.works.iter().filter(|work| work.changed());
+    let works: Vec<Work> = works.cloned().collect();
     Section {
         only_in_files: true,
-        ..Section::new("Every change", works.map(changed).collect())
+        ..Section::new("Every change", by_task(&works))
     }
 }

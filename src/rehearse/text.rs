@@ -8,6 +8,9 @@ use std::fmt::Write;
 /// Columns of time in a picture of characters.
 const PICTURE: usize = 64;
 
+/// Lines of one change's diffs that a terminal is shown in the end.
+const DIFF: usize = 12;
+
 /// The report as a person at a terminal reads it.
 pub fn terminal(sections: &[Section], paint: Paint) -> String {
     let mut out = String::new();
@@ -19,15 +22,25 @@ pub fn terminal(sections: &[Section], paint: Paint) -> String {
                 Block::Table(table) => indent(&mut out, &columns(table, paint)),
                 Block::Diffs(place, diffs) => {
                     indent(&mut out, &paint.yellow(place));
-                    for diff in diffs {
-                        indent(&mut out, &draw(diff, paint));
-                    }
+                    let drawn: String = diffs.iter().map(|diff| draw(diff, paint)).collect();
+                    indent(&mut out, &head(&drawn, paint));
                 }
                 Block::Timeline(timeline) => indent(&mut out, &timeline.text(PICTURE)),
             }
         }
     }
     out
+}
+
+/// The first lines of a diff: the whole went by when it happened, and is in the files.
+fn head(drawn: &str, paint: Paint) -> String {
+    let lines: Vec<&str> = drawn.lines().collect();
+    let mut shown = lines[..lines.len().min(DIFF)].join("\n");
+    if lines.len() > DIFF {
+        let rest = format!("\n… {} more lines", lines.len() - DIFF);
+        shown.push_str(&paint.dim(rest));
+    }
+    shown
 }
 
 fn indent(out: &mut String, text: &str) {

@@ -74,10 +74,10 @@ impl Kind {
     }
 }
 
-/// The whole picture, from the first run to the end of the last.
+/// The whole picture, from the first run to the end of reading everything back.
 pub fn timeline(account: &Account) -> Timeline {
     let phases: Vec<_> = account.phases().collect();
-    let (Some(first), Some(last)) = (phases.first(), phases.last()) else {
+    let Some(first) = phases.first() else {
         return Timeline::default();
     };
     let mut groups = vec![Group {
@@ -101,7 +101,7 @@ pub fn timeline(account: &Account) -> Timeline {
         rows: hosts(account),
     });
     if let Some(cluster) = account.cluster() {
-        let end = last.to;
+        let end = account.to;
         groups.push(Group {
             title: "brokers",
             rows: brokers(cluster, end),
@@ -118,7 +118,7 @@ pub fn timeline(account: &Account) -> Timeline {
     groups.retain(|group| !group.rows.is_empty());
     Timeline {
         from: first.from,
-        to: last.to,
+        to: account.to,
         groups,
     }
 }

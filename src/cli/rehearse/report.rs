@@ -7,6 +7,7 @@ use crate::cli::options::Output;
 use crate::cli::settings::Machine;
 use crate::rehearse::Say;
 use crate::rehearse::account::Account;
+use crate::rehearse::page::duration;
 use crate::rehearse::proof::{self, Outcome};
 use crate::rehearse::sections::sections;
 use crate::rehearse::{html, text};
@@ -60,12 +61,19 @@ pub(super) fn report(
         count(Outcome::NotApplicable)
     );
     let title = format!("Rehearsal: {}", account.title());
-    let intro = format!("{verdict}. `{}`", account.command);
+    let intro = format!(
+        "{verdict}, in {}. {}",
+        duration(account.to - account.from),
+        account.command
+    );
+    // In a file the verdict comes first; on a terminal the last lines are those that are read.
+    let mut pages = sections;
+    pages.rotate_right(1);
     let mut is_written = true;
     for path in &options.report {
         let page = match path.extension().and_then(|end| end.to_str()) {
-            Some("html") => html::page(&title, &intro, &sections),
-            _ => text::markdown(&title, &intro, &sections),
+            Some("html") => html::page(&title, &intro, &pages),
+            _ => text::markdown(&title, &intro, &pages),
         };
         match std::fs::write(path, page) {
             Ok(()) => say(&format!("  written: {}", path.display())),

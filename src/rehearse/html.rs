@@ -157,7 +157,7 @@ fn name(title: &str, left: u64, right: u64, y: u64) -> String {
 /// A step of the axis that people count in, in milliseconds: at most a dozen of them.
 fn step(span: u64) -> usize {
     const STEPS: [u64; 10] = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800];
-    let fits = |seconds: &&u64| span / (**seconds * 1000) <= 12;
+    let fits = |seconds: &&u64| span <= **seconds * 12_000;
     let seconds = STEPS.iter().find(fits).copied().unwrap_or(7200);
     usize::try_from(seconds * 1000).unwrap_or(usize::MAX)
 }
@@ -184,5 +184,42 @@ fn of_kind(kind: Kind) -> String {
         Kind::Down => "down".to_owned(),
         Kind::Gap => "gap".to_owned(),
         Kind::Leaderless | Kind::Failed => "bad".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::proof::checks;
+    use crate::rehearse::sections::sections;
+    use crate::rehearse::trial::account;
+
+    #[test]
+    fn a_page_needs_nothing_else_and_shows_what_happened() {
+        let mut account = account();
+        account.hosts[0] = "k1".to_owned();
+        let sections = sections(&account, &checks(&account, false));
+        let page = page("Rehearsal: <b>.yml", "All is well.", &sections);
+        for outside in ["src=", "@import", "url(", "<script", "<link"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("Rehearsal: &lt;b&gt;.yml"));
+        assert!(page.contains("2 partitions, at least 0 of 2 replicas in sync"));
+        assert!(page.contains("partition 0: 2.5 s, Restart the broker on k1"));
+        assert_eq!(
+            page.matches("<table").count(),
+            page.matches("</table>").count()
+        );
+        assert_eq!(
+            page.matches("<rect").count(),
+            page.matches("</rect>").count()
+        );
+    }
+
+    #[test]
+    fn an_axis_has_steps_that_people_count_in() {
+        assert_eq!(step(9_000), 1_000);
+        assert_eq!(step(366_000), 60_000);
+        assert_eq!(step(3_600_000), 300_000);
     }
 }

@@ -307,3 +307,95 @@ fn idempotence(found: &Idempotence, allowed: bool) -> Check {
         Idempotence::NotTried(why) => Check::not_applicable(name, why.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::brokers::State;
+    use crate::rehearse::trial::account;
+
+    /// The names of the checks that failed after something went wrong.
+    fn failed(spoil: impl FnOnce(&mut Account)) -> Vec<String> {
+        let mut account = account();
+        spoil(&mut account);
+        checks(&account, false)
+            .into_iter()
+            .filter(|check| check.outcome == Outcome::Failed)
+            .map(|check| check.name)
+            .collect()
+    }
+
+    fn cluster(account: &mut Account) -> &mut Cluster {
+        match &mut account.kafka {
+            Kafka::Seen(cluster) => cluster,
+            Kafka::Absent(why) => panic!("{why}"),
+        }
+    }
+
+    fn flow(account: &mut Account) -> &mut Flow {
+        match &mut cluster(account).load {
+            Some(Ok(load)) => &mut load.flows[0],
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn records_lost_with_acks_1_fail_nothing_and_brokers_of_two_versions_do() {
+        assert_eq!(failed(|_| {}), [""; 0]);
+        let two = failed(|account| cluster(account).brokers[0].states.truncate(1));
+        assert_eq!(two, [KAFKA[5]]);
+    }
+
+    #[test]
+    fn each_fault_fails_its_own_check() {
+        let lost = failed(|account| flow(account).read.as_mut().unwrap().lost = 1);
+        assert_eq!(lost, [KAFKA[0]]);
+        let unread = failed(|account| flow(account).read.as_mut().unwrap().complete = false);
+        assert_eq!(unread, [KAFKA[0]]);
+        let twice = failed(|account| flow(account).read.as_mut().unwrap().duplicated = 1);
+        assert_eq!(twice, [KAFKA[1]]);
+        let refused = failed(|account| flow(account).sent.failed = 1);
+        assert_eq!(refused, [KAFKA[2]]);
+        let more = failed(|account| {
+            cluster(account).most_down.too_many_for = Some(("Roll".to_owned(), 1));
+        });
+        assert_eq!(more, [KAFKA[4]]);
+        let open = failed(|account| {
+            let standings = cluster(account).standings.values_mut();
+            standings.for_each(|all| all.truncate(2));
+        });
+        assert_eq!(open, [KAFKA[6]]);
+        let wiped = failed(|account| {
+            let after = cluster(account).acceptance.after.as_mut().unwrap();
+            after.first_record = "another".to_owned();
+            after.committed = 0;
+        });
+        assert_eq!(wiped, [KAFKA[7], KAFKA[9]]);
+        let stopped = failed(|account| account.stopped = true);
+        assert_eq!(stopped, ["the rehearsal came to its end"]);
+    }
+
+    #[test]
+    fn a_broker_that_stays_down_is_named() {
+        let mut account = account();
+        let down = State {
+            at: 44_000,
+            down: true,
+            ..State::default()
+        };
+        cluster(&mut account).brokers[1].states.push(down);
+        let found = checks(&account, false);
+        let check = found.iter().find(|check| check.name == KAFKA[5]).unwrap();
+        assert_eq!(check.text, "down at the end: k2");
+    }
+
+    #[test]
+    fn without_brokers_nothing_of_kafka_is_said_to_have_passed() {
+        let mut account = account();
+        account.kafka = Kafka::Absent("no broker ran before the playbook".to_owned());
+        let found = checks(&account, false);
+        assert!(passed(&found));
+        let applied = |check: &&Check| check.outcome == Outcome::NotApplicable;
+        assert_eq!(found.iter().filter(applied).count(), KAFKA.len() + 1);
+    }
+}

@@ -162,3 +162,34 @@ fn escaped(text: &str) -> String {
         .replace('_', "\\_")
         .replace('<', "&lt;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::proof::checks;
+    use crate::rehearse::sections::sections;
+    use crate::rehearse::trial::account;
+
+    #[test]
+    fn a_rehearsal_on_the_terminal() {
+        let account = account();
+        let sections = sections(&account, &checks(&account, false));
+        insta::assert_snapshot!(terminal(&sections, Paint { colour: false }));
+    }
+
+    #[test]
+    fn a_rehearsal_as_markdown() {
+        let account = account();
+        let sections = sections(&account, &checks(&account, false));
+        insta::assert_snapshot!(markdown("Rehearsal: a_b.yml", "All is well.", &sections));
+    }
+
+    #[test]
+    fn the_users_words_do_not_become_markup() {
+        let cell = Cell::new("a|b *c* <d> _e_\nf", Mood::Plain);
+        assert_eq!(marked(&cell), "a\\|b \\*c\\* &lt;d> \\_e\\_ f");
+        let mut out = String::new();
+        fenced(&mut out, "text", "```\nx\n```");
+        assert_eq!(out, "````text\n```\nx\n```\n````\n");
+    }
+}

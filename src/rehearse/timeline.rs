@@ -74,12 +74,12 @@ impl Kind {
     }
 }
 
-/// The whole picture, from the first run to the end of reading everything back.
+/// The whole picture, from the lab's first moment to the end of reading everything back.
 pub fn timeline(account: &Account) -> Timeline {
     let phases: Vec<_> = account.phases().collect();
-    let Some(first) = phases.first() else {
+    if phases.is_empty() {
         return Timeline::default();
-    };
+    }
     let mut groups = vec![Group {
         title: "runs",
         rows: vec![Row {
@@ -117,7 +117,7 @@ pub fn timeline(account: &Account) -> Timeline {
     }
     groups.retain(|group| !group.rows.is_empty());
     Timeline {
-        from: first.from,
+        from: account.from,
         to: account.to,
         groups,
     }

@@ -13,6 +13,7 @@ mod interrupted;
 mod krun_run;
 mod lab;
 mod plan;
+mod rehearse;
 mod secure;
 mod sight;
 mod stage;

@@ -99,7 +99,7 @@ fn check_read(read: &Value, sent: &Value) {
 }
 
 /// The canary: `KRUN_CANARY` names one, else it is built. Three minutes where librdkafka is not compiled yet.
-fn canary() -> PathBuf {
+pub(crate) fn canary() -> PathBuf {
     told("KRUN_CANARY").unwrap_or_else(|| {
         let status = Command::new(env!("CARGO"))
             .current_dir(here())

@@ -1,0 +1,275 @@
+//! `krun rehearse` from outside: what it proves, what it refuses, and that it leaves nothing behind.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use krun::lab::Lab;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::krun_run::{here, krun};
+use crate::stage::{ROOT, assemble, enabled};
+use crate::upgrade::canary;
+
+/// An inventory whose hosts are elsewhere, and playbooks for them.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        files.put(
+            "hosts",
+            "[web]\nweb1.prod ansible_host=192.0.2.1 ansible_port=2222 ansible_user=ec2-user \
+             ansible_ssh_common_args='-J bastion.prod'\nweb2.prod\n",
+        );
+        files.put(
+            "today.yml",
+            "- hosts: web\n  become: true\n  tasks:\n    - user: {name: app}\n",
+        );
+        files.put(
+            "site.yml",
+            "- hosts: web\n  become: true\n  serial: 1\n  tasks:\n    - name: The settings\n      copy: {content: \"x={{ inventory_hostname }}\\n\", dest: /etc/app.conf, owner: app}\n",
+        );
+        files
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `krun rehearse` among these files.
+    fn rehearse(&self, lab: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(krun());
+        command
+            .current_dir(self.0.path())
+            .args(["rehearse", "-i", "hosts", "--lab", lab])
+            .args(args)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+fn assert_gone(lab: &str) {
+    let labs = Lab::list(Path::new(ROOT)).unwrap();
+    assert!(labs.iter().all(|it| it.name != lab), "{labs:?}");
+}
+
+/// The check's line begins with this outcome.
+fn assert_check(text: &str, outcome: &str, check: &str) {
+    let line = text.lines().find(|line| line.contains(check));
+    let line = line.unwrap_or_else(|| panic!("no check `{check}`: {text}"));
+    assert!(line.trim_start().starts_with(outcome), "{line}");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_playbook_without_kafka_is_proven_and_nothing_stays() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    let args = [
+        "--from",
+        "today.yml",
+        "--compare",
+        "plan",
+        "--report",
+        "r.md",
+        "--report",
+        "r.html",
+        "site.yml",
+    ];
+    let output = files.rehearse("it-rehearse", &args).output().unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_check(&said, "passed", "the lab came to today's state");
+    assert_check(&said, "passed", "the playbook ended well on every host");
+    assert_check(
+        &said,
+        "not applicable",
+        "acks=all: every acknowledged record is there",
+    );
+    assert_check(&said, "passed", "a second run has nothing to do");
+    assert!(said.contains("0 went otherwise"), "{said}");
+    let markdown = fs::read_to_string(files.path("r.md")).unwrap();
+    assert!(markdown.contains("+x=web2.prod"), "{markdown}");
+    let page = fs::read_to_string(files.path("r.html")).unwrap();
+    assert!(
+        page.contains("<svg") && page.contains("web1.prod"),
+        "{page}"
+    );
+    assert_gone("it-rehearse");
+    assert!(
+        !files.path(".krun").exists(),
+        "what it kept went with the lab"
+    );
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn what_changes_again_fails_unless_it_is_allowed() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    files.put(
+        "again.yml",
+        "- hosts: web\n  gather_facts: false\n  tasks:\n    - name: Never done\n      shell: date >> /tmp/log\n",
+    );
+    for (more, code) in [(&[][..], 2), (&["--allow-non-idempotent"][..], 0)] {
+        let args = [more, &["again.yml"]].concat();
+        let output = files.rehearse("it-rehearse-again", &args).output().unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("not idempotent"), "{said}");
+        assert!(
+            said.contains("Never done (again.yml:4) on web1.prod, web2.prod"),
+            "{said}"
+        );
+    }
+    assert_gone("it-rehearse-again");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_failure_and_a_wish_to_stop_leave_no_lab() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    files.put(
+        "bad.yml",
+        "- hosts: web\n  gather_facts: false\n  tasks:\n    - command: /bin/false\n",
+    );
+    let output = files
+        .rehearse("it-rehearse-bad", &["bad.yml"])
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_check(&said, "FAILED", "the playbook ended well on every host");
+    assert_check(&said, "not applicable", "a second run has nothing to do");
+    assert_gone("it-rehearse-bad");
+
+    files.put("long.yml", "- hosts: web\n  gather_facts: false\n  tasks:\n    - name: A long wait\n      pause: {seconds: 600}\n");
+    let mut child = files
+        .rehearse("it-rehearse-bad", &["long.yml"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let begun = |line: &Result<String, _>| line.as_ref().unwrap().contains("A long wait");
+    assert!(lines.any(|line| begun(&line)), "the playbook began");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let said = rest.join("\n");
+    assert_eq!(child.wait().unwrap().code(), Some(2), "{said}");
+    assert!(said.contains("The rehearsal was stopped"), "{said}");
+    assert_gone("it-rehearse-bad");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn what_has_no_lab_form_is_said_before_anything_is_made() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    files.put(
+        "local.yml",
+        "- hosts: web\n  tasks:\n    - command: id\n      delegate_to: localhost\n",
+    );
+    let output = files
+        .rehearse("it-rehearse-local", &["local.yml"])
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("this would not be done on a host of the lab"),
+        "{said}"
+    );
+    let output = files
+        .rehearse(
+            "it-rehearse-local",
+            &["--report", "no/such/r.md", "--report", "r.pdf", "site.yml"],
+        )
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(
+        said.contains("there is no directory `no/such`") && said.contains("`--report r.pdf`"),
+        "{said}"
+    );
+    assert!(!said.contains("Making a lab"), "{said}");
+    assert_gone("it-rehearse-local");
+}
+
+#[test]
+#[ignore = "needs root and podman, seven minutes; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn the_upgrade_is_rehearsed_under_load() {
+    if !enabled() {
+        return;
+    }
+    let files = tempfile::tempdir().unwrap();
+    let report = files.path().join("report.md");
+    let site = format!("archive.apache.org={}", assemble().display());
+    let output = Command::new(krun())
+        .current_dir(here())
+        .args([
+            "rehearse",
+            "-i",
+            "inventories/example",
+            "--lab",
+            "it-rehearse-kafka",
+        ])
+        .args(["--site", &site, "--canary"])
+        .arg(canary())
+        .arg("--report")
+        .arg(&report)
+        .args([
+            "--from",
+            "playbooks/zookeeper.yml",
+            "--from",
+            "playbooks/kafka2.1.yml",
+        ])
+        .args([
+            "--data-per-broker",
+            "700GB",
+            "--replication-rate",
+            "100MB/s",
+        ])
+        .arg("playbooks/upgrade-2.6.yml")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("13 checks passed, 0 failed, 0 not applicable"),
+        "{said}"
+    );
+    let report = fs::read_to_string(report).unwrap();
+    for word in [
+        "2.1.0, protocol 2.1-IV2",
+        "2.6.0, protocol 2.6-IV0",
+        "Wait for the ISR",
+        "all of it would be 1 h 56 min",
+        "-inter.broker.protocol.version=2.1",
+    ] {
+        assert!(report.contains(word), "`{word}` is missing: {report}");
+    }
+    assert_gone("it-rehearse-kafka");
+}

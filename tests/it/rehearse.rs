@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use krun::lab::Lab;
+use krun::lab::{EngineSpec, Lab};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -61,7 +61,7 @@ fn text(output: &Output) -> String {
 }
 
 fn assert_gone(lab: &str) {
-    let labs = Lab::list(Path::new(ROOT)).unwrap();
+    let labs = Lab::list(Path::new(ROOT), &EngineSpec::default()).unwrap();
     assert!(labs.iter().all(|it| it.name != lab), "{labs:?}");
 }
 

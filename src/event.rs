@@ -97,6 +97,10 @@ pub enum EventKind {
         of: usize,
         hosts: Vec<HostName>,
     },
+    /// These hosts came to the end of the play, and well.
+    BatchEnded {
+        done: Vec<HostName>,
+    },
     /// Why the next batch holds these hosts (`order: kafka`).
     OrderDecided {
         host: HostName,
@@ -208,6 +212,12 @@ pub struct TaskResult {
     /// Check mode: not even the task's arguments, or whether it runs, could be known.
     #[serde(default)]
     pub is_dark: bool,
+    /// It ended in an earlier run, which this one goes on with.
+    #[serde(default)]
+    pub restored: bool,
+    /// Tells an action from another one of the same name.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
 }
 
 impl TaskResult {
@@ -226,6 +236,8 @@ impl TaskResult {
             is_loop: false,
             covered: None,
             is_dark: false,
+            restored: false,
+            fingerprint: None,
         }
     }
 }

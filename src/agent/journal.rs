@@ -15,11 +15,12 @@ const LIMIT: u64 = 256 << 10;
 pub(super) struct Journal {
     file: Mutex<File>,
     run: String,
+    host: String,
 }
 
 impl Journal {
     /// Opens the journal at `path`, making it where there is none.
-    pub(super) fn open(path: &Path, run: &str) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, run: &str, host: &str) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -34,6 +35,7 @@ impl Journal {
         Ok(Self {
             file: Mutex::new(file),
             run: run.to_owned(),
+            host: host.to_owned(),
         })
     }
 
@@ -42,6 +44,7 @@ impl Journal {
         let at = SystemTime::now().duration_since(UNIX_EPOCH);
         let entry = JournalEntry {
             run: self.run.clone(),
+            host: self.host.clone(),
             seq,
             name: name.to_owned(),
             at: at.map_or(0, |at| at.as_secs()),
@@ -103,13 +106,13 @@ mod tests {
     fn the_newest_entries_survive_when_it_grows_too_long() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let journal = Journal::open(&path, "r1").unwrap();
+        let journal = Journal::open(&path, "r1", "h").unwrap();
         for seq in 0..5000 {
             journal
                 .mark(seq, "play › task", JournalMark::Cancelled)
                 .unwrap();
         }
-        let journal = Journal::open(&path, "r2").unwrap();
+        let journal = Journal::open(&path, "r2", "h").unwrap();
         journal.mark(1, "next", JournalMark::Began).unwrap();
         let entries = journal.entries().unwrap();
         assert!(path.metadata().unwrap().len() < LIMIT);
@@ -122,7 +125,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
         std::fs::write(&path, "{\"run\":\"r").unwrap();
-        let journal = Journal::open(&path, "r").unwrap();
+        let journal = Journal::open(&path, "r", "h").unwrap();
         journal.mark(1, "next", JournalMark::Began).unwrap();
         assert_eq!(journal.entries().unwrap().len(), 1);
     }

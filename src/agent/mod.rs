@@ -187,8 +187,8 @@ fn converse<F: Read + AsFd + Send + 'static>(
 impl Memory {
     fn open(directory: PathBuf, hello: &Hello) -> Result<Self, Error> {
         let path = directory.join("journal");
-        let journal =
-            Journal::open(&path, &hello.run).map_err(|source| Error::File { path, source })?;
+        let journal = Journal::open(&path, &hello.run, &hello.host)
+            .map_err(|source| Error::File { path, source })?;
         let due = DueHandlers::new(directory);
         Ok(Self { journal, due })
     }

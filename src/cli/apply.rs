@@ -9,8 +9,9 @@ use crate::event::{Event, EventKind};
 use crate::inventory::{self, Inventory, Limit};
 use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
+use crate::record::Input;
 use crate::report::{Paint, diagnostics as draw};
-use crate::run::{self, Context, Interrupt, TaskScope, World};
+use crate::run::{self, Context, Interrupt, Past, TaskScope, World};
 use crate::template::Templar;
 use crate::transport::Confined;
 use crate::value::{Dict, HostName};
@@ -32,7 +33,25 @@ pub(super) struct Loaded {
     pub templar: Arc<Templar>,
 }
 
+/// The stopped run that this one goes on with.
+pub(super) struct GoesOn {
+    pub run: String,
+    pub past: Past,
+    /// Of a run of a saved plan: what the plan showed.
+    pub promise: Option<run::Promise>,
+    /// Its files, where they must be the same; `None` if they may differ.
+    pub inputs: Option<Vec<Input>>,
+}
+
 pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
+    apply_after(options, args, None)
+}
+
+pub(super) fn apply_after(
+    options: &RunOptions,
+    args: &[OsString],
+    goes_on: Option<GoesOn>,
+) -> ExitCode {
     let machine = Machine::read();
     let mut diagnostics = Diagnostics::new();
     let loaded = load(
@@ -53,7 +72,23 @@ pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
     if options.syntax_check || options.list_hosts || options.list_tasks {
         return super::show::listing(&plan, options);
     }
-    match run_plan(plan, loaded, options, &machine, args, Errand::default()) {
+    if let Some(GoesOn {
+        run,
+        inputs: Some(before),
+        ..
+    }) = &goes_on
+    {
+        let now = record::inputs(options, &machine, &plan);
+        if let Some(words) = super::resume::differs(run, before, now) {
+            say(&words);
+            return exit::usage();
+        }
+    }
+    let errand = Errand {
+        goes_on,
+        ..Errand::default()
+    };
+    match run_plan(plan, loaded, options, &machine, args, errand) {
         Ok(code) => code,
         Err(error) => {
             say(&format!("error: {error}"));
@@ -229,6 +264,7 @@ pub(super) struct Errand {
     pub heard: Option<Arc<Mutex<Vec<Event>>>>,
     /// Neither shown nor recorded.
     pub is_silent: bool,
+    pub goes_on: Option<GoesOn>,
 }
 
 pub(super) fn run_plan(
@@ -245,15 +281,21 @@ pub(super) fn run_plan(
     }
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
-    let mut run_settings = settings::settings(options, machine, record::quoted(&command))?;
+    let again = record::goes_on_with(options, &command);
+    let mut run_settings = settings::settings(options, machine, again)?;
     run_settings.salt = errand.salt;
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, None)?;
     context.promise = errand.promise;
+    let resumes = errand.goes_on.map(|goes_on| {
+        context.past = Some(goes_on.past);
+        context.promise = goes_on.promise;
+        goes_on.run
+    });
     let recorder = if errand.is_silent {
         None
     } else {
-        match record::begin(&context.id, options, machine, command, &plan) {
+        match record::begin(&context.id, options, machine, command, &plan, resumes) {
             Ok(recorder) => recorder,
             Err(error) => return Ok(not_recorded(&error)),
         }
@@ -370,6 +412,7 @@ pub(super) fn context(
         vault: loaded.vault,
         roles_path: machine.roles_path(),
         selection: selection(&options.files),
+        past: None,
         id,
         promise: None,
     })

@@ -10,6 +10,7 @@ mod prompt;
 mod record;
 mod records;
 mod rehearse;
+mod resume;
 mod saved;
 mod settings;
 mod show;
@@ -66,6 +67,8 @@ enum Command {
     },
     /// List the recorded runs.
     Runs(records::RunsOptions),
+    /// Go on with the last run that stopped, at the host and task where it stopped.
+    Resume(resume::ResumeOptions),
     /// Render a recorded run again.
     Show(records::ShowOptions),
     /// Make, reach and remove throw-away hosts of this machine.
@@ -105,6 +108,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
         Some(Command::Runs(options)) => records::runs(&options),
+        Some(Command::Resume(options)) => resume::resume(&options),
         Some(Command::Show(options)) => records::show(&options),
         Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),

@@ -1,5 +1,6 @@
 //! Turns a command line and what it loaded into the record of its run: what may be written down, and where.
 
+use super::exit::Program;
 use super::options::{RecordOptions, RunOptions};
 use super::settings::Machine;
 use crate::plan::Plan;
@@ -40,6 +41,7 @@ pub(super) fn begin(
     machine: &Machine,
     command: Vec<String>,
     plan: &Plan,
+    resumes: Option<String>,
 ) -> Result<Option<Recorder>, Error> {
     if options.no_record {
         return Ok(None);
@@ -53,7 +55,8 @@ pub(super) fn begin(
         began: record::now(),
         check_mode: options.check,
         playbooks: playbooks.map(|path| path.display().to_string()).collect(),
-        inputs: inputs(options, machine, plan),
+        inputs: inputs(options, machine, plan).into_list(),
+        resumes,
         ..Header::new(id)
     };
     let beside = options.playbooks.first().and_then(|path| path.parent());
@@ -65,7 +68,7 @@ pub(super) fn begin(
 }
 
 /// Everything that the run may read here, as it is now.
-pub(super) fn inputs(options: &RunOptions, machine: &Machine, plan: &Plan) -> Vec<record::Input> {
+pub(super) fn inputs(options: &RunOptions, machine: &Machine, plan: &Plan) -> Inputs {
     let mut inputs = Inputs::default();
     for source in super::apply::inventory_sources(&options.files, machine) {
         let path = Path::new(&source);
@@ -100,7 +103,7 @@ pub(super) fn inputs(options: &RunOptions, machine: &Machine, plan: &Plan) -> Ve
         let tasks = play.steps.iter().filter_map(|step| step.task());
         tasks.for_each(|task| inputs.add(task.span.path()));
     }
-    inputs.into_list()
+    inputs
 }
 
 /// How a run ended, as its record says it.
@@ -136,6 +139,18 @@ pub(super) fn command(args: &[OsString], masks: &Masks) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// What a stopped run says to type: `krun resume`, where there is a record to go on with.
+pub(super) fn goes_on_with(options: &RunOptions, command: &[String]) -> String {
+    if options.no_record || options.check || options.files.program == Program::AnsiblePlaybook {
+        return quoted(command);
+    }
+    let mut words = vec!["krun".to_owned(), "resume".to_owned()];
+    if let Some(dir) = &options.record.record {
+        words.extend(["--record".to_owned(), dir.display().to_string()]);
+    }
+    quoted(&words)
 }
 
 /// A command line as it would be typed.

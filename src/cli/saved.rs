@@ -65,7 +65,7 @@ pub(super) fn plan(options: &RunOptions, out: &Path, args: &[OsString]) -> ExitC
     let code = match loaded(options, &machine) {
         Err(code) => return code,
         Ok((plan, loaded)) => {
-            inputs.extend(record::inputs(options, &machine, &plan));
+            inputs.extend(record::inputs(options, &machine, &plan).into_list());
             extra.push_str(&digest(&loaded.extra, &salt));
             let errand = Errand {
                 salt: Some(salt.clone()),
@@ -173,20 +173,36 @@ fn digest(extra: &Dict, salt: &str) -> String {
     promise::hash(&text, salt)
 }
 
-/// Does what a saved plan showed, and nothing else.
-pub(super) fn apply(options: &ApplyOptions, program: &OsString) -> ExitCode {
-    let saved = match SavedPlan::read(&options.file) {
-        Ok(saved) => saved,
-        Err(error) => return refused(&error),
-    };
-    let machine = Machine::read();
+/// A saved plan, and the command line of its run.
+fn opened(
+    options: &ApplyOptions,
+    program: &OsString,
+) -> Result<(SavedPlan, Vec<OsString>, RunOptions), String> {
+    let saved = SavedPlan::read(&options.file).map_err(|error| error.to_string())?;
     let mut args = vec![program.clone()];
     args.extend(saved.args.iter().map(OsString::from));
     args.extend(options.further.iter().cloned());
-    let mut run = match Again::try_parse_from(&args) {
-        Ok(again) => again.run,
-        Err(error) => {
-            let _ = error.print();
+    let again = Again::try_parse_from(&args).map_err(|error| error.to_string())?;
+    Ok((saved, args, again.run))
+}
+
+/// What a stopped run of a saved plan goes on with: its options, and what the plan showed.
+pub(super) fn resumed(
+    options: &ApplyOptions,
+    program: &OsString,
+) -> Result<(RunOptions, Promise), String> {
+    let (saved, _, run) = opened(options, program)?;
+    let promise = Promise::of(&saved.events, &saved.salt, options.allow_unknown);
+    Ok((run, promise))
+}
+
+/// Does what a saved plan showed, and nothing else.
+pub(super) fn apply(options: &ApplyOptions, program: &OsString) -> ExitCode {
+    let machine = Machine::read();
+    let (saved, args, mut run) = match opened(options, program) {
+        Ok(opened) => opened,
+        Err(message) => {
+            say(&format!("error: {message}"));
             return exit::usage();
         }
     };
@@ -240,6 +256,9 @@ pub(super) fn apply(options: &ApplyOptions, program: &OsString) -> ExitCode {
     let mut words = args.clone();
     words.splice(1..1, [OsString::from("apply"), options.file.clone().into()]);
     words.truncate(3);
+    if options.allow_unknown {
+        words.insert(2, "--allow-unknown".into());
+    }
     words.extend(options.further.iter().cloned());
     ran(run_plan(plan, inventory, &run, &machine, &words, errand))
 }
@@ -254,7 +273,7 @@ fn faults(
     loaded: &super::apply::Loaded,
 ) -> Vec<String> {
     let mut faults = Vec::new();
-    let inputs = record::inputs(run, machine, plan);
+    let inputs = record::inputs(run, machine, plan).into_list();
     for (path, became) in difference(&saved.inputs, &inputs) {
         let became = match became {
             Became::Changed => "is no longer as it was planned with",

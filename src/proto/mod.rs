@@ -8,7 +8,7 @@ use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
@@ -230,6 +230,9 @@ pub struct Ready {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalEntry {
     pub run: String,
+    /// The host's name in the inventory, as two of them may lead to one machine.
+    #[serde(default)]
+    pub host: String,
     pub seq: Seq,
     pub name: String,
     /// Seconds since the epoch.

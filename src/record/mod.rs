@@ -4,6 +4,7 @@
 //!
 //! - `run.json`: [`Header`], written before any host is contacted.
 //! - `git.json`: [`Git`], where the playbook stands in a repository.
+//! - `included.jsonl`: [`Input`]s that were read while it went on.
 //! - `events.jsonl`: every [`Event`](crate::event::Event) but mere progress, one a line, as it happens. Locked while the
 //!   run goes on.
 //! - `end.json`: [`End`]. It is missing where the run was killed.

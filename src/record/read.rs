@@ -142,7 +142,13 @@ impl Recorded {
                 krun,
             });
         }
-        let header = serde_json::from_value(header).map_err(|error| unreadable(error.into()))?;
+        let mut header: Header =
+            serde_json::from_value(header).map_err(|error| unreadable(error.into()))?;
+        let included = std::fs::read_to_string(dir.join("included.jsonl")).unwrap_or_default();
+        let included = included
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        header.inputs.extend(included);
         let end: Option<End> = json(dir, "end.json").ok();
         let state = match &end {
             Some(end) => State::Ended(end.how),

@@ -1,9 +1,10 @@
 //! Writes the record of a run while it goes on: each event a line, at once.
 
-use super::{End, Error, FORMAT, Git, Header, How, Runs};
+use super::{End, Error, FORMAT, Git, Header, How, Input, Inputs, Runs};
 use crate::event::{Event, EventKind};
 use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,6 +17,7 @@ pub struct Recorder {
     events: Flock<File>,
     /// What stopped the writing; the run goes on without.
     fault: Option<io::Error>,
+    included: HashSet<PathBuf>,
     hosts: usize,
     changed: u32,
     failed: u32,
@@ -46,6 +48,7 @@ impl Recorder {
             dir,
             events,
             fault: None,
+            included: HashSet::new(),
             hosts: 0,
             changed: 0,
             failed: 0,
@@ -61,11 +64,30 @@ impl Recorder {
                 self.changed = stats.values().map(|stats| stats.changed).sum();
                 self.failed = stats.values().map(|stats| stats.failed).sum();
             }
+            EventKind::Included { file, .. } => self.note_included(Path::new(file)),
             _ => {}
         }
         if self.fault.is_none() {
             self.fault = self.write(event).err();
         }
+    }
+
+    /// A file whose name was computed while running is an input, too.
+    fn note_included(&mut self, file: &Path) {
+        if self.included.contains(file) || self.fault.is_some() {
+            return;
+        }
+        self.included.insert(file.to_owned());
+        let mut inputs = Inputs::default();
+        inputs.add(file);
+        let append = |input: &Input| {
+            let mut options = OpenOptions::new();
+            let path = self.dir.join("included.jsonl");
+            let mut file = options.append(true).create(true).mode(0o600).open(path)?;
+            file.write_all(format!("{}\n", serde_json::to_string(input)?).as_bytes())
+        };
+        let list = inputs.into_list();
+        self.fault = list.iter().find_map(|input| append(input).err());
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {

@@ -98,7 +98,9 @@ impl<W: Write> Human<W> {
             Status::Unforeseen => self.paint.magenta(format!("perhaps: {who}{item}")),
             Status::Cancelled => self.paint.yellow(format!("cancelled: {who}{item}")),
         };
-        let line = if result.elapsed_ms >= 2000 {
+        let line = if result.restored && result.status != Status::Failed {
+            format!("{line}  {}", self.paint.dim("(in the run before)"))
+        } else if result.elapsed_ms >= 2000 {
             format!("{line}  {}", self.paint.dim(duration(result.elapsed_ms)))
         } else {
             line
@@ -425,6 +427,7 @@ impl<W: Write> Report for Human<W> {
                 }
             }
             EventKind::Planned { .. }
+            | EventKind::BatchEnded { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::HostConnecting { .. }
             | EventKind::HostConnected { .. } => {}

@@ -134,6 +134,7 @@ mod tests {
     fn the_last_mark_of_this_run_decides() {
         let entry = |run: &str, seq, what| JournalEntry {
             run: run.into(),
+            host: String::new(),
             seq,
             name: String::new(),
             at: 0,

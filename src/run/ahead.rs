@@ -57,7 +57,8 @@ impl Batch<'_> {
                 let Work::Agent(action) = &item.work else {
                     continue;
                 };
-                if !self.is_for_one_host(action, &item.envelope)
+                if item.is_recheck()
+                    || !self.is_for_one_host(action, &item.envelope)
                     || !self.is_out_of_sight(host, flight.step, action)
                 {
                     return found;

@@ -250,6 +250,9 @@ impl<'r> Batch<'r> {
     }
 
     fn hear_message(&mut self, from: &HostName, message: FromAgent) {
+        if let (FromAgent::Journal(entries), Some(past)) = (&message, &mut self.run.past) {
+            past.heard(from, entries);
+        }
         let Some(seq) = message.seq() else { return };
         let Some(&(host, step, index)) = self.sent.get(&(Arc::clone(from), seq)) else {
             return;
@@ -265,6 +268,18 @@ impl<'r> Batch<'r> {
         let task = flight.task.clone();
         let item = &mut flight.items[index];
         match message {
+            FromAgent::Waiting { outcome, .. } if item.is_recheck() => {
+                let before = item.before.take();
+                if let (Some(before), Some(task)) = (before, task) {
+                    let judged = ItemState::judged(self.differs(host, &task, &before, outcome));
+                    let mut flights = self.hosts[host].flights.iter_mut();
+                    if let Some(flight) = flights.find(|flight| flight.step == step) {
+                        flight.items[index].state = judged;
+                    }
+                }
+                self.sent.remove(&(Arc::clone(from), seq));
+                self.run.links.send(from, ToAgent::Cancel(seq));
+            }
             FromAgent::Waiting { outcome, .. } => {
                 if let ItemState::Sent { waiting, .. } = &mut item.state {
                     *waiting = true;
@@ -331,6 +346,7 @@ impl<'r> Batch<'r> {
                 .filter(|flight| free || flight.step <= frontier)
             {
                 for item in &mut flight.items {
+                    let is_recheck = item.is_recheck();
                     if let ItemState::Sent {
                         seq,
                         to,
@@ -341,6 +357,7 @@ impl<'r> Batch<'r> {
                         && !*granted
                         // What a saved plan does not allow waits no more.
                         && (*waiting || !is_promised)
+                        && !is_recheck
                     {
                         *granted = true;
                         grants.push((Arc::clone(to), *seq));

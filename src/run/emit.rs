@@ -54,9 +54,18 @@ impl Run {
     fn masked(&self, result: &mut TaskResult, no_log: bool) -> TaskResult {
         if no_log {
             let hidden = "hidden by `no_log`";
+            let failed = result.status == Status::Failed;
+            let hidden = || format!("the task failed; its output is {hidden}");
+            // What krun itself says of an earlier run gives nothing away.
+            let own = result.restored && failed;
             return TaskResult {
-                msg: (result.status == Status::Failed)
-                    .then(|| format!("the task failed; its output is {hidden}")),
+                msg: if own {
+                    result.msg.take()
+                } else {
+                    failed.then(hidden)
+                },
+                help: result.help.take().filter(|_| own),
+                restored: result.restored,
                 delegated_to: result.delegated_to.take(),
                 elapsed_ms: result.elapsed_ms,
                 is_loop: result.is_loop,

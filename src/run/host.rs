@@ -1,6 +1,7 @@
 //! One host on its way through a batch: where it stands, what is under way, which block has failed.
 
-use super::prepare::{Item, Prepared, Shape};
+use super::past::Key;
+use super::prepare::{Item, ItemState, Prepared, Shape, Work};
 use crate::event::EventKind;
 use crate::plan::{BlockId, Part, Step};
 use crate::playbook::Task;
@@ -35,6 +36,12 @@ pub(super) struct HostRun {
     pub flushed: Vec<String>,
     /// Raised with each failure, so that the agent drops what was sent before it was heard of.
     pub epoch: u32,
+    /// By step: how often a task like it had come before it here; for runs that go on with others.
+    counted: HashMap<usize, usize>,
+    counts: HashMap<Key, usize>,
+    pub asked_journal: bool,
+    /// Something that an agent does has ended or begun for this host.
+    pub is_touched: bool,
     /// Units that the run stopped on this host and has not started again, with how to start them.
     pub stopped_units: IndexMap<String, StoppedUnit>,
 }
@@ -122,6 +129,17 @@ impl Flight {
     }
 }
 
+impl Flight {
+    /// Whether an agent did any of it, in this run.
+    pub(super) fn has_ended_there(&self) -> bool {
+        let ended = |item: &Item| {
+            matches!((&item.work, &item.state),
+            (Work::Agent(_), ItemState::Judged(judged)) if !judged.result.restored)
+        };
+        self.items.iter().any(ended)
+    }
+}
+
 impl HostRun {
     pub(super) fn new(name: HostName) -> Self {
         Self {
@@ -138,7 +156,24 @@ impl HostRun {
             kept: IndexMap::new(),
             flushed: Vec::new(),
             epoch: 0,
+            counted: HashMap::new(),
+            counts: HashMap::new(),
+            asked_journal: false,
+            is_touched: false,
             stopped_units: IndexMap::new(),
+        }
+    }
+
+    /// How often a task like that of this step has come before it.
+    pub(super) fn nth(&self, step: usize, key: &Key) -> usize {
+        let before = || self.counts.get(key).copied().unwrap_or(0);
+        self.counted.get(&step).copied().unwrap_or_else(before)
+    }
+
+    /// Remembers what [`HostRun::nth`] said of a step: it may be prepared more than once.
+    pub(super) fn count(&mut self, step: usize, key: Key, nth: usize) {
+        if self.counted.insert(step, nth).is_none() {
+            *self.counts.entry(key).or_default() += 1;
         }
     }
 

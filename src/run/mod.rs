@@ -19,11 +19,13 @@ mod kept;
 mod keywords;
 mod links;
 mod loops;
+mod past;
 mod picture;
 mod prepare;
 pub mod promise;
 mod prompted;
 mod pump;
+mod resume;
 mod rolling;
 mod saying;
 mod scope;
@@ -36,6 +38,7 @@ mod verdict;
 pub mod world;
 
 pub use interrupt::Interrupt;
+pub use past::{Decisions, Past};
 pub use picture::picture;
 pub use promise::Promise;
 pub use scope::TaskScope;
@@ -45,9 +48,9 @@ use crate::diag::Span;
 use crate::event::{At, Event, EventKind, Stats, Stop, TaskName};
 use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
-use crate::template::{Templar, is_omit};
+use crate::template::Templar;
 use crate::transport;
-use crate::value::{HostName, Mapping, Value, display};
+use crate::value::{HostName, Mapping, display};
 use crate::vault::Vault;
 use batch::{Batch, Ending};
 use host::HostState;
@@ -68,6 +71,8 @@ pub struct Context {
     pub vault: Vault,
     pub roles_path: Vec<PathBuf>,
     pub selection: Selection,
+    /// What stopped runs of the same command line did: this one goes on with them.
+    pub past: Option<Past>,
     /// Identifies the run, in records and on hosts.
     pub id: String,
     /// A saved plan: only what it showed is done.
@@ -112,6 +117,9 @@ pub struct Run {
     gone: HashSet<HostName>,
     kept: kept::Kept,
     promise: Option<Promise>,
+    past: Option<Past>,
+    /// Counted from 1.
+    play_number: usize,
 }
 
 /// Runs a whole plan, telling `sink` what happens.
@@ -138,6 +146,8 @@ pub async fn run(
         gone: HashSet::new(),
         kept,
         promise: context.promise,
+        past: context.past,
+        play_number: 0,
     };
     let check_mode = run.world.settings.check_mode;
     run.emit(EventKind::RunStarted {
@@ -183,6 +193,7 @@ fn millis(duration: std::time::Duration) -> u64 {
 impl Run {
     /// Runs one play, batch after batch.
     async fn play(&mut self, plan: Arc<PlayPlan>) -> Ending {
+        self.play_number += 1;
         let play = Arc::clone(&plan.play);
         let name = self.render_play_name(&play);
         let all = match self.play_hosts(&plan) {
@@ -272,7 +283,7 @@ impl Run {
             }
             let finished = batch_run.finish().await;
             let last = number + 1 == slots.len();
-            ending = self.conclude_batch(&name, &context, finished, &mut done, &waiting, last);
+            ending = self.conclude_batch(&name, finished, &mut done, &waiting, last);
             if ending != Ending::No {
                 break;
             }
@@ -287,13 +298,13 @@ impl Run {
     fn conclude_batch(
         &mut self,
         name: &str,
-        context: &PlayContext,
         finished: batch::Finished,
         done: &mut Vec<HostName>,
         waiting: &[HostName],
         last: bool,
     ) -> Ending {
-        let (mut between, mut down) = (Vec::new(), Vec::new());
+        let (mut between, mut down, before) = (Vec::new(), Vec::new(), done.len());
+        let mut untouched = Vec::new();
         let n_hosts = finished.hosts.len();
         let n_gone = finished
             .hosts
@@ -315,12 +326,19 @@ impl Run {
                         host.name, host.name
                     )
                 }));
-                between.push(host.name);
+                // A task that failed may have been found on the controller; what was done before it matters.
+                if host.is_touched || host.state == HostState::Failed {
+                    between.push(host.name);
+                } else {
+                    untouched.push(host.name);
+                }
             } else {
                 done.push(host.name);
             }
         }
-        let _ = context;
+        self.emit(EventKind::BatchEnded {
+            done: done[before..].to_vec(),
+        });
         let ending = match finished.ending {
             // A whole batch gone ends the run, as in Ansible.
             Ending::No | Ending::Batch if n_gone == n_hosts && n_hosts > 0 => Ending::Stop,
@@ -333,7 +351,8 @@ impl Run {
             let reason = finished
                 .reason
                 .unwrap_or_else(|| "every host of the batch has failed".into());
-            self.stopped(name, reason, done, &between, waiting, down);
+            untouched.extend_from_slice(waiting);
+            self.stopped(name, reason, done, &between, &untouched, down);
         }
         ending
     }
@@ -348,7 +367,8 @@ impl Run {
         down: Vec<String>,
     ) {
         for host in untouched {
-            self.stats(host).not_run = true;
+            let stats = self.stats(host);
+            stats.not_run = *stats == Stats::default();
         }
         let stop = Stop {
             play: play.to_owned(),
@@ -367,69 +387,6 @@ impl Run {
             self.stats(host).failed += 1;
         }
         self.stopped(play, reason, &[], &[], hosts, Vec::new());
-    }
-
-    /// The hosts of a play whose pattern may be a template.
-    fn play_hosts(&mut self, plan: &PlayPlan) -> Result<Vec<HostName>, String> {
-        let order = plan
-            .play
-            .order
-            .as_ref()
-            .and_then(|node| node.as_str())
-            .unwrap_or_default()
-            .to_owned();
-        // Groups may have grown while running, so the pattern is read anew.
-        let pattern = self.host_pattern(&plan.play)?;
-        let hosts = crate::plan::serial::select(
-            &pattern,
-            &self.world.inventory(),
-            self.world.settings.limit.as_ref(),
-            &mut Vec::new(),
-        )?;
-        Ok(crate::plan::serial::ordered(hosts, &order))
-    }
-
-    fn host_pattern(&self, play: &Play) -> Result<String, String> {
-        if let Some(pattern) = crate::plan::serial::pattern_text(&play.hosts) {
-            return Ok(pattern);
-        }
-        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
-            .with(play.vars.values.clone());
-        let value = self
-            .templar
-            .render_value(&play.hosts.to_value(), &scope.shared())
-            .map_err(|error| error.to_string())?;
-        Ok(match value {
-            Value::Sequence(list) => list.iter().map(display).collect::<Vec<_>>().join(","),
-            value => display(&value),
-        })
-    }
-
-    fn widths(&self, context: &Arc<PlayContext>, hosts: &[HostName]) -> Result<Vec<usize>, String> {
-        let scope = TaskScope::new(&self.world, Some(context), &hosts[0], None).shared();
-        let mut widths = Vec::new();
-        for node in &context.play.serial {
-            let value = self
-                .templar
-                .render_value(&node.to_value(), &scope)
-                .map_err(|error| format!("`serial` cannot be read: {error}"))?;
-            let entries = match value {
-                Value::Sequence(entries) => entries,
-                single => vec![single],
-            };
-            for entry in entries {
-                if is_omit(&entry) {
-                    continue;
-                }
-                let text = display(&entry);
-                widths.push(
-                    crate::plan::serial::width(&text, hosts.len()).ok_or_else(|| {
-                        format!("`serial` must be a number or a percentage, not `{text}`")
-                    })?,
-                );
-            }
-        }
-        Ok(widths)
     }
 
     pub(self) fn add_facts(&self, host: &HostName, facts: &Mapping) {

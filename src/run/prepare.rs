@@ -57,6 +57,8 @@ pub(super) struct Item {
     pub envelope: Arc<Envelope>,
     /// Check mode: why nobody can say whether it runs at all.
     pub perhaps: Option<String>,
+    /// What the run that this one goes on with knows of it.
+    pub before: Option<Box<super::resume::Before>>,
 }
 
 impl Item {
@@ -69,6 +71,7 @@ impl Item {
             attempt: 1,
             envelope: Arc::new(rendered.envelope),
             perhaps: rendered.perhaps,
+            before: None,
         }
     }
 

@@ -126,6 +126,9 @@ impl Batch<'_> {
         if let Some(cause) = self.hosts[host].perhaps.get(&self.steps[index].id) {
             prepared.items.iter_mut().for_each(|item| item.doubt(cause));
         }
+        if !self.lay_past_over(host, index, task, &mut prepared) {
+            return false;
+        }
         let mut flight = Flight::of(index, Some(Arc::clone(task)), prepared);
         if once {
             flight.share = Share::Leads;
@@ -271,6 +274,7 @@ impl Batch<'_> {
             flight.no_log,
             item.perhaps.clone(),
         );
+        let is_recheck = item.is_recheck();
         let title = flight
             .task
             .as_ref()
@@ -285,6 +289,7 @@ impl Batch<'_> {
         }
         // A saved plan allows nothing before it is known what would be done.
         let granted = self.run.promise.is_none()
+            && !is_recheck
             && (free
                 || step <= frontier
                 || self.hosts.len() == 1
@@ -306,7 +311,7 @@ impl Batch<'_> {
             check_mode: envelope.check_mode,
             perhaps,
             deadline: envelope.deadline,
-            ignore_errors: envelope.on_failure.is_ignored,
+            ignore_errors: envelope.on_failure.is_ignored || is_recheck,
             notifies,
         };
         self.run.links.send(&to, ToAgent::Task(Box::new(task)));

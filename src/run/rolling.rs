@@ -1,4 +1,4 @@
-//! Decides before each batch who goes next: with `order: kafka`, a broker that is down or half done first, the active controller last.
+//! Decides which hosts a play has, how wide its batches are, and before each who goes next: with `order: kafka`, a broker that is down or half done first, the active controller last.
 
 use super::Run;
 use super::links::Incoming;
@@ -6,8 +6,11 @@ use super::scope::TaskScope;
 use super::world::PlayContext;
 use crate::event::EventKind;
 use crate::modules::Action;
+use crate::plan::PlayPlan;
+use crate::playbook::Play;
 use crate::proto::{self, FromAgent, ToAgent};
-use crate::value::{Dict, HostName, Mapping, Value};
+use crate::template::is_omit;
+use crate::value::{Dict, HostName, Mapping, Value, display};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -116,6 +119,75 @@ impl Run {
             Ok(Some(Value::Mapping(arguments))) => arguments,
             _ => Mapping::new(),
         }
+    }
+}
+
+impl Run {
+    /// The hosts of a play whose pattern may be a template.
+    pub(super) fn play_hosts(&mut self, plan: &PlayPlan) -> Result<Vec<HostName>, String> {
+        let order = plan
+            .play
+            .order
+            .as_ref()
+            .and_then(|node| node.as_str())
+            .unwrap_or_default()
+            .to_owned();
+        // Groups may have grown while running, so the pattern is read anew.
+        let pattern = self.host_pattern(&plan.play)?;
+        let hosts = crate::plan::serial::select(
+            &pattern,
+            &self.world.inventory(),
+            self.world.settings.limit.as_ref(),
+            &mut Vec::new(),
+        )?;
+        Ok(crate::plan::serial::ordered(hosts, &order))
+    }
+
+    fn host_pattern(&self, play: &Play) -> Result<String, String> {
+        if let Some(pattern) = crate::plan::serial::pattern_text(&play.hosts) {
+            return Ok(pattern);
+        }
+        let scope = TaskScope::new(&self.world, None, &HostName::from("localhost"), None)
+            .with(play.vars.values.clone());
+        let value = self
+            .templar
+            .render_value(&play.hosts.to_value(), &scope.shared())
+            .map_err(|error| error.to_string())?;
+        Ok(match value {
+            Value::Sequence(list) => list.iter().map(display).collect::<Vec<_>>().join(","),
+            value => display(&value),
+        })
+    }
+
+    pub(super) fn widths(
+        &self,
+        context: &Arc<PlayContext>,
+        hosts: &[HostName],
+    ) -> Result<Vec<usize>, String> {
+        let scope = TaskScope::new(&self.world, Some(context), &hosts[0], None).shared();
+        let mut widths = Vec::new();
+        for node in &context.play.serial {
+            let value = self
+                .templar
+                .render_value(&node.to_value(), &scope)
+                .map_err(|error| format!("`serial` cannot be read: {error}"))?;
+            let entries = match value {
+                Value::Sequence(entries) => entries,
+                single => vec![single],
+            };
+            for entry in entries {
+                if is_omit(&entry) {
+                    continue;
+                }
+                let text = display(&entry);
+                widths.push(
+                    crate::plan::serial::width(&text, hosts.len()).ok_or_else(|| {
+                        format!("`serial` must be a number or a percentage, not `{text}`")
+                    })?,
+                );
+            }
+        }
+        Ok(widths)
     }
 }
 

@@ -1,9 +1,13 @@
 //! Publishes results in linear order, and counts what it publishes.
 
 use super::batch::{Batch, task_name};
-use crate::event::{EventKind, Status, TaskName};
+use super::host::Flight;
+use super::prepare::{ItemState, Judged};
+use crate::event::{EventKind, Status, TaskName, TaskResult};
 use crate::plan::{Step, StepKind};
+use crate::playbook::Task;
 use crate::value::Value;
+use std::sync::Arc;
 
 impl Batch<'_> {
     /// Says what the linear order has come to.
@@ -69,6 +73,73 @@ impl Batch<'_> {
             }
             Status::Failed | Status::Unknown | Status::Cancelled => {}
         }
+    }
+
+    /// Says what came of a task; without a verdict, only the items of a loop that ended before it was stopped.
+    pub(super) fn say_results(
+        &mut self,
+        host: usize,
+        flight: &Flight,
+        task: &Arc<Task>,
+        judged: Option<&Judged>,
+    ) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let mut shown = task_name(task);
+        if shown.title.contains("{{") {
+            shown.title = self.run.render_title(&self.play, &name, task, &shown.title);
+        }
+        let ignored = flight
+            .items
+            .first()
+            .is_some_and(|item| item.envelope.on_failure.is_ignored);
+        let finish = |mut result: TaskResult| {
+            if ignored && result.status == Status::Failed {
+                result.status = Status::Ignored;
+            }
+            result
+        };
+        let mut events = Vec::new();
+        if flight.shape.is_loop() {
+            for item in &flight.items {
+                let ItemState::Judged(judged) = &item.state else {
+                    continue;
+                };
+                let mut result = finish(judged.result.clone());
+                result.fingerprint = self.run.fingerprint(&item.work);
+                let result = self.run.show(result, flight.no_log);
+                let label = self.run.shown_label(item, flight.no_log);
+                events.push(EventKind::ItemEnded {
+                    host: Arc::clone(&name),
+                    task: shown.clone(),
+                    label,
+                    result,
+                });
+            }
+        }
+        let Some(judged) = judged else {
+            let events = events.into_iter().map(|event| (flight.step, event));
+            return self.hosts[host].unsaid.extend(events);
+        };
+        let mut result = finish(judged.result.clone());
+        if let (false, Some(item)) = (flight.shape.is_loop(), flight.items.first()) {
+            result.fingerprint = self.run.fingerprint(&item.work);
+        }
+        result.is_loop = flight.shape.is_loop();
+        if result.delegated_to.is_none() {
+            result.delegated_to = flight
+                .items
+                .first()
+                .and_then(|item| item.envelope.delegate_to.clone());
+        }
+        let result = self.run.show(result, flight.no_log);
+        events.push(EventKind::TaskEnded {
+            host: name,
+            task: shown,
+            result,
+        });
+        self.hosts[host]
+            .unsaid
+            .extend(events.into_iter().map(|event| (flight.step, event)));
     }
 
     fn say_title(&mut self, step: usize) {

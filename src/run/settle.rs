@@ -150,12 +150,28 @@ impl Batch<'_> {
                 elapsed_ms,
                 ..TaskResult::new(Status::Cancelled)
             };
-            let event = EventKind::TaskEnded {
-                host: name,
-                task: task_name(task),
-                result,
+            let (task, label) = (task_name(task), self.run.mask(&item.label));
+            let event = if flight.shape.is_loop() {
+                EventKind::ItemEnded {
+                    host: name,
+                    task,
+                    label,
+                    result,
+                }
+            } else {
+                EventKind::TaskEnded {
+                    host: name,
+                    task,
+                    result,
+                }
             };
             self.hosts[host].unsaid.push_back((step, event));
+            return true;
+        }
+        let recheck = item.before.take_if(|before| before.is_recheck);
+        if let (Some(before), Err(error)) = (&recheck, &result) {
+            let warning = format!("it cannot be looked at again: {error}");
+            item.state = ItemState::judged(before.restored(Some(warning)));
             return true;
         }
         let drops = result.is_err() && !item.envelope.on_failure.is_ignored;
@@ -190,6 +206,9 @@ impl Batch<'_> {
                 let doubt = self.hosts[host].flights[0].items[index].perhaps.clone();
                 judged.unknown = judged.unknown.or(doubt);
                 judged.result.elapsed_ms = elapsed_ms;
+                if let Some(before) = &self.hosts[host].flights[0].items[index].before {
+                    before.stand(&mut judged);
+                }
                 judged.result.delegated_to.clone_from(&envelope.delegate_to);
                 if !envelope.show_diff {
                     judged.result.diffs.clear();
@@ -259,14 +278,16 @@ impl Batch<'_> {
                 .iter()
                 .any(|item| matches!(&item.state, ItemState::Judged(judged) if judged.failed))
         {
+            self.say_results(host, flight, &task, None);
             // Taken back before it began: the host has not gone past this step.
             self.hosts[host].done = flight.step;
             self.hosts[host].next = flight.step;
             return;
         }
         let judged = verdict_of_all(flight, &task);
+        self.hosts[host].is_touched |= flight.has_ended_there();
         self.remember(host, flight, &task, &judged);
-        self.say_results(host, flight, &task, &judged);
+        self.say_results(host, flight, &task, Some(&judged));
         if judged.changed || judged.unknown.is_some() {
             self.notify(host, &task, flight, judged.unknown.as_deref());
         }
@@ -346,57 +367,6 @@ impl Batch<'_> {
         }
     }
 
-    fn say_results(&mut self, host: usize, flight: &Flight, task: &Arc<Task>, judged: &Judged) {
-        let name = Arc::clone(&self.hosts[host].name);
-        let mut shown = task_name(task);
-        if shown.title.contains("{{") {
-            shown.title = self.run.render_title(&self.play, &name, task, &shown.title);
-        }
-        let ignored = flight
-            .items
-            .first()
-            .is_some_and(|item| item.envelope.on_failure.is_ignored);
-        let finish = |mut result: TaskResult| {
-            if ignored && result.status == Status::Failed {
-                result.status = Status::Ignored;
-            }
-            result
-        };
-        let mut events = Vec::new();
-        if flight.shape.is_loop() {
-            for item in &flight.items {
-                let ItemState::Judged(judged) = &item.state else {
-                    continue;
-                };
-                let result = self.run.show(finish(judged.result.clone()), flight.no_log);
-                let label = self.run.shown_label(item, flight.no_log);
-                events.push(EventKind::ItemEnded {
-                    host: Arc::clone(&name),
-                    task: shown.clone(),
-                    label,
-                    result,
-                });
-            }
-        }
-        let mut result = finish(judged.result.clone());
-        result.is_loop = flight.shape.is_loop();
-        if result.delegated_to.is_none() {
-            result.delegated_to = flight
-                .items
-                .first()
-                .and_then(|item| item.envelope.delegate_to.clone());
-        }
-        let result = self.run.show(result, flight.no_log);
-        events.push(EventKind::TaskEnded {
-            host: name,
-            task: shown,
-            result,
-        });
-        self.hosts[host]
-            .unsaid
-            .extend(events.into_iter().map(|event| (flight.step, event)));
-    }
-
     /// Keeps in mind which units the run stopped, so that a stop of the run can start them again or say so.
     fn follow_units(&mut self, host: usize, flight: &Flight) {
         for item in &flight.items {
@@ -419,7 +389,10 @@ impl Batch<'_> {
             let (Some(unit), Some(state)) = (text("name"), text("state")) else {
                 continue;
             };
-            if state == "stopped" && judged.changed {
+            // Also where an earlier run stopped it, which this one goes on with.
+            let before = item.before.as_ref();
+            let changed = judged.changed || before.is_some_and(|before| before.had_changed());
+            if state == "stopped" && changed {
                 let unit_state = super::host::StoppedUnit {
                     identity: item.envelope.identity.clone(),
                 };
@@ -455,7 +428,7 @@ impl Batch<'_> {
 
 /// Whether a module ended because it was taken back.
 fn is_cancelled(error: &Error) -> bool {
-    error.message == "cancelled"
+    matches!(&*error.message, "cancelled" | "the command was cancelled")
 }
 
 /// One verdict for the task: a loop's items are folded into `results`.

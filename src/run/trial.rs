@@ -231,6 +231,8 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         gone: HashSet::new(),
         kept: kept::Kept::new(dir, &[], String::new()),
         promise: None,
+        past: None,
+        play_number: 0,
     }
 }
 

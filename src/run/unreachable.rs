@@ -39,6 +39,7 @@ impl Batch<'_> {
             return;
         }
         let left = self.left_behind(host, known);
+        self.hosts[host].is_touched |= left.iter().any(|left| left.began.is_some());
         let mut causes = error.causes();
         if let Aftermath::Silence(why) = known {
             causes.push(format!("its journal cannot be read: {why}"));
@@ -338,6 +339,7 @@ mod tests {
             attempt: 1,
             envelope: Arc::default(),
             perhaps: None,
+            before: None,
         }
     }
 

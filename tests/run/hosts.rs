@@ -47,6 +47,33 @@ fn serial_runs_batch_after_batch_and_stops_when_a_whole_batch_failed() {
 }
 
 #[test]
+fn a_host_that_was_unreachable_before_anything_ran_is_untouched() {
+    let ran = Play::new(
+        r#"
+- hosts: b,c
+  gather_facts: false
+  serial: 1
+  any_errors_fatal: true
+  tasks:
+    - command: "true"
+"#,
+    )
+    .args(&[
+        "-e",
+        r#"{"ansible_connection": "{{ 'ssh' if inventory_hostname == 'b' else 'local' }}", "ansible_host": "127.0.0.1", "ansible_port": 1}"#,
+    ])
+    .run();
+    assert_eq!(ran.code, 4, "{}{}", ran.stdout, ran.stderr);
+    ran.says(&["in between: none", "untouched:  b, c"]);
+    assert!(
+        ran.recap("b").contains("unreachable=1"),
+        "{}",
+        ran.recap("b")
+    );
+    assert_eq!(ran.recap("c"), "c : not run");
+}
+
+#[test]
 fn max_fail_percentage_is_strict() {
     let play = |limit: u32| {
         let text = format!(

@@ -14,6 +14,8 @@ mod language;
 mod plan;
 mod records;
 mod results;
+mod resume;
 mod roles;
 mod saved;
+mod stopped;
 mod support;

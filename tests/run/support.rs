@@ -75,7 +75,18 @@ impl Play {
         self.start("krun", words)
     }
 
+    /// Starts a run and does not wait for it.
+    pub(crate) fn spawn(&self) -> std::process::Child {
+        let mut command = self.command("krun", &[]);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
     fn start(&self, program: &str, words: &[&str]) -> Ran {
+        self.finish(self.command(program, words))
+    }
+
+    fn command(&self, program: &str, words: &[&str]) -> Command {
         let dir = self.dir.path().display();
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
         command.arg0(program).args(words);
@@ -88,22 +99,27 @@ impl Play {
             &format!("dir={dir}"),
         ]);
         command.args(&self.args).arg("play.yml");
-        self.finish(command)
+        self.at_home(command)
     }
 
-    fn finish(&self, mut command: Command) -> Ran {
-        command
-            .current_dir(self.dir.path())
-            .env("HOME", self.dir.path())
-            .env_remove("ANSIBLE_INVENTORY")
-            .env_remove("KRUN_RECORD")
-            .stdin(Stdio::null());
+    fn finish(&self, command: Command) -> Ran {
+        let mut command = self.at_home(command);
         let output = within(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
         Ran {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    fn at_home(&self, mut command: Command) -> Command {
+        command
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .env_remove("ANSIBLE_INVENTORY")
+            .env_remove("KRUN_RECORD")
+            .stdin(Stdio::null());
+        command
     }
 }
 

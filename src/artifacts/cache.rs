@@ -1,0 +1,265 @@
+//! Turns a URL into a file of this machine: from the cache, by URL and checksum, or from its server or mirror.
+
+use super::Fetching;
+use crate::sys::Sys;
+use crate::sys::http::{Locked, Request};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+/// How often a download says how far it is.
+const SAY: Duration = Duration::from_secs(2);
+
+/// Why an artifact cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    NotLocked(#[from] super::NotLocked),
+    #[error("`{url}` cannot be had{}: {why}", asked(url, from))]
+    Download {
+        url: String,
+        /// The URL that was asked for: a mirror's.
+        from: String,
+        why: String,
+    },
+    #[error(
+        "`{url}` is not what krun.lock says: {} bytes with sha256 {} are locked, {} with {} came",
+        locked.size, locked.sha256, came.size, came.sha256
+    )]
+    Differs {
+        url: String,
+        locked: Locked,
+        came: Locked,
+    },
+    #[error("the cache of artifacts `{path}` cannot be used")]
+    Cache {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn asked(url: &str, from: &str) -> String {
+    if url == from {
+        String::new()
+    } else {
+        format!(" from its mirror `{from}`")
+    }
+}
+
+/// An artifact in the cache.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub path: PathBuf,
+    pub bytes: Locked,
+}
+
+/// What the cache knows of a URL.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    url: String,
+    sha256: String,
+    size: u64,
+}
+
+impl Fetching {
+    /// Returns the artifact's file, downloaded first where the cache does not have it, or may be out of date.
+    pub fn get(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Held, Error> {
+        // One at a time: whoever waits finds it in the cache.
+        let mut fetched = self
+            .fetched
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let locked = self.locked(url)?;
+        let known = match &locked {
+            Some(locked) => Some(locked.clone()),
+            None if self.trusts_cache || fetched.iter().any(|it| it == url) => self.known(url),
+            None => None,
+        };
+        if let Some(bytes) = known {
+            let path = self.file(&bytes.sha256);
+            if is_whole(&path, &bytes) {
+                return Ok(Held { path, bytes });
+            }
+        }
+        progress(&format!("fetching {url}"));
+        let came = self.download(url, progress)?;
+        if let Some(locked) = locked
+            && locked.sha256 != came.sha256
+        {
+            return Err(Error::Differs {
+                url: url.to_owned(),
+                locked,
+                came,
+            });
+        }
+        self.remember(url, &came)?;
+        fetched.push(url.to_owned());
+        Ok(Held {
+            path: self.file(&came.sha256),
+            bytes: came,
+        })
+    }
+
+    fn file(&self, sha256: &str) -> PathBuf {
+        self.cache.join("sha256").join(sha256)
+    }
+
+    fn note(&self, url: &str) -> PathBuf {
+        let name = hex::encode(Sha256::digest(url));
+        self.cache.join("urls").join(format!("{name}.json"))
+    }
+
+    fn known(&self, url: &str) -> Option<Locked> {
+        let text = fs::read_to_string(self.note(url)).ok()?;
+        let Known { sha256, size, .. } = serde_json::from_str(&text).ok()?;
+        Some(Locked { sha256, size })
+    }
+
+    fn remember(&self, url: &str, bytes: &Locked) -> Result<(), Error> {
+        let path = self.note(url);
+        let known = Known {
+            url: url.to_owned(),
+            sha256: bytes.sha256.clone(),
+            size: bytes.size,
+        };
+        let text = serde_json::to_string(&known).map_err(io::Error::from);
+        text.and_then(|text| {
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            fs::write(&path, text)
+        })
+        .map_err(|source| Error::Cache { path, source })
+    }
+
+    fn download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Locked, Error> {
+        let from = self.mirrored(url);
+        let failed = |why: String| Error::Download {
+            url: url.to_owned(),
+            from: from.clone(),
+            why,
+        };
+        let mut request = Request::get(&from);
+        request.timeout = SILENCE;
+        let mut response = Sys::host()
+            .request(&request)
+            .map_err(|error| failed(error.to_string()))?;
+        if response.status != 200 {
+            let why = format!("the server says {} {}", response.status, response.reason);
+            return Err(failed(why));
+        }
+        let total = response.header("content-length").and_then(|n| n.parse().ok());
+        let dir = self.cache.join("sha256");
+        let cache = |source| Error::Cache {
+            path: dir.clone(),
+            source,
+        };
+        fs::create_dir_all(&dir).map_err(cache)?;
+        let beside = dir.join(format!("{}.part", std::process::id()));
+        let mut file = File::create(&beside).map_err(cache)?;
+        let (mut hash, mut size, mut said) = (Sha256::new(), 0, Instant::now());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let n = match response.body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) => {
+                    // The failure matters more than what is left of it.
+                    let _ = fs::remove_file(&beside);
+                    return Err(failed(format!("{error}, after {size} bytes")));
+                }
+            };
+            file.write_all(&buffer[..n]).map_err(cache)?;
+            hash.update(&buffer[..n]);
+            size += n as u64;
+            if said.elapsed() > SAY {
+                said = Instant::now();
+                let of = total.map(|total: u64| format!(" of {}", total / 1_000_000));
+                progress(&format!("{}{} MB", size / 1_000_000, of.unwrap_or_default()));
+            }
+        }
+        if let Some(total) = total
+            && total != size
+        {
+            let _ = fs::remove_file(&beside);
+            return Err(failed(format!("{size} of {total} bytes came")));
+        }
+        let sha256 = hex::encode(hash.finalize());
+        file.sync_all().map_err(cache)?;
+        fs::rename(&beside, self.file(&sha256)).map_err(cache)?;
+        Ok(Locked { sha256, size })
+    }
+}
+
+/// Whether the file is there as it was written: a disk may have been full, or a person curious.
+fn is_whole(path: &Path, bytes: &Locked) -> bool {
+    let Ok(mut file) = File::open(path) else {
+        return false;
+    };
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut hash).is_ok_and(|n| n == bytes.size)
+        && hex::encode(hash.finalize()) == bytes.sha256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Lock;
+    use super::*;
+    use crate::sys::http::serve::{Server, answer};
+
+    fn fetching(cache: &Path) -> Fetching {
+        Fetching {
+            cache: cache.to_path_buf(),
+            trusts_cache: true,
+            ..Fetching::default()
+        }
+    }
+
+    #[test]
+    fn artifact_is_downloaded_once_and_again_only_where_its_file_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::start(|_| answer("200 OK", &[], b"bytes"));
+        let url = format!("{}/a.tgz", server.url);
+        let fetching = fetching(dir.path());
+        let first = fetching.get(&url, &|_| ()).unwrap();
+        assert_eq!(fs::read(&first.path).unwrap(), b"bytes");
+        assert_eq!(first.bytes.size, 5);
+        fetching.get(&url, &|_| ()).unwrap();
+        assert_eq!(server.requests().len(), 1);
+        fs::write(&first.path, "bytez").unwrap();
+        let again = fetching.get(&url, &|_| ()).unwrap();
+        assert_eq!(fs::read(&again.path).unwrap(), b"bytes");
+        assert_eq!(server.requests().len(), 2);
+    }
+
+    #[test]
+    fn other_bytes_than_the_locked_ones_never_come_out_of_the_cache() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::start(|_| answer("200 OK", &[], b"other"));
+        let url = format!("{}/a.tgz", server.url);
+        let mut lock = Lock::default();
+        let sha256 = hex::encode(Sha256::digest("bytes"));
+        lock.add(&url, Locked { sha256, size: 5 });
+        let mut fetching = fetching(dir.path());
+        fetching.get(&url, &|_| ()).unwrap();
+        fetching.lock = Some(lock);
+        let error = fetching.get(&url, &|_| ()).unwrap_err();
+        let text = error.to_string().replace(&server.url, "http://server");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn artifact_that_cannot_be_had_is_named_with_its_mirror() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::start(|_| answer("404 Not Found", &[], b""));
+        let mut fetching = fetching(dir.path());
+        fetching.mirrors = vec![("https://x.example/".to_owned(), format!("{}/", server.url))];
+        let error = fetching.get("https://x.example/a.tgz", &|_| ()).unwrap_err();
+        let text = error.to_string().replace(&server.url, "http://mirror");
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,40 @@
+//! Turns an action into the URLs whose bytes it fetches: what `krun lock` locks.
+
+use super::Action;
+
+impl Action {
+    /// The URLs of files that this action downloads. Requests of `uri` are no downloads: what they answer is theirs.
+    pub fn urls(&self) -> Vec<String> {
+        let urls = match self {
+            Self::GetUrl(task) => task.urls(),
+            Self::Unarchive(task) => task.url().into_iter().collect(),
+            Self::Apt(task) => task.url().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        urls.into_iter().filter(is_web).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(module: &str, arguments: &str) -> Vec<String> {
+        let given = serde_yaml::from_str(arguments).unwrap();
+        Action::new(module, given).unwrap().urls()
+    }
+
+    #[test]
+    fn what_a_task_downloads_is_known_before_it_runs() {
+        let (a, sums) = ("https://x.example/a.tgz", "https://x.example/a.tgz.sha512");
+        let get = format!("{{url: '{a}', dest: /opt/, checksum: 'sha512:{sums}'}}");
+        assert_eq!(urls("get_url", &get), [a, sums]);
+        assert_eq!(urls("get_url", "{url: 'file:///a', dest: /opt/}"), [""; 0]);
+        let unpack = format!("{{src: '{a}', dest: /opt, remote_src: true}}");
+        assert_eq!(urls("unarchive", &unpack), [a]);
+        assert_eq!(urls("unarchive", "{src: a.tgz, dest: /opt}"), [""; 0]);
+        assert_eq!(urls("apt", &format!("{{deb: '{a}'}}")), [a]);
+        assert_eq!(urls("uri", &format!("{{url: '{a}'}}")), [""; 0]);
+    }
+}

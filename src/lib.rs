@@ -23,6 +23,9 @@ pub mod modules;
 pub mod proto;
 pub mod sys;
 
+// What playbooks fetch, by URL and checksum.
+pub mod artifacts;
+
 // The wire, and the graph becoming events.
 pub mod event;
 pub mod run;

@@ -5,6 +5,7 @@ use crate::agent::{elevate, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{FromAgent, Hello, Identity, Seq, Task, ToAgent, frame};
 use crate::sys::Sys;
+use serde_bytes::ByteBuf;
 use std::collections::HashMap;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
@@ -154,6 +155,7 @@ impl Child {
                 deadline: task.deadline,
                 ignore_errors: true,
                 notifies: Vec::new(),
+                origins: task.origins.clone(),
             })))
             .and_then(|()| self.follow(seq, &answers, sys, permission));
         lock(&self.calls).open.remove(&seq);
@@ -194,6 +196,11 @@ impl Child {
                     if let Some(overlay) = sys.overlay() {
                         rehearsal::adopt(overlay, &layer)?;
                     }
+                }
+                Ok(FromAgent::Fetch { url, from, .. }) => {
+                    let piece = sys.supplied(&url, from).map(ByteBuf::from);
+                    let piece = piece.map_err(|error| error.to_string());
+                    self.send(&ToAgent::Supply { seq, piece })?;
                 }
                 Ok(FromAgent::Progress { text, .. }) => sys.progress(&text),
                 Ok(FromAgent::Ended { result, .. }) => return result.map(Ran::Done),

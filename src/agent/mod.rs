@@ -15,6 +15,7 @@ mod queue;
 mod rehearsal;
 mod remains;
 mod start;
+mod supplies;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -38,6 +39,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use supplies::Supplies;
 
 /// How an agent is to work.
 pub struct Options {
@@ -80,6 +82,7 @@ struct Agent {
     /// A child has none: the login agent keeps it.
     memory: Option<Memory>,
     children: Children,
+    supplies: Arc<Supplies>,
     rehearsals: Rehearsals,
     /// Counts what was changed on this host since the agent began.
     changes: AtomicU64,
@@ -164,11 +167,13 @@ fn converse<F: Read + AsFd + Send + 'static>(
         outbox,
         memory,
         children,
+        supplies: Arc::default(),
         changes: AtomicU64::new(0),
     });
     agent.outbox.send(FromAgent::Ready(ready));
     std::thread::spawn(overlay::sweep);
     let read = agent.read(&mut input);
+    agent.supplies.close();
     if let Some(lock) = &mut lock {
         lock.ending(&hello);
     }
@@ -233,6 +238,7 @@ impl Agent {
                     }
                 }
                 ToAgent::CancelAll => self.drop_all(self.queue.cancel_all()),
+                ToAgent::Supply { seq, piece } => self.supplies.take(seq, piece),
                 ToAgent::Alive => self.outbox.send(FromAgent::Alive),
                 // Where the disk takes nothing, the controller still keeps it.
                 ToAgent::HandlerDue(due) => {

@@ -159,13 +159,22 @@ impl Turn<'_> {
             let text = text.to_owned();
             outbox.send(FromAgent::Progress { seq, text });
         };
-        self.agent
+        let sys = self
+            .agent
             .sys
             .clone()
             .with_cancel(Arc::clone(cancel))
             .with_progress(Arc::new(progress))
             .with_deadline(self.task.deadline.map(Duration::from_secs))
-            .with_environment(self.task.environment.clone())
+            .with_environment(self.task.environment.clone());
+        if self.task.origins.is_empty() {
+            return sys;
+        }
+        let supply = self
+            .agent
+            .supplies
+            .supply(seq, &self.agent.outbox, sys.clone());
+        sys.with_origins(&self.task.origins, supply)
     }
 
     /// Answers a module that found something to do.

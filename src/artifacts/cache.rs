@@ -2,18 +2,24 @@
 
 use super::Fetching;
 use crate::sys::Sys;
-use crate::sys::http::{Locked, Request};
+use crate::sys::http::{Locked, Request, bare};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
 /// How often a download says how far it is.
 const SAY: Duration = Duration::from_secs(2);
+
+/// How the name of a download begins that is not whole.
+const PART: &str = ".part-";
+/// A download whose process was killed is left for so long: it may be another's, and under way.
+const STALE: Duration = Duration::from_secs(24 * 3600);
 
 /// Why an artifact cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +76,42 @@ struct Known {
 impl Fetching {
     /// Returns the artifact's file, downloaded first where the cache does not have it, or may be out of date.
     pub fn get(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Held, Error> {
-        // One at a time: whoever waits finds it in the cache.
-        let mut fetched = self
-            .fetched
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let slot = Arc::clone(lock(&self.held).entry(url.to_owned()).or_default());
+        let mut slot = lock(&slot);
+        if let Some(held) = &*slot {
+            return Ok(held.clone());
+        }
+        let held = self.find_or_download(url, progress)?;
+        *slot = Some(held.clone());
+        Ok(held)
+    }
+
+    /// Returns at most so many bytes of an artifact, from that one on; none at its end.
+    pub fn piece(
+        &self,
+        url: &str,
+        from: u64,
+        size: u64,
+        progress: &dyn Fn(&str),
+    ) -> Result<Vec<u8>, Error> {
+        let held = self.get(url, progress)?;
+        let mut piece = Vec::new();
+        let read = File::open(&held.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(from))?;
+            file.take(size).read_to_end(&mut piece)
+        });
+        read.map_err(|source| Error::Cache {
+            path: held.path,
+            source,
+        })?;
+        Ok(piece)
+    }
+
+    fn find_or_download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Held, Error> {
         let locked = self.locked(url)?;
         let known = match &locked {
             Some(locked) => Some(locked.clone()),
-            None if self.trusts_cache || fetched.iter().any(|it| it == url) => self.known(url),
+            None if self.trusts_cache => self.known(url),
             None => None,
         };
         if let Some(bytes) = known {
@@ -87,19 +120,18 @@ impl Fetching {
                 return Ok(Held { path, bytes });
             }
         }
-        progress(&format!("fetching {url}"));
+        progress(&format!("fetching {}", bare(url)));
         let came = self.download(url, progress)?;
         if let Some(locked) = locked
             && locked.sha256 != came.sha256
         {
             return Err(Error::Differs {
-                url: url.to_owned(),
+                url: bare(url),
                 locked,
                 came,
             });
         }
         self.remember(url, &came)?;
-        fetched.push(url.to_owned());
         Ok(Held {
             path: self.file(&came.sha256),
             bytes: came,
@@ -124,7 +156,7 @@ impl Fetching {
     fn remember(&self, url: &str, bytes: &Locked) -> Result<(), Error> {
         let path = self.note(url);
         let known = Known {
-            url: url.to_owned(),
+            url: bare(url),
             sha256: bytes.sha256.clone(),
             size: bytes.size,
         };
@@ -139,60 +171,92 @@ impl Fetching {
     fn download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Locked, Error> {
         let from = self.mirrored(url);
         let failed = |why: String| Error::Download {
-            url: url.to_owned(),
-            from: from.clone(),
+            url: bare(url),
+            from: bare(&from),
             why,
         };
-        let mut request = Request::get(&from);
-        request.timeout = SILENCE;
-        let mut response = Sys::host()
-            .request(&request)
-            .map_err(|error| failed(error.to_string()))?;
-        if response.status != 200 {
-            let why = format!("the server says {} {}", response.status, response.reason);
-            return Err(failed(why));
-        }
-        let total = response.header("content-length").and_then(|n| n.parse().ok());
+        let (mut body, total) = open(&from).map_err(&failed)?;
         let dir = self.cache.join("sha256");
         let cache = |source| Error::Cache {
             path: dir.clone(),
             source,
         };
         fs::create_dir_all(&dir).map_err(cache)?;
-        let beside = dir.join(format!("{}.part", std::process::id()));
-        let mut file = File::create(&beside).map_err(cache)?;
+        sweep(&dir);
+        let mut part = tempfile::Builder::new()
+            .prefix(PART)
+            .tempfile_in(&dir)
+            .map_err(cache)?;
         let (mut hash, mut size, mut said) = (Sha256::new(), 0, Instant::now());
         let mut buffer = vec![0; 1 << 16];
         loop {
-            let n = match response.body.read(&mut buffer) {
+            let n = match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => n,
-                Err(error) => {
-                    // The failure matters more than what is left of it.
-                    let _ = fs::remove_file(&beside);
-                    return Err(failed(format!("{error}, after {size} bytes")));
-                }
+                Err(error) => return Err(failed(format!("{error}, after {size} bytes"))),
             };
-            file.write_all(&buffer[..n]).map_err(cache)?;
+            part.write_all(&buffer[..n]).map_err(cache)?;
             hash.update(&buffer[..n]);
             size += n as u64;
             if said.elapsed() > SAY {
                 said = Instant::now();
                 let of = total.map(|total: u64| format!(" of {}", total / 1_000_000));
-                progress(&format!("{}{} MB", size / 1_000_000, of.unwrap_or_default()));
+                progress(&format!(
+                    "{}{} MB",
+                    size / 1_000_000,
+                    of.unwrap_or_default()
+                ));
             }
         }
         if let Some(total) = total
             && total != size
         {
-            let _ = fs::remove_file(&beside);
             return Err(failed(format!("{size} of {total} bytes came")));
         }
         let sha256 = hex::encode(hash.finalize());
-        file.sync_all().map_err(cache)?;
-        fs::rename(&beside, self.file(&sha256)).map_err(cache)?;
+        part.as_file().sync_all().map_err(cache)?;
+        let kept = part.persist(self.file(&sha256));
+        kept.map_err(|error| cache(error.error))?;
         Ok(Locked { sha256, size })
     }
+}
+
+/// Opens what a URL or a path leads to; with its size, where that is known.
+fn open(from: &str) -> Result<(Box<dyn Read>, Option<u64>), String> {
+    if super::is_path(from) {
+        let file = File::open(from).map_err(|error| error.to_string())?;
+        return Ok((Box::new(file), None));
+    }
+    let mut request = Request::get(from);
+    request.timeout = SILENCE;
+    let response = Sys::host()
+        .request(&request)
+        .map_err(|error| error.to_string())?;
+    if response.status != 200 {
+        return Err(format!(
+            "the server says {} {}",
+            response.status, response.reason
+        ));
+    }
+    let total = response.header("content-length");
+    let total = total.and_then(|size| size.parse().ok());
+    Ok((response.body, total))
+}
+
+/// Removes what killed processes have left.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let is_part = entry.file_name().to_string_lossy().starts_with(PART);
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let age = age.and_then(|at| at.elapsed().ok());
+        if is_part && age.is_some_and(|age| age > STALE) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the file is there as it was written: a disk may have been full, or a person curious.
@@ -222,31 +286,47 @@ mod tests {
     #[test]
     fn artifact_is_downloaded_once_and_again_only_where_its_file_is_broken() {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::start(|_| answer("200 OK", &[], b"bytes"));
+        let server = Server::with(|_| answer("200 OK", "", b"bytes"));
         let url = format!("{}/a.tgz", server.url);
-        let fetching = fetching(dir.path());
-        let first = fetching.get(&url, &|_| ()).unwrap();
+        let first = fetching(dir.path()).get(&url, &|_| ()).unwrap();
         assert_eq!(fs::read(&first.path).unwrap(), b"bytes");
         assert_eq!(first.bytes.size, 5);
-        fetching.get(&url, &|_| ()).unwrap();
-        assert_eq!(server.requests().len(), 1);
+        fetching(dir.path()).get(&url, &|_| ()).unwrap();
+        assert_eq!(server.asked().len(), 1);
         fs::write(&first.path, "bytez").unwrap();
-        let again = fetching.get(&url, &|_| ()).unwrap();
+        let again = fetching(dir.path()).get(&url, &|_| ()).unwrap();
         assert_eq!(fs::read(&again.path).unwrap(), b"bytes");
-        assert_eq!(server.requests().len(), 2);
+        assert_eq!(server.asked().len(), 2);
+    }
+
+    #[test]
+    fn pieces_are_the_artifact_whole_and_it_is_downloaded_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::with(|_| answer("200 OK", "", b"bytes"));
+        let url = format!("{}/a.tgz", server.url);
+        let fetching = Fetching {
+            trusts_cache: false,
+            ..fetching(dir.path())
+        };
+        let pieces = [0, 2, 4, 5].map(|from| fetching.piece(&url, from, 2, &|_| ()).unwrap());
+        assert_eq!(pieces.concat(), b"bytes");
+        assert_eq!(pieces[3], b"");
+        assert_eq!(server.asked().len(), 1);
     }
 
     #[test]
     fn other_bytes_than_the_locked_ones_never_come_out_of_the_cache() {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::start(|_| answer("200 OK", &[], b"other"));
+        let server = Server::with(|_| answer("200 OK", "", b"other"));
         let url = format!("{}/a.tgz", server.url);
         let mut lock = Lock::default();
         let sha256 = hex::encode(Sha256::digest("bytes"));
         lock.add(&url, Locked { sha256, size: 5 });
-        let mut fetching = fetching(dir.path());
-        fetching.get(&url, &|_| ()).unwrap();
-        fetching.lock = Some(lock);
+        fetching(dir.path()).get(&url, &|_| ()).unwrap();
+        let fetching = Fetching {
+            lock: Some(lock),
+            ..fetching(dir.path())
+        };
         let error = fetching.get(&url, &|_| ()).unwrap_err();
         let text = error.to_string().replace(&server.url, "http://server");
         insta::assert_snapshot!(text);
@@ -255,11 +335,33 @@ mod tests {
     #[test]
     fn artifact_that_cannot_be_had_is_named_with_its_mirror() {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::start(|_| answer("404 Not Found", &[], b""));
+        let server = Server::with(|_| answer("404 Not Found", "", b""));
         let mut fetching = fetching(dir.path());
         fetching.mirrors = vec![("https://x.example/".to_owned(), format!("{}/", server.url))];
-        let error = fetching.get("https://x.example/a.tgz", &|_| ()).unwrap_err();
+        let error = fetching
+            .get("https://x.example/a.tgz", &|_| ())
+            .unwrap_err();
         let text = error.to_string().replace(&server.url, "http://mirror");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn mirror_may_be_a_directory_of_the_controller() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.tgz"), "bytes").unwrap();
+        let fetching = Fetching {
+            mirrors: vec![(
+                "https://x.example/".to_owned(),
+                format!("{}/", dir.path().display()),
+            )],
+            ..fetching(&dir.path().join("cache"))
+        };
+        let held = fetching.get("https://x.example/a.tgz", &|_| ()).unwrap();
+        assert_eq!(fs::read(held.path).unwrap(), b"bytes");
+        let error = fetching
+            .get("https://x.example/b.tgz", &|_| ())
+            .unwrap_err();
+        let text = error.to_string();
+        insta::assert_snapshot!(text.replace(&dir.path().display().to_string(), "/srv/apache"));
     }
 }

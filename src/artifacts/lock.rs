@@ -1,6 +1,6 @@
 //! Turns `krun.lock` into what the bytes of each URL must be, and back into a file that reads well in a review.
 
-use crate::sys::http::Locked;
+use crate::sys::http::{Locked, bare};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -60,6 +60,14 @@ struct Artifact {
 }
 
 impl Lock {
+    /// Nothing but the base of a lab's hosts, if there is one.
+    pub fn new(base: Option<Base>) -> Self {
+        Self {
+            base,
+            ..Self::default()
+        }
+    }
+
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, LockError> {
         let path_buf = path.to_path_buf();
@@ -134,19 +142,21 @@ impl Lock {
         serde_yaml::to_string(&file).map(|text| format!("{HEAD}{text}"))
     }
 
-    /// Adds what a URL's bytes must be.
+    /// Adds what a URL's bytes must be. A login in it does not get into the file.
     pub fn add(&mut self, url: &str, locked: Locked) {
-        self.artifacts.insert(url.to_owned(), locked);
+        self.artifacts.insert(bare(url), locked);
     }
 
     /// What a URL's bytes must be.
     pub fn find(&self, url: &str) -> Option<&Locked> {
-        self.artifacts.get(url)
+        self.artifacts.get(&bare(url))
     }
 
     /// Every URL and its bytes.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Locked)> {
-        self.artifacts.iter().map(|(url, locked)| (url.as_str(), locked))
+        self.artifacts
+            .iter()
+            .map(|(url, locked)| (url.as_str(), locked))
     }
 }
 
@@ -162,7 +172,10 @@ mod tests {
             }),
             ..Lock::default()
         };
-        for (url, digit, size) in [("https://x.example/b", "b", 7), ("https://x.example/a", "a", 5)] {
+        for (url, digit, size) in [
+            ("https://x.example/b", "b", 7),
+            ("https://x.example/a", "a", 5),
+        ] {
             let sha256 = digit.repeat(64);
             lock.add(url, Locked { sha256, size });
         }
@@ -175,7 +188,19 @@ mod tests {
         insta::assert_snapshot!(text);
         let read = Lock::parse(&text).unwrap();
         assert_eq!(read.base, lock().base);
-        assert_eq!(read.find("https://x.example/b"), lock().find("https://x.example/b"));
+        assert_eq!(
+            read.find("https://x.example/b"),
+            lock().find("https://x.example/b")
+        );
+    }
+
+    #[test]
+    fn login_of_a_url_does_not_get_into_the_file() {
+        let mut lock = Lock::default();
+        let (url, sha256) = ("https://me:secret@x.example/a", "a".repeat(64));
+        lock.add(url, Locked { sha256, size: 5 });
+        assert!(!lock.text().unwrap().contains("secret"));
+        assert_eq!(lock.find(url), lock.find("https://x.example/a"));
     }
 
     #[test]
@@ -183,7 +208,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("krun.lock");
         let missing = Lock::read(&path).unwrap_err().to_string();
-        assert!(missing.ends_with("`krun lock -i HOSTS PLAYBOOK` writes it"), "{missing}");
+        assert!(
+            missing.ends_with("`krun lock -i HOSTS PLAYBOOK` writes it"),
+            "{missing}"
+        );
         let faults = [
             "version: 2\nartifacts: []\n",
             "version: 1\nartifacts: [{url: u, sha256: abc, size: 1}]\n",

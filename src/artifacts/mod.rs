@@ -6,7 +6,8 @@ mod lock;
 pub use cache::{Error, Held};
 pub use lock::{Base, Lock, LockError};
 
-use crate::sys::http::{Locked, Origin, Place};
+use crate::sys::http::{Locked, Origin, Place, bare};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +25,8 @@ pub enum Via {
 #[derive(Debug, Clone, Default)]
 pub struct Fetching {
     pub via: Via,
-    /// Prefixes of URLs, and what stands in their place; the longest that fits counts.
+    /// Prefixes of URLs, and what stands in their place: another URL, or a directory of the controller (an absolute
+    /// path). The longest that fits counts.
     pub mirrors: Vec<(String, String)>,
     /// The only bytes that are right; a URL that it does not have is an error.
     pub lock: Option<Lock>,
@@ -34,9 +36,12 @@ pub struct Fetching {
     pub trusts_cache: bool,
     /// Names of servers that the hosts reach by themselves, whatever `via` says.
     pub reached: Vec<String>,
-    /// What was fetched by this process.
-    fetched: Arc<Mutex<Vec<String>>>,
+    /// What this process has fetched or looked at, by URL.
+    held: Arc<Mutex<HashMap<String, Slot>>>,
 }
+
+/// One URL: whoever comes second waits for the first, and finds it there.
+type Slot = Arc<Mutex<Option<Held>>>;
 
 /// A URL that `krun.lock` does not have.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +51,14 @@ pub struct NotLocked {
 }
 
 impl Fetching {
+    /// Every host by itself, and a cache on this machine for what it may have to fetch.
+    pub fn new(cache: PathBuf) -> Self {
+        Self {
+            cache,
+            ..Self::default()
+        }
+    }
+
     /// Where the bytes of each URL come from; nothing of one that its host just asks for.
     pub fn origins(&self, urls: &[String]) -> Result<Vec<Origin>, NotLocked> {
         let origins = urls.iter().map(|url| self.origin(url));
@@ -54,11 +67,13 @@ impl Fetching {
 
     fn origin(&self, url: &str) -> Result<Option<Origin>, NotLocked> {
         let locked = self.locked(url)?;
-        let place = match self.via {
-            Via::Controller if !self.reached.iter().any(|name| *name == host(url)) => {
-                Place::Controller
-            }
-            _ => Place::Url(self.mirrored(url)),
+        let mirrored = self.mirrored(url);
+        let is_reached = self.reached.iter().any(|name| *name == host(url));
+        let is_sent = (self.via == Via::Controller && !is_reached) || is_path(&mirrored);
+        let place = if is_sent {
+            Place::Controller
+        } else {
+            Place::Url(mirrored)
         };
         let is_plain = locked.is_none() && place == Place::Url(url.to_owned());
         Ok((!is_plain).then(|| Origin {
@@ -73,19 +88,25 @@ impl Fetching {
             return Ok(None);
         };
         let found = lock.find(url).cloned();
-        found.map(Some).ok_or_else(|| NotLocked {
-            url: url.to_owned(),
-        })
+        found.map(Some).ok_or_else(|| NotLocked { url: bare(url) })
     }
 
     /// The URL as its mirror has it.
     pub fn mirrored(&self, url: &str) -> String {
-        let fits = self.mirrors.iter().filter(|(prefix, _)| url.starts_with(prefix));
+        let fits = self
+            .mirrors
+            .iter()
+            .filter(|(prefix, _)| url.starts_with(prefix));
         match fits.max_by_key(|(prefix, _)| prefix.len()) {
             Some((prefix, mirror)) => format!("{mirror}{}", &url[prefix.len()..]),
             None => url.to_owned(),
         }
     }
+}
+
+/// Whether a mirror's answer is a file of the controller.
+fn is_path(mirrored: &str) -> bool {
+    mirrored.starts_with('/')
 }
 
 /// The name of a URL's server, without login and port.
@@ -116,8 +137,14 @@ mod tests {
         let pair = |from: &str, to: &str| (from.to_owned(), to.to_owned());
         let fetching = Fetching {
             mirrors: vec![
-                pair("https://archive.apache.org/", "http://mirror.intern/apache/"),
-                pair("https://archive.apache.org/dist/kafka/", "http://kafka.intern/"),
+                pair(
+                    "https://archive.apache.org/",
+                    "http://mirror.intern/apache/",
+                ),
+                pair(
+                    "https://archive.apache.org/dist/kafka/",
+                    "http://kafka.intern/",
+                ),
             ],
             ..Fetching::default()
         };
@@ -129,7 +156,10 @@ mod tests {
             fetching.mirrored("https://archive.apache.org/x"),
             "http://mirror.intern/apache/x"
         );
-        assert_eq!(fetching.mirrored("https://else.example/x"), "https://else.example/x");
+        assert_eq!(
+            fetching.mirrored("https://else.example/x"),
+            "https://else.example/x"
+        );
     }
 
     #[test]
@@ -138,10 +168,28 @@ mod tests {
             via: Via::Controller,
             ..Fetching::default()
         };
-        assert_eq!(fetching.origins(&urls()).unwrap()[0].place, Place::Controller);
+        assert_eq!(
+            fetching.origins(&urls()).unwrap()[0].place,
+            Place::Controller
+        );
         fetching.reached = vec!["archive.apache.org".to_owned()];
         assert_eq!(fetching.origins(&urls()).unwrap(), []);
         assert_eq!(host("https://me:secret@x.example:8443/a?b"), "x.example");
+    }
+
+    #[test]
+    fn mirror_that_is_a_directory_is_the_controllers() {
+        let fetching = Fetching {
+            mirrors: vec![(
+                "https://archive.apache.org/".to_owned(),
+                "/srv/apache/".to_owned(),
+            )],
+            ..Fetching::default()
+        };
+        assert_eq!(
+            fetching.origins(&urls()).unwrap()[0].place,
+            Place::Controller
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::options::{FileOptions, RunOptions};
 use super::settings::{self, Machine};
 use super::sink::{silent, sink};
-use super::{ansible_cfg, exit, record};
+use super::{ansible_cfg, exit, fetching, record};
+use crate::artifacts::Fetching;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
 use crate::inventory::{self, Inventory, Limit};
@@ -31,6 +32,7 @@ pub(super) struct Loaded {
     pub extra: Dict,
     pub vault: Vault,
     pub templar: Arc<Templar>,
+    pub fetching: Fetching,
 }
 
 /// The stopped run that this one goes on with.
@@ -54,12 +56,13 @@ pub(super) fn apply_after(
 ) -> ExitCode {
     let machine = Machine::read();
     let mut diagnostics = Diagnostics::new();
-    let loaded = load(
+    let mut loaded = load(
         &options.files,
         &options.playbooks,
         &machine,
         &mut diagnostics,
     );
+    loaded.fetching = fetching::fetching(options.locked, &machine, &mut diagnostics);
     let plan = compile(&loaded, &options.files, &mut diagnostics);
     show_diagnostics(
         &diagnostics,
@@ -157,6 +160,7 @@ pub(super) fn load(
         extra,
         vault,
         templar,
+        fetching: Fetching::default(),
     }
 }
 
@@ -407,6 +411,7 @@ pub(super) fn context(
     Ok(Context {
         world,
         templar: loaded.templar,
+        fetching: loaded.fetching,
         transport,
         interrupt,
         vault: loaded.vault,

@@ -1,11 +1,12 @@
 //! Turns `krun.yml`, where it is, into the settings of labs and of what playbooks fetch.
 
 use super::settings::Machine;
+use crate::artifacts::Via;
 use crate::diag::{Diagnostic, Diagnostics, Source};
 use crate::lab::{EngineKind, EngineSpec};
 use crate::yaml::{self, Kind, Map, Node};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `krun.yml` says; what it leaves out has its default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +19,10 @@ pub(super) struct Config {
     pub packages: Vec<String>,
     /// `lab: memory:`, here in bytes.
     pub memory_per_host: Option<u64>,
+    /// `mirrors:`.
+    pub mirrors: Vec<(String, String)>,
+    /// `fetch_via:`.
+    pub via: Via,
 }
 
 /// Reads the file that `KRUN_CONFIG` names, else `krun.yml` of the current directory, if it is there.
@@ -41,17 +46,67 @@ pub(super) fn read(machine: &Machine, diagnostics: &mut Diagnostics) -> Config {
     parse(&path, &text, diagnostics)
 }
 
-fn parse(path: &std::path::Path, text: &str, diagnostics: &mut Diagnostics) -> Config {
+fn parse(path: &Path, text: &str, diagnostics: &mut Diagnostics) -> Config {
     let mut config = Config::default();
     let Some(node) = yaml::parse(&Source::new(path, text), diagnostics) else {
         return config;
     };
-    each(&node, &["lab"], diagnostics, |key, value, diagnostics| {
-        if key == "lab" {
-            lab(&mut config, value, diagnostics);
-        }
-    });
+    const KEYS: &[&str] = &["lab", "mirrors", "fetch_via"];
+    each(
+        &node,
+        KEYS,
+        diagnostics,
+        |key, value, diagnostics| match key {
+            "lab" => lab(&mut config, value, diagnostics),
+            "mirrors" => config.mirrors = mirrors(path, value, diagnostics),
+            _ => config.via = via(value, diagnostics),
+        },
+    );
     config
+}
+
+fn via(node: &Node, diagnostics: &mut Diagnostics) -> Via {
+    match node.as_str() {
+        Some("host") => Via::Host,
+        Some("controller") => Via::Controller,
+        _ => wrong(node, "`host` or `controller`", diagnostics).unwrap_or_default(),
+    }
+}
+
+/// Prefixes of URLs, and what stands in their place: another URL, or a directory, named from where the settings are.
+fn mirrors(settings: &Path, node: &Node, diagnostics: &mut Diagnostics) -> Vec<(String, String)> {
+    let is_web = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    let Kind::Map(map) = &node.kind else {
+        return wrong(node, "a mapping of URLs", diagnostics).unwrap_or_default();
+    };
+    let mut mirrors = Vec::new();
+    for (prefix, entry) in &map.entries {
+        if !is_web(prefix) {
+            let fault = format!("`{prefix}` is no beginning of an http or https URL");
+            diagnostics.push(entry.key.error(fault));
+        }
+        let Some(place) = text(&entry.value, diagnostics) else {
+            continue;
+        };
+        if is_web(&place) {
+            mirrors.push((prefix.clone(), place));
+            continue;
+        }
+        let beside = settings.parent().unwrap_or(Path::new(""));
+        let dir = beside.join(place.trim_start_matches("file://"));
+        match dir.canonicalize() {
+            // Both ends in a slash, or neither: the rest of the URL follows either.
+            Ok(dir) if prefix.ends_with('/') => {
+                mirrors.push((prefix.clone(), format!("{}/", dir.display())));
+            }
+            Ok(dir) => mirrors.push((prefix.clone(), dir.display().to_string())),
+            Err(error) => {
+                let fault = format!("`{place}` is no URL, and no directory: {error}");
+                diagnostics.push(entry.value.span.error(fault));
+            }
+        }
+    }
+    mirrors
 }
 
 fn lab(config: &mut Config, node: &Node, diagnostics: &mut Diagnostics) {
@@ -145,7 +200,6 @@ fn wrong<T>(node: &Node, wanted: &str, diagnostics: &mut Diagnostics) -> Option<
 mod tests {
     use super::*;
     use crate::report::{Paint, diagnostics as draw};
-    use std::path::Path;
 
     fn read(text: &str) -> (Config, String) {
         let mut diagnostics = Diagnostics::new();
@@ -172,6 +226,28 @@ mod tests {
     #[test]
     fn every_fault_of_the_settings_is_shown_where_it_is() {
         let (_, faults) = read("lab:\n  engin: podman\n  engine: lxc\n  memory: much\nlabs: {}\n");
+        insta::assert_snapshot!(faults);
+    }
+
+    #[test]
+    fn settings_of_what_is_fetched_are_read() {
+        let (config, faults) = read(
+            "fetch_via: controller\nmirrors:\n  https://archive.apache.org/dist/: http://mirror.intern/\n  \
+             https://repo.example/: /usr/\n",
+        );
+        assert_eq!(faults, "");
+        assert_eq!(config.via, Via::Controller);
+        let pair = |one: &str, other: &str| (one.to_owned(), other.to_owned());
+        assert_eq!(
+            config.mirrors,
+            [
+                pair("https://archive.apache.org/dist/", "http://mirror.intern/"),
+                pair("https://repo.example/", "/usr/"),
+            ]
+        );
+        let (_, faults) = read(
+            "fetch_via: hosts\nmirrors:\n  archive.apache.org: http://mirror.intern/\n  https://x.example/: /not/there\n",
+        );
         insta::assert_snapshot!(faults);
     }
 }

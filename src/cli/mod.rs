@@ -4,7 +4,9 @@ mod ansible_cfg;
 mod apply;
 mod config;
 mod exit;
+mod fetching;
 mod lab;
+mod lock;
 mod options;
 mod prompt;
 mod record;
@@ -71,6 +73,8 @@ enum Command {
     Resume(resume::ResumeOptions),
     /// Render a recorded run again.
     Show(records::ShowOptions),
+    /// Write `krun.lock`: what playbooks fetch, and the bytes that it must be.
+    Lock(Box<lock::LockOptions>),
     /// Make, reach and remove throw-away hosts of this machine.
     Lab(lab::LabOptions),
     /// Run playbooks on throw-away hosts of the inventory's names, and prove what they do.
@@ -110,6 +114,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Runs(options)) => records::runs(&options),
         Some(Command::Resume(options)) => resume::resume(&options),
         Some(Command::Show(options)) => records::show(&options),
+        Some(Command::Lock(options)) => lock::lock(&options),
         Some(Command::Lab(options)) => lab::lab(options),
         Some(Command::Rehearse(options)) => rehearse::rehearse(&options, &args),
         Some(Command::Eye(options)) => rehearse::eye(options),

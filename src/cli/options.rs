@@ -102,6 +102,9 @@ pub(super) struct RunOptions {
     /// Further arguments of ssh: -F, -J, -i, -p, -o.
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
+    /// Fetch only what `krun.lock` has, and exactly those bytes.
+    #[arg(long)]
+    pub locked: bool,
     #[command(flatten)]
     pub record: RecordOptions,
     /// Leave no record.

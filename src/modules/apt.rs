@@ -82,6 +82,13 @@ pub struct Change {
     file: bool,
 }
 
+impl Apt {
+    /// The URL of the package that it installs, if it is one.
+    pub fn url(&self) -> Option<String> {
+        self.deb.clone()
+    }
+}
+
 impl Module for Apt {
     const NAME: &'static str = "apt";
     const NATURE: Nature = Nature::State;

@@ -2,13 +2,17 @@
 
 use super::Action;
 
+/// The modules that may.
+pub const FETCHING: &[&str] = &["get_url", "unarchive", "apt", "uri"];
+
 impl Action {
-    /// The URLs of files that this action downloads. Requests of `uri` are no downloads: what they answer is theirs.
+    /// The URLs of files that this action downloads. A request of `uri` is one only where it is saved to a file.
     pub fn urls(&self) -> Vec<String> {
         let urls = match self {
             Self::GetUrl(task) => task.urls(),
             Self::Unarchive(task) => task.url().into_iter().collect(),
             Self::Apt(task) => task.url().into_iter().collect(),
+            Self::Uri(task) => task.download().into_iter().collect(),
             _ => Vec::new(),
         };
         let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
@@ -36,5 +40,8 @@ mod tests {
         assert_eq!(urls("unarchive", "{src: a.tgz, dest: /opt}"), [""; 0]);
         assert_eq!(urls("apt", &format!("{{deb: '{a}'}}")), [a]);
         assert_eq!(urls("uri", &format!("{{url: '{a}'}}")), [""; 0]);
+        let save = |method: &str| format!("{{url: '{a}', dest: /opt/a, method: {method}}}");
+        assert_eq!(urls("uri", &save("get")), [a]);
+        assert_eq!(urls("uri", &save("POST")), [""; 0]);
     }
 }

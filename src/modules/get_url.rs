@@ -215,13 +215,27 @@ impl Module for GetUrl {
 }
 
 impl GetUrl {
+    /// The URLs that it asks for: the file's, and that of its checksums.
+    pub fn urls(&self) -> Vec<String> {
+        let checksum = self.checksum.as_deref().map(checksum::parse);
+        let sums = match checksum {
+            Some(Ok(Wish::File(_, url))) => Some(url),
+            _ => None,
+        };
+        std::iter::once(self.url.clone()).chain(sums).collect()
+    }
+
     fn wished_checksum(&self, sys: &Sys, path: &Path) -> Result<Option<Checksum>, Error> {
         let Some(text) = self
             .checksum
             .as_deref()
             .filter(|text| !text.trim().is_empty())
         else {
-            return Ok(None);
+            // What krun.lock says of the bytes is as good.
+            return Ok(sys.locked(&self.url).map(|locked| Checksum {
+                algorithm: "sha256".into(),
+                sum: locked.sha256.clone(),
+            }));
         };
         let (algorithm, url) = match checksum::parse(text)? {
             Wish::Sum(sum) => return Ok(Some(sum)),

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod digest;
 pub mod dnf;
 pub mod edit;
+mod fetched;
 pub mod file;
 pub mod find;
 pub mod get_url;
@@ -60,6 +61,7 @@ pub mod wait_for_isr;
 pub mod web;
 pub mod words;
 
+pub use fetched::FETCHING;
 pub use registry::{Action, Entry, Place, entries, find};
 
 use crate::sys::Sys;

@@ -5,12 +5,13 @@ pub(super) mod format;
 mod options;
 mod unpack;
 
-use super::args::{Arg, ArgKind, joined};
+use super::args::{Arg, ArgKind, joined, yes};
 use super::attributes::{PERMISSIONS, Permissions, describe};
 use super::diff::Diff;
 use super::{Error, Found, Module, Nature, Outcome};
 use crate::sys::Sys;
 use crate::sys::fs::Stat;
+use crate::sys::http::Request;
 use crate::value::Value;
 use compare::{Comparison, Why};
 use format::{EntryKind, Format, Source};
@@ -18,9 +19,11 @@ use indexmap::IndexMap;
 use options::Options;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use unpack::Unpacking;
 
 /// How many paths a diff names.
@@ -46,6 +49,8 @@ pub struct Unarchive {
     exclude: Vec<String>,
     #[serde(default)]
     extra_opts: Vec<String>,
+    #[serde(default = "yes")]
+    validate_certs: bool,
     #[serde(flatten)]
     permissions: Permissions,
     /// Not an argument: the archive, where the controller sends it.
@@ -72,6 +77,8 @@ impl std::fmt::Debug for Archive {
 /// What is to be unpacked, by path below the destination.
 #[derive(Debug)]
 pub struct Change {
+    /// The archive, where it was downloaded.
+    fetched: Option<File>,
     pending: IndexMap<PathBuf, Why>,
     outcome: Outcome,
 }
@@ -91,7 +98,40 @@ impl Unarchive {
         self.remote_src || self.copy == Some(false)
     }
 
-    fn open(&self, sys: &Sys) -> Result<Box<dyn Source + '_>, Error> {
+    /// The URL of the archive, if it lies on a server.
+    pub fn url(&self) -> Option<String> {
+        let is_web = self.src.starts_with("http://") || self.src.starts_with("https://");
+        (self.is_on_host() && is_web).then(|| self.src.clone())
+    }
+
+    /// Downloads the archive, if it lies on a server.
+    fn fetch(&self, sys: &Sys) -> Result<Option<File>, Error> {
+        let Some(url) = self.url() else {
+            return Ok(None);
+        };
+        let failed = |why: String| Error::new(format!("cannot download `{url}`")).because(why);
+        let mut request = Request::get(&url);
+        request.timeout = Duration::from_secs(60);
+        request.validate = self.validate_certs;
+        sys.progress(&format!("asking for {url}"));
+        let mut response = sys
+            .request(&request)
+            .map_err(|error| failed(error.to_string()))?;
+        if response.status != 200 {
+            let why = format!("the server says {} {}", response.status, response.reason);
+            return Err(failed(why).with("status_code", response.status));
+        }
+        let file = sys.spool(&mut response.body);
+        file.map(Some).map_err(|error| failed(error.to_string()))
+    }
+
+    fn open(&self, sys: &Sys, fetched: Option<&File>) -> Result<Box<dyn Source + '_>, Error> {
+        if let Some(file) = fetched {
+            let mut file = file.try_clone()?;
+            // Its clones share one position.
+            file.rewind()?;
+            return Ok(Box::new(file));
+        }
         if let Some(archive) = &self.archive {
             return Ok(Box::new(Cursor::new(&archive.0[..])));
         }
@@ -163,7 +203,7 @@ impl Module for Unarchive {
         Arg::new(
             "src",
             ArgKind::Path,
-            "the archive: on the controller (looked for in files/), or on the host with `remote_src`",
+            "the archive: on the controller (looked for in files/), or with `remote_src` on the host or a URL",
         )
         .required(),
         Arg::new("dest", ArgKind::Path, "an existing directory to unpack into").required(),
@@ -177,7 +217,7 @@ impl Module for Unarchive {
         Arg::new("extra_opts", ArgKind::StrList, "options of tar: --strip-components=N, --no-same-owner, …"),
         Arg::new("io_buffer_size", ArgKind::Int, "accepted, has no effect"),
         Arg::new("decrypt", ArgKind::Bool, "decrypt a vault file first (default yes)"),
-        Arg::new("validate_certs", ArgKind::Bool, "accepted, has no effect"),
+        Arg::new("validate_certs", ArgKind::Bool, "verify the certificate of a URL's server (default yes)"),
     ], PERMISSIONS);
     const DOC: &'static str = "Unpacks a tar (plain, gzip, bzip2, xz) or zip archive. What is there already and is the same stays untouched; an archive that would write outside of `dest` is refused before anything is written.\n\n    - unarchive:\n        src: /usr/local/kafka_2.12-2.6.0.tgz\n        dest: /usr/local\n        remote_src: yes\n        owner: kafka\n        creates: /usr/local/kafka_2.12-2.6.0\n";
     type Change = Change;
@@ -210,7 +250,8 @@ impl Module for Unarchive {
             );
             return Err(Error::new(text));
         };
-        let mut source = self.open(sys)?;
+        let fetched = self.fetch(sys)?;
+        let mut source = self.open(sys, fetched.as_ref())?;
         let format = Format::of(source.as_mut(), &self.src)?;
         let mut comparison = Comparison::new(sys, &self.dest, &options, &wish)?;
         format.walk(source.as_mut(), &self.src, &mut |entry, content| {
@@ -237,6 +278,7 @@ impl Module for Unarchive {
         }
         let outcome = outcome.changed().diff(self.diff(&comparison));
         let change = Change {
+            fetched,
             pending: comparison.pending,
             outcome: outcome.clone(),
         };
@@ -245,7 +287,7 @@ impl Module for Unarchive {
 
     fn apply(&self, sys: &Sys, change: Change) -> Result<Outcome, Error> {
         let (options, wish) = (self.options()?, self.permissions.wish(sys)?);
-        let mut source = self.open(sys)?;
+        let mut source = self.open(sys, change.fetched.as_ref())?;
         let format = Format::of(source.as_mut(), &self.src)?;
         let mut unpacking = Unpacking {
             sys,

@@ -53,6 +53,19 @@ pub struct Uri {
 fn thirty() -> f64 {
     30.0
 }
+impl Uri {
+    /// The URL of the file that it downloads, if it does nothing else.
+    pub fn download(&self) -> Option<String> {
+        let is_get = self
+            .method
+            .as_deref()
+            .is_none_or(|it| it.eq_ignore_ascii_case("get"));
+        let is_download =
+            self.dest.is_some() && is_get && self.body.is_none() && self.src.is_none();
+        is_download.then(|| self.url.clone())
+    }
+}
+
 impl Module for Uri {
     const NAME: &'static str = "uri";
     const NATURE: Nature = Nature::Action;

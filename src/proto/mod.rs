@@ -3,6 +3,7 @@
 pub mod frame;
 
 use crate::modules::{Action, Error, Outcome};
+pub use crate::sys::http::Origin;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -54,6 +55,11 @@ pub enum ToAgent {
     /// This handler is due on this host until [`ToAgent::HandlerRan`] says otherwise.
     HandlerDue(Due),
     HandlerRan(Due),
+    /// The answer to [`FromAgent::Fetch`]; an empty piece is the end.
+    Supply {
+        seq: Seq,
+        piece: Result<ByteBuf, String>,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -123,6 +129,8 @@ pub struct Task {
     /// Handlers that are due on this host from the moment the task begins to change something: even a controller and an
     /// agent that are killed in the middle leave them.
     pub notifies: Vec<Due>,
+    /// URLs of the action whose bytes do not just come from their server.
+    pub origins: Vec<Origin>,
 }
 
 /// Another user than the one who logged in.
@@ -174,6 +182,12 @@ pub enum FromAgent {
         seq: Seq,
         result: Result<Outcome, Error>,
     },
+    /// Asks for a piece of what the controller has under a URL, from that byte on.
+    Fetch {
+        seq: Seq,
+        url: String,
+        from: u64,
+    },
     /// Never began: taken back, or behind a failure in its lane.
     Dropped {
         seq: Seq,
@@ -197,6 +211,7 @@ impl FromAgent {
             | Self::Progress { seq, .. }
             | Self::Ended { seq, .. }
             | Self::Overlay { seq, .. }
+            | Self::Fetch { seq, .. }
             | Self::Dropped { seq } => Some(*seq),
             Self::Ready(_)
             | Self::Busy { .. }

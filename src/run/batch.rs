@@ -315,6 +315,7 @@ impl<'r> Batch<'r> {
             | FromAgent::Busy { .. }
             | FromAgent::Refused { .. }
             | FromAgent::Overlay { .. }
+            | FromAgent::Fetch { .. }
             | FromAgent::Journal(_)
             | FromAgent::Alive => {}
         }

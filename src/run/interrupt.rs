@@ -109,6 +109,7 @@ impl Batch<'_> {
                 deadline: Some(START_LIMIT),
                 ignore_errors: false,
                 notifies: Vec::new(),
+                origins: Vec::new(),
             };
             self.run.links.send(&host, ToAgent::Task(Box::new(task)));
             match self.end_of(&host, seq).await {

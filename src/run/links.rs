@@ -1,8 +1,11 @@
 //! The links to the hosts' agents: opened once, kept for the whole run, their messages merged into one stream.
 
 use super::aftermath::Aftermath;
+use super::supply;
+use crate::artifacts::Fetching;
 use crate::inventory::connection::{Connection, Kind};
-use crate::proto::{FromAgent, Ready, Seq, ToAgent};
+use crate::modules::Error;
+use crate::proto::{self, FromAgent, Ready, Seq, ToAgent};
 use crate::transport::{self, Link};
 use crate::value::HostName;
 use std::collections::{HashMap, HashSet};
@@ -40,6 +43,7 @@ pub(super) enum Incoming {
 /// All links of a run.
 pub(super) struct Links {
     options: Arc<transport::Options>,
+    fetching: Fetching,
     by_host: HashMap<HostName, LinkState>,
     incoming: mpsc::UnboundedSender<Incoming>,
     inbox: mpsc::UnboundedReceiver<Incoming>,
@@ -69,10 +73,11 @@ fn lock(under_way: &UnderWay) -> MutexGuard<'_, HashSet<Seq>> {
 }
 
 impl Links {
-    pub(super) fn new(options: Arc<transport::Options>) -> Self {
+    pub(super) fn new(options: Arc<transport::Options>, fetching: Fetching) -> Self {
         let (incoming, inbox) = mpsc::unbounded_channel();
         Self {
             options,
+            fetching,
             by_host: HashMap::new(),
             incoming,
             inbox,
@@ -121,6 +126,7 @@ impl Links {
             Arc::clone(&self.options),
             self.incoming.clone(),
         );
+        let fetching = self.fetching.clone();
         let carrier = tokio::spawn(async move {
             let since = Instant::now();
             let connecting = transport::connect_sending(&host, &connection, &options, &mut waiting);
@@ -139,7 +145,13 @@ impl Links {
                 warnings,
                 elapsed_ms,
             });
-            let carried = carry(&host, &mut link, &mut waiting, &incoming, &under_way).await;
+            let carried = Carrying {
+                host: &host,
+                incoming: &incoming,
+                under_way: &under_way,
+                fetching: &fetching,
+            };
+            let carried = carried.all(&mut link, &mut waiting).await;
             link.close().await;
             let Err(error) = carried else { return };
             let known = if lock(&under_way).is_empty() {
@@ -177,6 +189,12 @@ impl Links {
             }
             let _ = link.to_agent.send(message);
         }
+    }
+
+    /// Where the bytes of what a task fetches come from.
+    pub(super) fn origins(&self, urls: &[String]) -> Result<Vec<proto::Origin>, Error> {
+        let origins = self.fetching.origins(urls);
+        origins.map_err(|error| Error::new(error.to_string()))
     }
 
     pub(super) fn next_seq(&mut self) -> Seq {
@@ -260,30 +278,43 @@ impl Links {
     }
 }
 
-/// Carries messages both ways until the run closes the link (`Ok`) or it is lost.
-async fn carry(
-    host: &HostName,
-    link: &mut Link,
-    waiting: &mut mpsc::UnboundedReceiver<ToAgent>,
-    incoming: &mpsc::UnboundedSender<Incoming>,
-    under_way: &UnderWay,
-) -> Result<(), transport::Error> {
-    loop {
-        tokio::select! {
-            message = waiting.recv() => match message {
-                Some(message) => drop(link.to_agent.send(message)),
-                None => return Ok(()),
-            },
-            message = link.from_agent.recv() => match message {
-                Some(Ok(message)) => {
-                    if let Some(seq) = message.ends() {
-                        lock(under_way).remove(&seq);
+/// What a link's messages pass on their way.
+struct Carrying<'a> {
+    host: &'a HostName,
+    incoming: &'a mpsc::UnboundedSender<Incoming>,
+    under_way: &'a UnderWay,
+    fetching: &'a Fetching,
+}
+
+impl Carrying<'_> {
+    /// Carries messages both ways until the run closes the link (`Ok`) or it is lost.
+    async fn all(
+        &self,
+        link: &mut Link,
+        waiting: &mut mpsc::UnboundedReceiver<ToAgent>,
+    ) -> Result<(), transport::Error> {
+        loop {
+            tokio::select! {
+                message = waiting.recv() => match message {
+                    Some(message) => drop(link.to_agent.send(message)),
+                    None => return Ok(()),
+                },
+                message = link.from_agent.recv() => match message {
+                    Some(Ok(FromAgent::Fetch { seq, url, from })) => {
+                        let wanted = supply::Wanted { seq, url, from };
+                        supply::send(wanted, self.fetching, self.host, &link.to_agent, self.incoming);
                     }
-                    let _ = incoming.send(Incoming::Message { host: Arc::clone(host), message });
-                }
-                Some(Err(error)) => return Err(error),
-                None => return Err(transport::Error::Lost { causes: vec!["the agent ended".into()] }),
-            },
+                    Some(Ok(message)) => {
+                        if let Some(seq) = message.ends() {
+                            lock(self.under_way).remove(&seq);
+                        }
+                        let host = Arc::clone(self.host);
+                        let _ = self.incoming.send(Incoming::Message { host, message });
+                    }
+                    Some(Err(error)) => return Err(error),
+                    None => return Err(transport::Error::Lost { causes: vec!["the agent ended".into()] }),
+                },
+            }
         }
     }
 }

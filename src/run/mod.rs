@@ -9,6 +9,7 @@ mod control;
 mod emit;
 mod failing;
 mod files;
+pub mod foresee;
 mod handlers;
 mod held;
 mod host;
@@ -31,6 +32,7 @@ mod saying;
 mod scope;
 mod settle;
 mod sources;
+mod supply;
 #[cfg(test)]
 mod trial;
 mod unreachable;
@@ -44,6 +46,7 @@ pub use promise::Promise;
 pub use scope::TaskScope;
 pub use world::{Settings, World};
 
+use crate::artifacts::Fetching;
 use crate::diag::Span;
 use crate::event::{At, Event, EventKind, Stats, Stop, TaskName};
 use crate::plan::{Ids, Plan, PlayPlan, Selection};
@@ -60,13 +63,15 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use world::{PlayContext, PlayHosts};
+use world::PlayContext;
 
 /// What a run needs beyond its plan.
 pub struct Context {
     pub world: Arc<World>,
     pub templar: Arc<Templar>,
     pub transport: Arc<transport::Options>,
+    /// Where the bytes come from that tasks fetch.
+    pub fetching: Fetching,
     pub interrupt: Interrupt,
     pub vault: Vault,
     pub roles_path: Vec<PathBuf>,
@@ -130,28 +135,11 @@ pub async fn run(
     sink: Box<dyn FnMut(&Event)>,
 ) -> Conclusion {
     let since = Instant::now();
-    let hosts_key = context.transport.playbooks.clone();
-    let kept = kept::Kept::new(&context.world.settings.state_dir, &playbooks, hosts_key);
-    let mut run = Run {
-        links: Links::new(context.transport),
-        world: context.world,
-        templar: context.templar,
-        interrupt: context.interrupt,
-        vault: context.vault,
-        roles_path: context.roles_path,
-        selection: context.selection,
-        ids: Ids::after(&plan),
-        sink,
-        stats: IndexMap::new(),
-        gone: HashSet::new(),
-        kept,
-        promise: context.promise,
-        past: context.past,
-        play_number: 0,
-    };
+    let id = context.id.clone();
+    let mut run = Run::new(&plan, context, &playbooks, sink);
     let check_mode = run.world.settings.check_mode;
     run.emit(EventKind::RunStarted {
-        run: context.id,
+        run: id,
         playbooks,
         check_mode,
     });
@@ -191,6 +179,32 @@ fn millis(duration: std::time::Duration) -> u64 {
 }
 
 impl Run {
+    fn new(
+        plan: &Plan,
+        context: Context,
+        playbooks: &[String],
+        sink: Box<dyn FnMut(&Event)>,
+    ) -> Self {
+        let hosts_key = context.transport.playbooks.clone();
+        Self {
+            kept: kept::Kept::new(&context.world.settings.state_dir, playbooks, hosts_key),
+            links: Links::new(context.transport, context.fetching),
+            world: context.world,
+            templar: context.templar,
+            interrupt: context.interrupt,
+            vault: context.vault,
+            roles_path: context.roles_path,
+            selection: context.selection,
+            ids: Ids::after(plan),
+            sink,
+            stats: IndexMap::new(),
+            gone: HashSet::new(),
+            promise: context.promise,
+            past: context.past,
+            play_number: 0,
+        }
+    }
+
     /// Runs one play, batch after batch.
     async fn play(&mut self, plan: Arc<PlayPlan>) -> Ending {
         self.play_number += 1;
@@ -232,17 +246,7 @@ impl Run {
                 return Ending::Stop;
             }
         };
-        let context = Arc::new(PlayContext {
-            play: Arc::clone(&play),
-            file_vars: std::sync::RwLock::default(),
-            prompted,
-            public_roles: std::sync::RwLock::default(),
-            hosts: std::sync::RwLock::new(PlayHosts {
-                all: all.clone(),
-                active: here.clone(),
-                batch: Vec::new(),
-            }),
-        });
+        let context = Arc::new(PlayContext::new(&play, prompted, &all, &here));
         self.read_vars_files(&context, &here);
         let widths = match self.widths(&context, &here) {
             Ok(widths) => widths,

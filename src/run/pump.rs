@@ -283,6 +283,13 @@ impl Batch<'_> {
             .delegate_to
             .clone()
             .unwrap_or_else(|| Arc::clone(&name));
+        let origins = match self.run.links.origins(&action.urls()) {
+            Ok(origins) => origins,
+            Err(error) => {
+                self.hosts[host].flights[position].items[index].state = ItemState::failed(error);
+                return true;
+            }
+        };
         if let Err(error) = self.run.open(&to, &self.play, flight.task.as_ref(), &name) {
             self.hosts[host].flights[position].items[index].state = ItemState::failed(error);
             return true;
@@ -313,6 +320,7 @@ impl Batch<'_> {
             deadline: envelope.deadline,
             ignore_errors: envelope.on_failure.is_ignored || is_recheck,
             notifies,
+            origins,
         };
         self.run.links.send(&to, ToAgent::Task(Box::new(task)));
         let state = ItemState::Sent {

@@ -83,6 +83,7 @@ impl Run {
                 deadline: Some(60),
                 ignore_errors: true,
                 notifies: Vec::new(),
+                origins: Vec::new(),
             };
             self.links.send(host, ToAgent::Task(Box::new(task)));
             asked.insert(seq, Arc::clone(host));

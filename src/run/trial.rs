@@ -220,7 +220,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
     Run {
         world: World::new(inventory, Dict::new(), settings),
         templar: Arc::new(Templar::new()),
-        links: links::Links::new(Arc::new(options)),
+        links: links::Links::new(Arc::new(options), super::Fetching::default()),
         interrupt,
         vault: Vault::new(Vec::new()),
         roles_path: Vec::new(),

@@ -208,6 +208,23 @@ pub struct PlayContext {
     pub hosts: RwLock<PlayHosts>,
 }
 
+impl PlayContext {
+    /// A play at its beginning, with its hosts and those of them that have not failed before.
+    pub fn new(play: &Arc<Play>, prompted: Dict, all: &[HostName], active: &[HostName]) -> Self {
+        Self {
+            play: Arc::clone(play),
+            file_vars: RwLock::default(),
+            prompted,
+            public_roles: RwLock::default(),
+            hosts: RwLock::new(PlayHosts {
+                all: all.to_vec(),
+                active: active.to_vec(),
+                batch: Vec::new(),
+            }),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct PlayHosts {
     /// `ansible_play_hosts_all`.

@@ -270,6 +270,14 @@ impl Sys {
         Ok(path)
     }
 
+    /// Writes what comes to a file without a name, which goes when nobody holds it; returns it at its beginning.
+    pub fn spool(&self, content: &mut dyn io::Read) -> io::Result<File> {
+        let mut file = tempfile::tempfile_in(self.on_host(&self.temporary_directory()?))?;
+        io::copy(content, &mut file)?;
+        io::Seek::rewind(&mut file)?;
+        Ok(file)
+    }
+
     /// Returns `true` if this process may read, write or execute what `path` leads to.
     pub fn may(&self, path: &Path, access: AccessFlags) -> io::Result<bool> {
         if let Some((overlay, place)) = self.overlaid(path, true)? {

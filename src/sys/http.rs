@@ -1,9 +1,13 @@
 //! Turns a request into a response, through the host's trust store, proxies and name look-up.
 
+mod origin;
 mod proxy;
 #[cfg(test)]
 pub(crate) mod serve;
 mod wire;
+
+pub(super) use origin::Origins;
+pub use origin::{Locked, Origin, Place, Supply};
 
 use super::Sys;
 use std::io::{self, Read};
@@ -112,6 +116,13 @@ impl Sys {
     ///
     /// Every status is a response. The task's cancel and deadline end it in any phase, reading the body included.
     pub fn request(&self, request: &Request) -> io::Result<Response> {
+        match self.origin(&request.url) {
+            Some(origin) if request.method == "GET" => self.from_origin(origin, request),
+            _ => self.send(request),
+        }
+    }
+
+    fn send(&self, request: &Request) -> io::Result<Response> {
         let (url, login) = without_login(&request.url);
         let uri: Uri = url.parse().map_err(|error| {
             let message = format!("`{url}` is no URL: {error}");
@@ -245,6 +256,11 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
         .filter_map(Result::ok)
         .map(|der| Certificate::from_der(&der).to_owned())
         .collect()
+}
+
+/// Returns a URL without user and password.
+pub fn bare(url: &str) -> String {
+    without_login(url).0
 }
 
 /// Takes `user:password@` out of a URL.

@@ -28,6 +28,7 @@ pub struct Sys {
     /// Takes all writes, in check mode.
     rehearsal: Option<Arc<Rehearsal>>,
     starts_programs: bool,
+    origins: http::Origins,
 }
 
 impl Sys {
@@ -47,6 +48,7 @@ impl Sys {
             environment: Vec::new(),
             rehearsal: None,
             starts_programs: true,
+            origins: http::Origins::default(),
         }
     }
 

@@ -22,7 +22,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "modules",
         &["diag", "yaml", "value", "sys", "kafka", "facts"],
     ),
-    ("proto", &["value", "facts", "modules"]),
+    ("proto", &["value", "facts", "modules", "sys"]),
+    ("artifacts", &["sys"]),
     ("agent", &["value", "proto", "facts", "modules", "sys"]),
     (
         "plan",
@@ -54,6 +55,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "plan",
             "transport",
             "event",
+            "artifacts",
         ],
     ),
     ("record", &["value", "event"]),

@@ -6,6 +6,7 @@ mod ask;
 mod blocks;
 mod configured;
 mod faults;
+mod fetched;
 mod graph;
 mod handlers;
 mod hosts;

@@ -63,6 +63,11 @@ impl Play {
         self.start("krun", &[name])
     }
 
+    /// Runs it with further words.
+    pub(crate) fn run_with(&self, words: &[&str]) -> Ran {
+        self.start("krun", words)
+    }
+
     /// Runs krun with these words only, in the same directory: `krun runs`.
     pub(crate) fn krun(&self, words: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));

@@ -39,5 +39,6 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         deadline: Some(60),
         ignore_errors: false,
         notifies: Vec::new(),
+        origins: Vec::new(),
     }
 }

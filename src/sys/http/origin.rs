@@ -35,8 +35,8 @@ pub struct Locked {
     pub size: u64,
 }
 
-/// Asks the controller for what it has under a URL.
-pub type Supply = Arc<dyn Fn(&str) -> io::Result<Box<dyn Read>> + Send + Sync>;
+/// Asks the controller for a piece of what it has under a URL, from that byte on; an empty one is the end.
+pub type Supply = Arc<dyn Fn(&str, u64) -> io::Result<Vec<u8>> + Send + Sync>;
 
 /// The origins that a task knows.
 #[derive(Clone, Default)]
@@ -61,10 +61,10 @@ impl Sys {
         self.origin(url)?.locked.as_ref()
     }
 
-    /// Asks the controller for the bytes of a URL.
-    pub fn supplied(&self, url: &str) -> io::Result<Box<dyn Read>> {
+    /// Asks the controller for a piece of a URL's bytes, from that one on; an empty one is the end.
+    pub fn supplied(&self, url: &str, from: u64) -> io::Result<Vec<u8>> {
         match &self.origins.supply {
-            Some(supply) => supply(url),
+            Some(supply) => supply(url, from),
             None => Err(io::Error::other("there is no controller to ask")),
         }
     }
@@ -81,7 +81,7 @@ impl Sys {
                 reason: "OK".into(),
                 url: origin.url.clone(),
                 headers: Vec::new(),
-                body: self.supplied(&origin.url)?,
+                body: Box::new(Supplied::begin(self, &origin.url)?),
             },
             Place::Url(url) => {
                 let is_mirror = *url != origin.url;
@@ -114,6 +114,40 @@ impl Sys {
     }
 }
 
+/// A body that comes from the controller, piece by piece.
+struct Supplied {
+    sys: Sys,
+    url: String,
+    piece: io::Cursor<Vec<u8>>,
+    n_bytes: u64,
+}
+
+impl Supplied {
+    /// Asks for the first piece at once: what cannot be had is no body that breaks off.
+    fn begin(sys: &Sys, url: &str) -> io::Result<Self> {
+        let piece = sys.supplied(url, 0)?;
+        Ok(Self {
+            sys: sys.clone(),
+            url: url.to_owned(),
+            n_bytes: piece.len() as u64,
+            piece: io::Cursor::new(piece),
+        })
+    }
+}
+
+impl Read for Supplied {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.piece.read(buffer)?;
+        if n > 0 || buffer.is_empty() || self.n_bytes == 0 {
+            return Ok(n);
+        }
+        let piece = self.sys.supplied(&self.url, self.n_bytes)?;
+        self.n_bytes += piece.len() as u64;
+        self.piece = io::Cursor::new(piece);
+        self.piece.read(buffer)
+    }
+}
+
 /// A body that ends in an error unless it was the right one.
 struct Checked {
     body: Box<dyn Read>,
@@ -128,8 +162,16 @@ impl Read for Checked {
         let n = self.body.read(buffer)?;
         self.hash.update(&buffer[..n]);
         self.n_bytes += n as u64;
-        if n > 0 || buffer.is_empty() {
+        let is_over = n == 0 && !buffer.is_empty();
+        if !is_over && self.n_bytes <= self.locked.size {
             return Ok(n);
+        }
+        if self.n_bytes > self.locked.size {
+            return Err(io::Error::other(format!(
+                "these are not the bytes of krun.lock: `{}` must have {} bytes, and more come",
+                super::bare(&self.url),
+                self.locked.size
+            )));
         }
         let came = hex::encode(self.hash.clone().finalize());
         if came == self.locked.sha256 {
@@ -137,7 +179,10 @@ impl Read for Checked {
         }
         Err(io::Error::other(format!(
             "these are not the bytes of krun.lock: `{}` must have {} bytes with sha256 {}, and {} bytes with {came} came",
-            self.url, self.locked.size, self.locked.sha256, self.n_bytes
+            super::bare(&self.url),
+            self.locked.size,
+            self.locked.sha256,
+            self.n_bytes
         )))
     }
 }
@@ -156,7 +201,10 @@ mod tests {
 
     fn fetch(origin: Origin, supplied: &'static str) -> io::Result<String> {
         let url = origin.url.clone();
-        let supply: Supply = Arc::new(move |_| Ok(Box::new(supplied.as_bytes())));
+        let supply: Supply = Arc::new(move |_, from| {
+            let from = usize::try_from(from).unwrap();
+            Ok(supplied.bytes().skip(from).take(2).collect())
+        });
         let sys = Sys::host().with_origins(&[origin], supply);
         let mut text = String::new();
         let mut response = sys.request(&Request::get(&url))?;
@@ -166,13 +214,16 @@ mod tests {
 
     #[test]
     fn mirror_answers_under_the_name_of_what_it_mirrors() {
-        let server = Server::start(|_| answer("200 OK", &[], b"mirrored"));
+        let server = Server::with(|_| answer("200 OK", "", b"mirrored"));
         let origin = Origin {
             url: "http://gone.example/a.tgz".into(),
             place: Place::Url(format!("{}/a.tgz", server.url)),
             locked: locked("mirrored"),
         };
-        assert_eq!(fetch(origin, "").unwrap(), "http://gone.example/a.tgz mirrored");
+        assert_eq!(
+            fetch(origin, "").unwrap(),
+            "http://gone.example/a.tgz mirrored"
+        );
     }
 
     #[test]
@@ -182,17 +233,20 @@ mod tests {
             place: Place::Controller,
             locked: None,
         };
-        assert_eq!(fetch(origin, "sent").unwrap(), "http://gone.example/a.tgz sent");
+        assert_eq!(
+            fetch(origin, "sent").unwrap(),
+            "http://gone.example/a.tgz sent"
+        );
     }
 
     #[test]
     fn other_bytes_than_the_locked_ones_are_an_error() {
-        let origin = Origin {
+        let origin = || Origin {
             url: "http://gone.example/a.tgz".into(),
             place: Place::Controller,
             locked: locked("right"),
         };
-        let error = fetch(origin, "wrong!").unwrap_err();
-        insta::assert_snapshot!(error);
+        let texts = ["wrong", "longer", "less"].map(|came| fetch(origin(), came).unwrap_err());
+        insta::assert_snapshot!(texts.map(|error| error.to_string()).join("\n"));
     }
 }

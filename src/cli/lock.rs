@@ -152,10 +152,13 @@ fn locked(
             }
         }
     }
+    if !is_whole {
+        return None;
+    }
     for (url, _) in before.iter().filter(|(url, _)| lock.find(url).is_none()) {
         say(&paint.red(format!("gone     {url}")));
     }
-    is_whole.then_some(lock)
+    Some(lock)
 }
 
 fn summary(lock: &Lock, n_unknown: usize) -> String {

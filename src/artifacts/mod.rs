@@ -6,7 +6,7 @@ mod lock;
 pub use cache::{Error, Held};
 pub use lock::{Base, Lock, LockError};
 
-use crate::sys::http::{Locked, Origin, Place, bare};
+use crate::sys::http::{Locked, Origin, Place, bare, server};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -68,7 +68,7 @@ impl Fetching {
     fn origin(&self, url: &str) -> Result<Option<Origin>, NotLocked> {
         let locked = self.locked(url)?;
         let mirrored = self.mirrored(url);
-        let is_reached = self.reached.iter().any(|name| *name == host(url));
+        let is_reached = self.reached.iter().any(|name| *name == server(url));
         let is_sent = (self.via == Via::Controller && !is_reached) || is_path(&mirrored);
         let place = if is_sent {
             Place::Controller
@@ -107,14 +107,6 @@ impl Fetching {
 /// Whether a mirror's answer is a file of the controller.
 fn is_path(mirrored: &str) -> bool {
     mirrored.starts_with('/')
-}
-
-/// The name of a URL's server, without login and port.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let server = authority.rsplit('@').next().unwrap_or_default();
-    server.split(':').next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -174,7 +166,6 @@ mod tests {
         );
         fetching.reached = vec!["archive.apache.org".to_owned()];
         assert_eq!(fetching.origins(&urls()).unwrap(), []);
-        assert_eq!(host("https://me:secret@x.example:8443/a?b"), "x.example");
     }
 
     #[test]

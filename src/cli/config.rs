@@ -47,11 +47,11 @@ pub(super) fn read(machine: &Machine, diagnostics: &mut Diagnostics) -> Config {
 }
 
 fn parse(path: &Path, text: &str, diagnostics: &mut Diagnostics) -> Config {
+    const KEYS: &[&str] = &["lab", "mirrors", "fetch_via"];
     let mut config = Config::default();
     let Some(node) = yaml::parse(&Source::new(path, text), diagnostics) else {
         return config;
     };
-    const KEYS: &[&str] = &["lab", "mirrors", "fetch_via"];
     each(
         &node,
         KEYS,

@@ -2,7 +2,7 @@
 
 use super::config::{self, Config};
 use super::settings::Machine;
-use crate::artifacts::{Fetching, Lock};
+use crate::artifacts::{Fetching, Lock, Via};
 use crate::diag::{Diagnostic, Diagnostics};
 use std::path::PathBuf;
 
@@ -15,9 +15,25 @@ pub(super) fn fetching(
     let config = config::read(machine, diagnostics);
     let mut fetching = configured(&config, machine);
     if is_locked {
-        let lock = Lock::read(&lock_file(machine));
-        let lock = lock.map_err(|error| diagnostics.push(Diagnostic::global(error.to_string())));
-        fetching.lock = lock.ok();
+        fetching.lock = lock(machine, diagnostics);
+    }
+    fetching
+}
+
+/// How a rehearsal fetches: its hosts reach nothing but the lab, and a lock that is there counts.
+pub(super) fn rehearsed(
+    is_locked: bool,
+    config: &Config,
+    reached: Vec<String>,
+    machine: &Machine,
+    diagnostics: &mut Diagnostics,
+) -> Fetching {
+    let mut fetching = configured(config, machine);
+    fetching.via = Via::Controller;
+    fetching.trusts_cache = true;
+    fetching.reached = reached;
+    if is_locked || lock_file(machine).exists() {
+        fetching.lock = lock(machine, diagnostics);
     }
     fetching
 }
@@ -33,4 +49,10 @@ pub(super) fn configured(config: &Config, machine: &Machine) -> Fetching {
 /// `krun.lock` of the current directory.
 pub(super) fn lock_file(machine: &Machine) -> PathBuf {
     machine.cwd.join("krun.lock")
+}
+
+fn lock(machine: &Machine, diagnostics: &mut Diagnostics) -> Option<Lock> {
+    let lock = Lock::read(&lock_file(machine));
+    lock.map_err(|error| diagnostics.push(Diagnostic::global(error.to_string())))
+        .ok()
 }

@@ -16,6 +16,7 @@ use crate::sys::Sys;
 use crate::sys::http::bare;
 use clap::Args;
 use indexmap::{IndexMap, IndexSet};
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
@@ -89,7 +90,7 @@ pub(super) fn lock(options: &LockOptions) -> ExitCode {
     };
     let mut fetched = Fetched::default();
     foresee(plan, context, modules::FETCHING, &facts(), &mut |it| {
-        fetched.add(it)
+        fetched.add(it);
     });
     let fetching = configured(&config, &machine);
     let Some(lock) = locked(&fetched, &before, options.update, &fetching, paint) else {
@@ -170,7 +171,7 @@ fn summary(lock: &Lock, n_unknown: usize) -> String {
     let mut text = format!("krun.lock: {n} {artifacts}, {:.1} MB", size as f64 / 1e6);
     if n_unknown > 0 {
         let tasks = if n_unknown == 1 { "task" } else { "tasks" };
-        text += &format!("; {n_unknown} {tasks} whose URL only a run can tell");
+        let _ = write!(text, "; {n_unknown} {tasks} whose URL only a run can tell");
     }
     text
 }

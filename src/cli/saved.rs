@@ -1,6 +1,7 @@
 //! `krun plan -o FILE` and `krun apply FILE`: a plan that was reviewed, and then that and nothing else.
 
 use super::apply::{Errand, compile, load, paint, run_plan, say, show_diagnostics};
+use super::fetching::fetching;
 use super::options::RunOptions;
 use super::settings::Machine;
 use super::{exit, record};
@@ -121,12 +122,13 @@ fn loaded(
     machine: &Machine,
 ) -> Result<(Plan, super::apply::Loaded), ExitCode> {
     let mut diagnostics = Diagnostics::new();
-    let loaded = load(
+    let mut loaded = load(
         &options.files,
         &options.playbooks,
         machine,
         &mut diagnostics,
     );
+    loaded.fetching = fetching(options.locked, machine, &mut diagnostics);
     let plan = compile(&loaded, &options.files, &mut diagnostics);
     show_diagnostics(
         &diagnostics,

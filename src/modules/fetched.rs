@@ -16,8 +16,16 @@ impl Action {
             _ => Vec::new(),
         };
         let is_web = |url: &String| url.starts_with("http://") || url.starts_with("https://");
-        urls.into_iter().filter(is_web).collect()
+        let is_fetched = |url: &String| is_web(url) && !is_own(url);
+        urls.into_iter().filter(is_fetched).collect()
     }
+}
+
+/// Whether a URL leads to the host that asks: no other machine can ask in its place.
+fn is_own(url: &str) -> bool {
+    let server = crate::sys::http::server(url);
+    let address: Option<std::net::IpAddr> = server.trim_matches(['[', ']']).parse().ok();
+    server.eq_ignore_ascii_case("localhost") || address.is_some_and(|it| it.is_loopback())
 }
 
 #[cfg(test)]
@@ -34,7 +42,17 @@ mod tests {
         let (a, sums) = ("https://x.example/a.tgz", "https://x.example/a.tgz.sha512");
         let get = format!("{{url: '{a}', dest: /opt/, checksum: 'sha512:{sums}'}}");
         assert_eq!(urls("get_url", &get), [a, sums]);
-        assert_eq!(urls("get_url", "{url: 'file:///a', dest: /opt/}"), [""; 0]);
+        for own in [
+            "file:///a",
+            "http://localhost:80/a",
+            "https://127.0.0.1/a",
+            "http://[::1]/a",
+        ] {
+            assert_eq!(
+                urls("get_url", &format!("{{url: '{own}', dest: /opt/}}")),
+                [""; 0]
+            );
+        }
         let unpack = format!("{{src: '{a}', dest: /opt, remote_src: true}}");
         assert_eq!(urls("unarchive", &unpack), [a]);
         assert_eq!(urls("unarchive", "{src: a.tgz, dest: /opt}"), [""; 0]);

@@ -29,6 +29,10 @@ use unpack::Unpacking;
 /// How many paths a diff names.
 const MAX_NAMED: usize = 20;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an argument of the module"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unarchive {
     src: String,

@@ -117,7 +117,7 @@ impl Sys {
     /// Every status is a response. The task's cancel and deadline end it in any phase, reading the body included.
     pub fn request(&self, request: &Request) -> io::Result<Response> {
         match self.origin(&request.url) {
-            Some(origin) if request.method == "GET" => self.from_origin(origin, request),
+            Some(origin) if request.method == "GET" => self.ask_origin(origin, request),
             _ => self.send(request),
         }
     }
@@ -261,6 +261,17 @@ fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
 /// Returns a URL without user and password.
 pub fn bare(url: &str) -> String {
     without_login(url).0
+}
+
+/// Returns the name of a URL's server, without login and port; an IPv6 address with its brackets.
+pub fn server(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    match server.find(']') {
+        Some(end) => &server[..=end],
+        None => server.split(':').next().unwrap_or_default(),
+    }
 }
 
 /// Takes `user:password@` out of a URL.

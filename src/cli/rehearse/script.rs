@@ -3,6 +3,7 @@
 use super::options::RehearseOptions;
 use super::report;
 use crate::cli::apply::{Loaded, compile, context, load};
+use crate::cli::fetching::rehearsed;
 use crate::cli::lab::settle;
 use crate::cli::options::RunOptions;
 use crate::cli::settings::{self, Machine};
@@ -66,6 +67,15 @@ pub(super) fn script(
             prompt::variables(&mut it.plan, &it.loaded.extra, &it.loaded.templar)?;
         }
     }
+    let config = config::read(machine, diagnostics);
+    let sites = options.site.iter().map(|(name, _)| name.clone());
+    let reached = sites
+        .chain(form.hosts.iter().map(ToString::to_string))
+        .collect();
+    let fetching = rehearsed(options.run.locked, &config, reached, machine, diagnostics);
+    for it in from.iter_mut().chain([&mut main]) {
+        it.loaded.fetching = fetching.clone();
+    }
     let act = |prepared: Prepared| Act {
         title: names(&prepared.options.playbooks),
         start: start(prepared, machine.clone()),
@@ -79,7 +89,6 @@ pub(super) fn script(
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()
     };
-    let config = config::read(machine, diagnostics);
     Ok(Script {
         command,
         program: std::env::current_exe()?,

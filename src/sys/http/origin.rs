@@ -74,7 +74,7 @@ impl Sys {
     }
 
     /// Answers a request for a URL whose bytes have a place of their own.
-    pub(super) fn from_origin(&self, origin: &Origin, request: &Request) -> io::Result<Response> {
+    pub(super) fn ask_origin(&self, origin: &Origin, request: &Request) -> io::Result<Response> {
         let mut response = match &origin.place {
             Place::Controller => Response {
                 status: 200,

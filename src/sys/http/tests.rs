@@ -131,3 +131,9 @@ fn an_unknown_host_and_a_strange_url_are_named() {
     let error = host().request(&Request::get("ftp://x/y")).err().unwrap();
     assert_eq!(error.to_string(), "`ftp://x/y` is no http or https URL");
 }
+
+#[test]
+fn server_of_a_url_is_told_without_login_and_port() {
+    assert_eq!(server("https://me:secret@x.example:8443/a?b"), "x.example");
+    assert_eq!(server("http://[::1]:80/a"), "[::1]");
+}

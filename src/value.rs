@@ -1,5 +1,7 @@
 //! The values that playbooks compute with, and the secrets that must never be shown.
 
+pub mod expand;
+
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 use std::borrow::Cow;

@@ -19,8 +19,10 @@ pub struct Arg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArgKind {
     Str,
-    /// A path on the host or controller.
+    /// A path on the host or controller; `~`, `~user` and `$NAME` in it mean what they mean there.
     Path,
+    /// A list of such paths.
+    PathList,
     Bool,
     Int,
     Float,
@@ -65,7 +67,7 @@ impl Arg {
         self
     }
 
-    fn answers_to(&self, name: &str) -> bool {
+    pub(super) fn answers_to(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
 
@@ -112,12 +114,12 @@ impl Arg {
                 Err(fault) if text != "preserve" => return Err(fault),
                 _ => Value::String(text),
             },
-            (ArgKind::StrList, Value::Sequence(items)) => items
+            (ArgKind::StrList | ArgKind::PathList, Value::Sequence(items)) => items
                 .iter()
                 .map(|item| Value::String(value::display(item)))
                 .collect(),
-            (ArgKind::StrList, value @ Value::Mapping(_)) => return wrong("a list", &value),
-            (ArgKind::StrList, value) => {
+            (ArgKind::StrList | ArgKind::PathList, value @ Value::Mapping(_)) => return wrong("a list", &value),
+            (ArgKind::StrList | ArgKind::PathList, value) => {
                 let text = value::display(&value);
                 text.split(',')
                     .map(str::trim)

@@ -82,7 +82,7 @@ impl Module for Find {
     const NAME: &'static str = "find";
     const NATURE: Nature = Nature::Look;
     const ARGS: &'static [Arg] = &[
-        Arg::new("paths", ArgKind::StrList, "directories to search")
+        Arg::new("paths", ArgKind::PathList, "directories to search")
             .required()
             .aliases(&["name", "path"]),
         Arg::new(

@@ -77,6 +77,9 @@ impl Module for Group {
     type Change = Vec<String>;
 
     fn check(&self, sys: &Sys) -> Result<Found<Vec<String>>, Error> {
+        if self.non_unique && self.gid.is_none() {
+            return Err(Error::new("`non_unique` needs a `gid`"));
+        }
         let now = sys.group_named(&self.name)?;
         let gid = self.gid.map(|gid| gid.to_string());
         let mut argv: Vec<&str> = Vec::new();

@@ -14,6 +14,7 @@ pub mod diff;
 pub mod digest;
 pub mod dnf;
 pub mod edit;
+mod expand;
 mod fetched;
 pub mod file;
 pub mod find;

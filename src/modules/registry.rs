@@ -1,7 +1,7 @@
 //! The list of all modules, one line each, and the enum that carries any of them to an agent.
 
 use super::args::{self, Arg};
-use super::{Error, Module, Nature, Outcome, Permission, Ran};
+use super::{Error, Module, expand, Nature, Outcome, Permission, Ran};
 use crate::sys::Sys;
 use crate::value::{Mapping, Value, untagged};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,11 @@ macro_rules! modules {
     ($($variant:ident($module:ty)),* $(,)?) => {
         /// A module with rendered, typed arguments: what an agent executes.
         #[derive(Debug, Clone, Serialize, Deserialize)]
-        pub enum Action { $($variant(Box<$module>)),* }
+        pub enum Action {
+            $($variant(Box<$module>),)*
+            /// One whose paths the host expands first.
+            Expanding(Box<Action>),
+        }
 
         const AGENT: &[Entry] = &[$(Entry {
             name: <$module>::NAME,
@@ -46,7 +50,7 @@ macro_rules! modules {
         }),*];
 
         impl Action {
-            /// Types rendered arguments. Returns every fault as a line.
+            /// Types rendered arguments; their paths are taken as they are, see [`Action::Expanding`]. Returns every fault as a line.
             pub fn new(module: &str, given: Mapping) -> Result<Self, Vec<String>> {
                 // Tags mean nothing on a host, and do not survive the way there.
                 let given: Mapping = given.into_iter().map(|(key, value)| (key, untagged(&value))).collect();
@@ -60,24 +64,52 @@ macro_rules! modules {
             }
 
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$variant(_) => <$module>::NAME),* }
+                match self {
+                    $(Self::$variant(_) => <$module>::NAME,)*
+                    Self::Expanding(action) => action.name(),
+                }
             }
 
             pub fn nature(&self) -> Nature {
-                match self { $(Self::$variant(_) => <$module>::NATURE),* }
+                match self {
+                    $(Self::$variant(_) => <$module>::NATURE,)*
+                    Self::Expanding(action) => action.nature(),
+                }
             }
 
             /// The places that it has to do with; see [`Module::places`].
             pub fn places(&self) -> Option<Vec<PathBuf>> {
-                match self { $(Self::$variant(module) => module.places()),* }
+                match self {
+                    $(Self::$variant(module) => module.places(),)*
+                    Self::Expanding(_) => None,
+                }
             }
 
             /// Checks, asks, applies; see [`super::run`].
             pub fn run(&self, sys: &Sys, permission: &mut dyn FnMut(&Outcome) -> Permission) -> Result<Ran, Error> {
-                match self { $(Self::$variant(module) => super::run(module.as_ref(), sys, permission)),* }
+                match self {
+                    $(Self::$variant(module) => super::run(module.as_ref(), sys, permission),)*
+                    Self::Expanding(action) => action.expanded(sys)?.run(sys, permission),
+                }
+            }
+
+            fn expanded(&self, sys: &Sys) -> Result<Self, Error> {
+                match self {
+                    $(Self::$variant(module) => {
+                        expand::expanded(module.as_ref(), sys).map(|module| Self::$variant(Box::new(module)))
+                    })*
+                    Self::Expanding(action) => action.expanded(sys),
+                }
             }
         }
     };
+}
+
+impl Action {
+    /// Returns `true` for arguments with a path that means something on the host only: `~`, `$NAME`.
+    pub fn expands(module: &str, given: &Mapping) -> bool {
+        find(module).is_some_and(|entry| expand::concerns(entry.args, given))
+    }
 }
 
 modules! {

@@ -1,6 +1,7 @@
 //! Turns a command line as users write it into words, by the rules of Python's shlex and os.path.
 
 use crate::sys::Sys;
+use crate::value::expand;
 use std::path::{Path, PathBuf};
 
 /// Splits as `shlex.split` does: quotes and backslashes, no comments, no expansion.
@@ -38,49 +39,18 @@ pub fn split(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-/// Expands `$NAME` and `${NAME}`, then a leading `~`; unknown names stay as they are.
+/// Expands `$NAME` and `${NAME}`, then a leading `~` or `~user`; what is unknown stays as it is.
 pub fn expand(sys: &Sys, word: &str) -> String {
-    expand_user(sys, &expand_variables(sys, word))
-}
-
-fn expand_variables(sys: &Sys, word: &str) -> String {
-    let mut expanded = String::new();
-    let mut rest = word;
-    while let Some(at) = rest.find('$') {
-        expanded.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        let (name, length) = if let Some(braced) = after.strip_prefix('{') {
-            let end = braced.find('}');
-            end.map_or(("", 0), |end| (&braced[..end], end + 2))
-        } else {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-            let end = after.find(|c| !is_part(c)).unwrap_or(after.len());
-            (&after[..end], end)
-        };
-        match sys.variable(name) {
-            Some(value) if !name.is_empty() => expanded.push_str(&value),
-            _ => expanded.push_str(&rest[at..=at + length]),
-        }
-        rest = &after[length..];
-    }
-    expanded + rest
+    let word = expand::variables(word, |name| sys.variable(name));
+    expand_user(sys, &word)
 }
 
 /// Expands a leading `~` or `~user`; an unknown user stays as written.
 pub fn expand_user(sys: &Sys, word: &str) -> String {
-    let Some(after) = word.strip_prefix('~') else {
-        return word.to_owned();
-    };
-    let (user, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
-    let home = if user.is_empty() {
-        home(sys)
-    } else {
-        sys.user_named(user).ok().flatten().map(|user| user.home)
-    };
-    match home {
-        Some(home) => format!("{}{rest}", home.trim_end_matches('/')),
-        None => word.to_owned(),
-    }
+    expand::user(word, |user| match user {
+        None => home(sys),
+        Some(user) => sys.user_named(user).ok().flatten().map(|user| user.home),
+    })
 }
 
 /// Returns the home directory of the user that the agent runs as.

@@ -364,7 +364,7 @@ impl Loader<'_> {
                 .unwrap_or_default(),
             _ => text.to_owned(),
         };
-        let is_known = !is_template(text) && !name.starts_with('~') && !name.contains("://");
+        let is_known = !is_template(text) && !name.contains("://");
         if !is_known || name.is_empty() {
             return;
         }

@@ -35,6 +35,7 @@ pub(super) fn action(
 ) -> Result<Action, Fault> {
     let module = crate::modules::find(&task.module)
         .map_or_else(|| short_name(&task.module), |entry| entry.name);
+    let expands = Action::expands(module, &given);
     let mut action = Action::new(module, given).map_err(|faults| Error::new(faults.join("; ")))?;
     let files = scope.files();
     match &mut action {
@@ -100,7 +101,11 @@ pub(super) fn action(
         }
         _ => {}
     }
-    Ok(action)
+    Ok(if expands {
+        Action::Expanding(Box::new(action))
+    } else {
+        action
+    })
 }
 
 /// Names that only a template file sees.

@@ -20,7 +20,7 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// A string of a playbook or variable, without its last newline.
+    /// A string of a playbook or variable.
     pub(crate) fn template(&self, text: &str) -> Result<Arc<Template>, Error> {
         cached(&self.strings, text, |text| {
             parse::template(text, ansible_syntax()?, true)
@@ -69,7 +69,6 @@ fn cached<T>(
 fn ansible_syntax() -> Result<SyntaxConfig, Error> {
     SyntaxConfig::builder()
         .trim_blocks(true)
-        .keep_trailing_newline(true)
         .build()
         .map_err(|error| Error::syntax(error.to_string()))
 }
@@ -91,7 +90,7 @@ fn compile_file(text: &str) -> Result<Template, Error> {
 /// `trim_blocks: False, variable_start_string: '[%'`
 fn header_syntax(header: &str) -> Result<SyntaxConfig, Error> {
     let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true).keep_trailing_newline(true);
+    syntax.trim_blocks(true);
     let mut delimiters: HashMap<&str, String> = HashMap::new();
     for pair in header.split(',') {
         let Some((key, value)) = pair.split_once(':') else {
@@ -119,6 +118,12 @@ fn header_syntax(header: &str) -> Result<SyntaxConfig, Error> {
             | "comment_start_string"
             | "comment_end_string" => {
                 delimiters.insert(key, value.to_string());
+            }
+            "line_statement_prefix" => {
+                syntax.line_statement_prefix(value.to_string());
+            }
+            "line_comment_prefix" => {
+                syntax.line_comment_prefix(value.to_string());
             }
             "newline_sequence" | "optimized" | "autoescape" => {}
             _ => {

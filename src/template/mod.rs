@@ -216,7 +216,7 @@ impl Templar {
         session.finish(result)
     }
 
-    /// Renders a template file: its `#jinja2:` header is obeyed, the last newline kept; `name` is for messages.
+    /// Renders a template file: its `#jinja2:` header is obeyed, it ends with as many newlines as the file at least; `name` is for messages.
     pub fn render_file(
         &self,
         text: &str,

@@ -30,6 +30,7 @@ pub(crate) fn template(
     match tree {
         ast::Stmt::Template(template) => Ok(Template {
             body: copy.body(&template.children)?,
+            newlines: text.len() - text.trim_end_matches('\n').len(),
         }),
         _ => Err(Error::syntax("not a template")),
     }

@@ -156,4 +156,6 @@ pub(crate) struct MacroDef {
 #[derive(Debug)]
 pub(crate) struct Template {
     pub body: Body,
+    /// With how many newlines its text ends.
+    pub newlines: usize,
 }

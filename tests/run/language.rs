@@ -141,3 +141,30 @@ fn a_task_queued_behind_a_slow_one_does_not_count_its_time() {
     assert!(ran.stdout.contains("changed: [a]  2."), "{}", ran.stdout);
     assert!(ran.stdout.contains("ok: [a]\n"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_home_or_a_variable_in_a_path_is_the_hosts() {
+    let ran = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  environment: {HOME: "{{ dir }}/home", KRUN_PLACE: "{{ dir }}/place"}
+  tasks:
+    - file: {path: "{{ item }}", state: directory}
+      loop: ["{{ dir }}/home", $KRUN_PLACE/deep]
+    - copy: {dest: ~/made, content: "text\n"}
+    - lineinfile: {dest: ~/made, line: more}
+    - file: {src: ~/made, dest: ~/link, state: link}
+    - find: {paths: [~, $KRUN_PLACE], file_type: any}
+      register: found
+    - debug: msg="{{ found.files | map(attribute='path') | map('relpath', dir) | sort | join(' ') }}"
+    - stat: {path: "{{ dir }}/home/link"}
+      register: link
+    - debug: msg="{{ link.stat.lnk_target | relpath(dir) }}"
+    - stat: {path: ~no-such-user/x}
+"#,
+    )
+    .run();
+    ran.says(&["home/link home/made place/deep", "home/made"]);
+    assert_eq!(ran.code, 0);
+}

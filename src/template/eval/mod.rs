@@ -68,11 +68,7 @@ impl Cx {
 
     /// Renders `text` to the value of its only expression, or to text where there is more than that.
     pub(crate) fn native(&mut self, text: &str) -> Res {
-        let (body, newline) = match text.strip_suffix('\n') {
-            Some(body) => (body, true),
-            None => (text, false),
-        };
-        let template = self.run.engine.template(body)?;
+        let template = self.run.engine.template(text)?;
         let mut out = Out::Nodes(Vec::new());
         self.template(&template, &mut out)?;
         let Out::Nodes(mut nodes) = out else {
@@ -93,7 +89,9 @@ impl Cx {
             }
         };
         Ok(match value {
-            Val::Str(text) if newline => Val::str(format!("{text}\n")),
+            Val::Str(text) if template.newlines > 0 => {
+                Val::str(ended(text.to_string(), template.newlines))
+            }
             other => other,
         })
     }
@@ -103,7 +101,7 @@ impl Cx {
         let mut out = Out::Text(String::new());
         self.template(template, &mut out)?;
         match out {
-            Out::Text(text) => Ok(text),
+            Out::Text(text) => Ok(ended(text, template.newlines)),
             Out::Nodes(_) => Ok(String::new()),
         }
     }
@@ -216,4 +214,11 @@ impl Drop for Depth {
     fn drop(&mut self) {
         self.0.depth.set(self.0.depth.get() - 1);
     }
+}
+
+/// Ends a rendered text with as many newlines as its template does: Jinja takes the last one off, Ansible puts back what lacks.
+fn ended(mut text: String, newlines: usize) -> String {
+    let has = text.len() - text.trim_end_matches('\n').len();
+    text.extend(std::iter::repeat_n('\n', newlines.saturating_sub(has)));
+    text
 }

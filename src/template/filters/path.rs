@@ -10,6 +10,7 @@ use crate::template::args::Args;
 use crate::template::eval::Cx;
 use crate::template::native;
 use crate::template::values::{Res, Val};
+use crate::value::expand;
 
 pub(super) const TABLE: &[(&str, Filter)] = &[
     ("basename", |_, s, _| {
@@ -154,48 +155,15 @@ fn splitext(_: &mut Cx, subject: &Val, _: Args) -> Res {
 }
 
 fn expanduser(cx: &mut Cx, subject: &Val, _: Args) -> Res {
-    let path = native::text(subject);
-    Ok(match path.strip_prefix('~') {
-        Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-            match cx.host.scope.files().env("HOME") {
-                Some(home) => Val::str(home + rest),
-                None => subject.clone(),
-            }
-        }
-        _ => subject.clone(),
-    })
+    let files = cx.host.scope.files();
+    let home = |user: Option<&str>| user.is_none().then(|| files.env("HOME")).flatten();
+    Ok(Val::str(expand::user(&native::text(subject), home)))
 }
 
 fn expandvars(cx: &mut Cx, subject: &Val, _: Args) -> Res {
-    let text = native::text(subject);
     let files = cx.host.scope.files();
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find('$') {
-        let (before, after) = rest.split_at(at);
-        out.push_str(before);
-        let after = &after[1..];
-        let (name, tail) = match after.strip_prefix('{') {
-            Some(braced) => braced.split_once('}').unwrap_or((after, "")),
-            None => after.split_at(
-                after
-                    .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-                    .unwrap_or(after.len()),
-            ),
-        };
-        match files.env(name) {
-            Some(value) if !name.is_empty() => {
-                out.push_str(&value);
-                rest = tail;
-            }
-            _ => {
-                out.push('$');
-                rest = after;
-            }
-        }
-    }
-    out.push_str(rest);
-    Ok(Val::str(out))
+    let text = native::text(subject);
+    Ok(Val::str(expand::variables(&text, |name| files.env(name))))
 }
 
 fn fileglob(cx: &mut Cx, subject: &Val, _: Args) -> Res {

@@ -267,9 +267,14 @@ fn files_may_include_extend_and_import_others() {
     let file = |body: &str| {
         Templar::new().render_file(body, Path::new("main.j2"), &memory.clone().scope())
     };
-    assert_eq!(file("{% include 'child.j2' %}").unwrap(), "<base+x5|B>\n");
+    assert_eq!(file("{% include 'child.j2' %}").unwrap(), "<base+x5|B>");
     assert_eq!(
-        file("{% set local = 1 %}{% include 'part.j2' %}").unwrap(),
+        file("{% extends 'base.j2' %}\n").unwrap(),
+        "<base|B>\n",
+        "the file that is rendered says how the text ends"
+    );
+    assert_eq!(
+        file("{% set local = 1 %}{% include 'part.j2' %}\n").unwrap(),
         "part x 1\n"
     );
     assert_eq!(file("{% include 'zz.j2' ignore missing %}-").unwrap(), "-");
@@ -283,7 +288,7 @@ fn files_may_include_extend_and_import_others() {
     );
     assert_eq!(
         file("{% for i in [1, 2] %}{% include 'part.j2' %}{% endfor %}").unwrap(),
-        "part x none\npart x none\n"
+        "part x nonepart x none"
     );
     let error = file("a\n{% include 'broken.j2' %}").unwrap_err();
     assert_eq!(error.to_string(), "broken.j2:2: `missing` is undefined");
@@ -303,9 +308,14 @@ fn a_header_changes_the_marks_of_a_file() {
     let memory = Memory::lazy("{x: 1}");
     let file = "#jinja2: variable_start_string:'[%', variable_end_string:'%]', trim_blocks: False\n{% if true %}\n[% x %] {{ x }}\n{% endif %}\n";
     let rendered = Templar::new()
+        .render_file(file, Path::new("h.j2"), &memory.clone().scope())
+        .unwrap();
+    assert_eq!(rendered, "\n1 {{ x }}\n");
+    let file = "#jinja2: line_statement_prefix: '%%', line_comment_prefix: '##'\n## why\n%% if x\nyes\n%% endif\n";
+    let rendered = Templar::new()
         .render_file(file, Path::new("h.j2"), &memory.scope())
         .unwrap();
-    assert_eq!(rendered, "\n1 {{ x }}\n\n");
+    assert_eq!(rendered, "yes\n");
 }
 
 #[test]

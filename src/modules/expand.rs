@@ -29,9 +29,9 @@ pub(super) fn expanded<M: Module>(module: &M, sys: &Sys) -> Result<M, Error> {
     module
         .serialize(&mut rmp_serde::Serializer::new(&mut fields).with_struct_map())
         .map_err(|error| broken(&error))?;
-    let mut fields: rmpv::Value =
-        rmp_serde::from_slice(&fields).map_err(|error| broken(&error))?;
-    let plain = |value: &mut rmpv::Value| {
+    let mut fields =
+        rmpv::decode::read_value(&mut fields.as_slice()).map_err(|error| broken(&error))?;
+    let expand = |value: &mut rmpv::Value| {
         if let Some(path) = value.as_str() {
             *value = words::expand(sys, path).into();
         }
@@ -42,10 +42,12 @@ pub(super) fn expanded<M: Module>(module: &M, sys: &Sys) -> Result<M, Error> {
     for (name, value) in named {
         let named = |arg: &&Arg| name.as_str() == Some(arg.name);
         match (M::ARGS.iter().find(named).map(|arg| arg.kind), value) {
-            (Some(ArgKind::Path), value) => plain(value),
-            (Some(ArgKind::PathList), rmpv::Value::Array(paths)) => paths.iter_mut().for_each(plain),
+            (Some(ArgKind::Path), value) => expand(value),
+            (Some(ArgKind::PathList), rmpv::Value::Array(paths)) => paths.iter_mut().for_each(expand),
             _ => {}
         }
     }
-    rmpv::ext::from_value(fields).map_err(|error| broken(&error))
+    let mut plain = Vec::new();
+    rmpv::encode::write_value(&mut plain, &fields).map_err(|error| broken(&error))?;
+    rmp_serde::from_slice(&plain).map_err(|error| broken(&error))
 }

@@ -155,7 +155,7 @@ fn a_home_or_a_variable_in_a_path_is_the_hosts() {
     - copy: {dest: ~/made, content: "text\n"}
     - lineinfile: {dest: ~/made, line: more}
     - file: {src: ~/made, dest: ~/link, state: link}
-    - find: {paths: [~, $KRUN_PLACE], file_type: any}
+    - find: {paths: ['~', $KRUN_PLACE], file_type: any}
       register: found
     - debug: msg="{{ found.files | map(attribute='path') | map('relpath', dir) | sort | join(' ') }}"
     - stat: {path: "{{ dir }}/home/link"}

@@ -118,7 +118,9 @@ impl Arg {
                 .iter()
                 .map(|item| Value::String(value::display(item)))
                 .collect(),
-            (ArgKind::StrList | ArgKind::PathList, value @ Value::Mapping(_)) => return wrong("a list", &value),
+            (ArgKind::StrList | ArgKind::PathList, value @ Value::Mapping(_)) => {
+                return wrong("a list", &value);
+            }
             (ArgKind::StrList | ArgKind::PathList, value) => {
                 let text = value::display(&value);
                 text.split(',')

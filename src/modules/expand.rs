@@ -43,7 +43,9 @@ pub(super) fn expanded<M: Module>(module: &M, sys: &Sys) -> Result<M, Error> {
         let named = |arg: &&Arg| name.as_str() == Some(arg.name);
         match (M::ARGS.iter().find(named).map(|arg| arg.kind), value) {
             (Some(ArgKind::Path), value) => expand(value),
-            (Some(ArgKind::PathList), rmpv::Value::Array(paths)) => paths.iter_mut().for_each(expand),
+            (Some(ArgKind::PathList), rmpv::Value::Array(paths)) => {
+                paths.iter_mut().for_each(expand)
+            }
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The list of all modules, one line each, and the enum that carries any of them to an agent.
 
 use super::args::{self, Arg};
-use super::{Error, Module, expand, Nature, Outcome, Permission, Ran};
+use super::{Error, Module, Nature, Outcome, Permission, Ran, expand};
 use crate::sys::Sys;
 use crate::value::{Mapping, Value, untagged};
 use serde::{Deserialize, Serialize};

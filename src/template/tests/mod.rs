@@ -1,6 +1,7 @@
 //! A scope in memory, and the table of expressions whose results were taken from ansible-core 2.19.14.
 
 mod behaviour;
+mod files;
 mod table;
 
 use super::{Files, Raw, Scope, Templar};

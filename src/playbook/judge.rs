@@ -10,7 +10,7 @@ use super::scope::is_identifier;
 use super::{Scope, Task, search};
 use crate::diag::{Diagnostic, Diagnostics, Severity, Span};
 use crate::modules::{self, args};
-use crate::value;
+use crate::value::{self, expand};
 use crate::yaml::{Entry, Map, Node};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -364,7 +364,7 @@ impl Loader<'_> {
                 .unwrap_or_default(),
             _ => text.to_owned(),
         };
-        let is_known = !is_template(text) && !name.contains("://");
+        let is_known = !is_template(text) && !expand::concerns(&name) && !name.contains("://");
         if !is_known || name.is_empty() {
             return;
         }

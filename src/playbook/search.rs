@@ -1,7 +1,6 @@
 //! Turns the name of a file into the paths where Ansible would look for it, in that order.
 
 use super::{Role, Scope, Task};
-use crate::value::expand;
 use std::path::{Component, Path, PathBuf};
 
 /// Where a task looks for a file named `name`. `kind` is `files`, `templates`, `vars`, `tasks` or `handlers`.
@@ -33,8 +32,7 @@ fn paths(
     kind: &str,
     name: &str,
 ) -> Vec<PathBuf> {
-    let name = expand::here(name);
-    let name = Path::new(&name);
+    let name = Path::new(name);
     if name.is_absolute() {
         return vec![name.to_owned()];
     }
@@ -69,9 +67,9 @@ fn paths(
 
 /// Where a role named `name` may lie.
 pub(crate) fn role_paths(name: &str, scope: &Scope, roles_path: &[PathBuf]) -> Vec<PathBuf> {
-    let path = PathBuf::from(expand::here(name));
+    let path = Path::new(name);
     if path.is_absolute() {
-        return vec![path];
+        return vec![path.to_owned()];
     }
     let mut found: Vec<PathBuf> = Vec::new();
     let mut add = |base: &Path, name: &str| {
@@ -162,16 +160,4 @@ pub(crate) fn looked_for(paths: &[PathBuf]) -> String {
         .map(|path| path.display().to_string())
         .collect();
     format!("looked for {}", paths.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_home_in_a_name_is_the_one_of_who_runs_krun() {
-        let home = std::env::var("HOME").unwrap();
-        let found = paths(None, Path::new("plays"), Path::new("plays"), "files", "~/a");
-        assert_eq!(found, [Path::new(&home).join("a")]);
-    }
 }

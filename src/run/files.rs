@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::playbook::{Task, search_paths};
 use crate::template::Files;
+use crate::value::expand;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +17,15 @@ pub(super) struct TaskFiles {
 
 impl TaskFiles {
     fn candidates(&self, kind: &str, name: &str) -> Vec<PathBuf> {
+        let name = &expand::variables(name, |name| self.env(name));
+        let home = |user: Option<&str>| match user {
+            None => self.env("HOME"),
+            Some(user) => nix::unistd::User::from_name(user)
+                .ok()
+                .flatten()
+                .map(|user| user.dir.display().to_string()),
+        };
+        let name = &expand::user(name, home);
         let path = Path::new(name);
         if path.is_absolute() {
             return vec![path.to_path_buf()];

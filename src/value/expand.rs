@@ -41,18 +41,6 @@ pub fn concerns(text: &str) -> bool {
     text.starts_with('~') || text.contains('$')
 }
 
-/// The path as it is on this machine, for the user that krun runs as.
-pub fn here(path: &str) -> String {
-    let expanded = variables(path, |name| std::env::var(name).ok());
-    user(&expanded, |name| match name {
-        None => std::env::var("HOME").ok().filter(|home| !home.is_empty()),
-        Some(name) => nix::unistd::User::from_name(name)
-            .ok()
-            .flatten()
-            .map(|user| user.dir.display().to_string()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -107,7 +107,7 @@ fn units_and_accounts_of_a_plan_are_those_of_the_run() {
     });
     let state = "cat /etc/passwd /etc/group; find /etc /srv -newer /proc/1 2>/dev/null | sort; systemctl list-unit-files --type=service --no-pager";
     let before = stage.on(HOST, state);
-    let plan = told(&stage, &["plan"]);
+    let plan = told(&stage, &["--check"]);
     assert!(stage.on(HOST, state) == before, "the plan changed the host");
     let run = told(&stage, &[]);
     for (planned, done) in plan.iter().zip(&run) {

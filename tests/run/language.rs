@@ -162,9 +162,15 @@ fn a_home_or_a_variable_in_a_path_is_the_hosts() {
       register: link
     - debug: msg="{{ link.stat.lnk_target | relpath(dir) }}"
     - stat: {path: ~no-such-user/x}
+    - debug: msg="{{ lookup('file', '~root/no/such') }}"
+      ignore_errors: yes
 "#,
     )
     .run();
-    ran.says(&["home/link home/made place/deep", "home/made"]);
+    ran.says(&[
+        "home/link home/made place/deep",
+        "home/made",
+        "could not find `~root/no/such`: /root/no/such",
+    ]);
     assert_eq!(ran.code, 0);
 }

@@ -107,6 +107,12 @@ pub(super) struct RunOptions {
     pub locked: bool,
     #[command(flatten)]
     pub record: RecordOptions,
+    /// Run on the hosts of this lab, which is up, instead of the inventory's, and reach nothing else: its name or directory.
+    #[arg(long, value_name = "LAB")]
+    pub on_lab: Option<PathBuf>,
+    /// With --on-lab: `connection: local` still means this machine.
+    #[arg(long, hide = true)]
+    pub on_lab_local: bool,
     /// Leave no record.
     #[arg(long)]
     pub no_record: bool,

@@ -1,7 +1,31 @@
-//! Turns a wish for trouble into trouble of one host: frozen, without power, cut off; and takes it away again.
+//! Turns a wish for trouble into trouble of one host: frozen, without power, cut off, slow, full; and takes it away again.
 
 use super::up::await_answer;
 use super::{Error, Lab};
+
+/// Where [`Lab::own_disk`] mounts it.
+const DISK: &str = "/run/krun-lab-disk";
+
+/// What a process is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Kill,
+    Stop,
+    Continue,
+    /// A JVM prints its threads.
+    Quit,
+}
+
+impl Signal {
+    fn option(self) -> &'static str {
+        match self {
+            Self::Kill => "-KILL",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
+            Self::Quit => "-QUIT",
+        }
+    }
+}
 
 impl Lab {
     /// Stops every process of a host where it stands; its connections stay open and say nothing.
@@ -33,6 +57,64 @@ impl Lab {
     /// Puts a host that was cut off back on the network.
     pub fn join(&self, host: &str) -> Result<(), Error> {
         self.tell(&["exec"], host, &["ip", "link", "set", "eth0", "up"])
+    }
+
+    /// Lets every packet of a host come late. A kernel that cannot delay lets them queue behind 256 kbit/s instead.
+    pub fn slow(&self, host: &str) -> Result<(), Error> {
+        const SLOW: &str = "tc qdisc add dev eth0 root netem delay 600ms 200ms 2>/dev/null ||
+            tc qdisc add dev eth0 root tbf rate 256kbit burst 4kb latency 800ms";
+        self.sh(host, SLOW).map(drop)
+    }
+
+    /// Takes [`Lab::slow`] away again.
+    pub fn hurry(&self, host: &str) -> Result<(), Error> {
+        self.sh(host, "tc qdisc del dev eth0 root").map(drop)
+    }
+
+    /// Signals the processes of a host whose command line matches; returns whether there was one.
+    pub fn signal(&self, host: &str, signal: Signal, pattern: &str) -> Result<bool, Error> {
+        let signal = signal.option();
+        let line = format!(
+            "pgrep -f '{pattern}' >/dev/null && {{ pkill {signal} -f '{pattern}'; echo yes; }} || echo no"
+        );
+        self.sh(host, &line).map(|said| said == "yes")
+    }
+
+    /// Gives a host a disk of its own that [`Lab::fill_disk`] can fill; `units` are stopped while their files move.
+    /// It is lost when the host is switched off.
+    pub fn own_disk(&self, host: &str, units: &[String]) -> Result<(), Error> {
+        let mut command = vec!["sh", "-c", include_str!("disk.sh"), "disk.sh"];
+        command.extend(units.iter().map(String::as_str));
+        self.tell_privileged(host, &command)
+    }
+
+    /// Leaves no room on the host's own disk.
+    pub fn fill_disk(&self, host: &str) -> Result<(), Error> {
+        let used = format!(
+            "mount -o remount,size=$(df --output=used -k {DISK} | tail -1 | tr -d ' ')k {DISK}"
+        );
+        self.tell_privileged(host, &["sh", "-c", &used])
+    }
+
+    /// Takes [`Lab::fill_disk`] away again.
+    pub fn empty_disk(&self, host: &str) -> Result<(), Error> {
+        self.tell_privileged(host, &["mount", "-o", "remount,size=8g", DISK])
+    }
+
+    /// Runs a line on a host as root, past its network and its sshd, and returns what it printed.
+    pub fn sh(&self, host: &str, line: &str) -> Result<String, Error> {
+        let container = &self.host(host)?.container;
+        self.engine.exec(container, &["sh", "-c", line])
+    }
+
+    /// The units of a host that a playbook may have started, and that run now.
+    pub fn running_units(&self, host: &str) -> Result<Vec<String>, Error> {
+        let services = self.services(self.host(host)?)?;
+        Ok(services.into_iter().map(|service| service.unit).collect())
+    }
+
+    fn tell_privileged(&self, host: &str, command: &[&str]) -> Result<(), Error> {
+        self.tell(&["exec", "--privileged"], host, command)
     }
 
     fn tell(&self, verb: &[&str], host: &str, more: &[&str]) -> Result<(), Error> {

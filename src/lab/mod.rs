@@ -46,6 +46,7 @@ use serde::{Deserialize, Serialize};
 pub use authority::{Authority, Certificate};
 pub use choice::{EngineSpec, Kind as EngineKind};
 pub use error::Error;
+pub use fault::Signal;
 pub use image::DEFAULT_BASE;
 pub use saved::Listed;
 pub use snapshot::Snapshot;

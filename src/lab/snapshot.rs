@@ -51,9 +51,9 @@ struct Kept {
 
 /// A unit that ran on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Service {
+pub(super) struct Service {
     host: String,
-    unit: String,
+    pub(super) unit: String,
     /// Microseconds since the machine booted, when it was active.
     since: u64,
 }
@@ -172,7 +172,7 @@ impl Lab {
     }
 
     /// The services of a host that a playbook may have started.
-    fn services(&self, host: &Host) -> Result<Vec<Service>, Error> {
+    pub(super) fn services(&self, host: &Host) -> Result<Vec<Service>, Error> {
         const LOOK: &str = "systemctl show --property=Id,ActiveEnterTimestampMonotonic \
             $(systemctl list-units --type=service --state=running --plain --no-legend | cut -d' ' -f1)";
         let said = self.engine.exec(&host.container, &["sh", "-c", LOOK])?;

@@ -3,7 +3,9 @@
 use super::brokers::{Broker, MostDown, Standing};
 use super::compare::Comparison;
 use super::estimate::Estimate;
+use super::evidence::Evidence;
 use super::eye::Exchanged;
+use super::fault::judge::Trial;
 use super::gaps::{self, Cause};
 use super::idempotence::Idempotence;
 use super::load::{Gap, Loaded};
@@ -29,8 +31,26 @@ pub struct Account {
     pub comparison: Option<Comparison>,
     pub estimate: Option<Estimate>,
     pub kafka: Kafka,
+    /// What was collected because a gate stayed shut.
+    #[serde(skip)]
+    pub evidence: Option<Result<Evidence, String>>,
+    /// What broke on purpose, and what came of it.
+    pub faults: Option<Broken>,
     /// The user stopped it.
     pub stopped: bool,
+}
+
+/// What broke on purpose.
+#[derive(Debug, Clone, Serialize)]
+pub struct Broken {
+    pub seed: u64,
+    pub trials: Vec<Trial>,
+    /// How many faults were to be tried.
+    pub of: usize,
+    /// How many of them an earlier rehearsal had tried, which was stopped.
+    pub earlier: usize,
+    /// Why not all were tried.
+    pub fault: Option<String>,
 }
 
 /// What was found of Kafka.
@@ -60,6 +80,26 @@ pub struct Acceptance {
 }
 
 impl Account {
+    /// A rehearsal of which nothing is known yet.
+    pub fn begin(command: &str, hosts: Vec<String>, from: u64) -> Self {
+        Self {
+            command: command.to_owned(),
+            hosts,
+            from,
+            to: from,
+            today: Vec::new(),
+            main: None,
+            again: None,
+            idempotence: Idempotence::NotTried("the playbook did not end well".to_owned()),
+            comparison: None,
+            estimate: None,
+            kafka: Kafka::Absent("the lab did not come to today's state".to_owned()),
+            evidence: None,
+            faults: None,
+            stopped: false,
+        }
+    }
+
     /// The rehearsed playbooks' names.
     pub fn title(&self) -> &str {
         let main = self.main.as_ref();

@@ -162,12 +162,29 @@ pub struct MostDown {
     pub too_many_for: Option<(String, usize)>,
 }
 
-/// The most brokers that were down at once during a run, and whether that was ever more than its batches take.
-pub fn most_down(brokers: &[Broker], phases: &[&Phase]) -> MostDown {
+/// A host that was taken away on purpose. Times in milliseconds since the epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    pub host: String,
+    pub from: u64,
+    pub to: u64,
+}
+
+/// How long a host may need after it was given back until all can see it, in milliseconds.
+const COMING_BACK: u64 = 30_000;
+
+/// The most brokers that were down at once during a run, and whether that was ever more than its batches take. That a
+/// host which is `away` goes down is not the run's doing; that another one goes down meanwhile is.
+pub fn most_down(brokers: &[Broker], phases: &[&Phase], away: &[Away]) -> MostDown {
+    let is_away = |host: &str, time: u64, after: u64| {
+        let mut all = away.iter().filter(|it| it.host == host);
+        all.any(|it| (it.from..=it.to + after).contains(&time))
+    };
     let mut times: Vec<u64> = brokers
         .iter()
-        .flat_map(|broker| broker.states.iter().filter(|state| state.down))
-        .map(|state| state.at)
+        .flat_map(|broker| broker.states.iter().map(move |state| (broker, state)))
+        .filter(|(broker, state)| state.down && !is_away(&broker.host, state.at, COMING_BACK))
+        .map(|(_, state)| state.at)
         .collect();
     times.sort_unstable();
     let mut most = MostDown::default();
@@ -177,7 +194,9 @@ pub fn most_down(brokers: &[Broker], phases: &[&Phase]) -> MostDown {
         };
         let down: Vec<String> = brokers
             .iter()
-            .filter(|broker| broker.at(time).is_some_and(|state| state.down))
+            .filter(|broker| {
+                broker.at(time).is_some_and(|state| state.down) || is_away(&broker.host, time, 0)
+            })
             .map(|broker| broker.host.clone())
             .collect();
         let batch = phase
@@ -252,12 +271,36 @@ mod tests {
         let mut run = phase(Vec::new(), true);
         (run.from, run.to) = (20, 100);
         run.batches = vec![batch(0, &["k1"], 20, 100)];
-        let most = most_down(&found, &[&run]);
+        let most = most_down(&found, &[&run], &[]);
         assert_eq!(most.count, 2);
         assert_eq!(most.too_many_for, Some(("Roll".to_owned(), 1)));
         run.batches = vec![batch(0, &["k1", "k2"], 20, 100)];
-        let most = most_down(&found, &[&run]);
+        let most = most_down(&found, &[&run], &[]);
         assert_eq!((most.count, most.too_many_for), (2, None));
+    }
+
+    #[test]
+    fn a_host_that_is_taken_away_may_be_down_but_no_other_one_may_go_down_meanwhile() {
+        let found = brokers(&[
+            seen("k1", 10, &[(7, 1, "2.1.0", 0)]),
+            seen("k2", 10, &[(7, 2, "2.1.0", 0)]),
+            seen("k1", 30, &[]),
+            seen("k2", 35, &[]),
+        ]);
+        let mut run = phase(Vec::new(), true);
+        (run.from, run.to) = (20, 100);
+        run.batches = vec![batch(0, &["k1"], 20, 100)];
+        let away = |host: &str, from| Away {
+            host: host.to_owned(),
+            from,
+            to: 100,
+        };
+        // The roll had taken k1 when k2 was struck.
+        let most = most_down(&found, &[&run], &[away("k2", 34)]);
+        assert_eq!(most.too_many_for, None);
+        // The roll took k1 although k2 was away.
+        let most = most_down(&found, &[&run], &[away("k2", 25)]);
+        assert_eq!(most.too_many_for, Some(("Roll".to_owned(), 1)));
     }
 
     #[test]

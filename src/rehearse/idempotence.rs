@@ -23,6 +23,24 @@ pub enum Idempotence {
     NotTried(String),
 }
 
+impl Idempotence {
+    /// The same in a few words, by which two second runs can be compared.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Proven => "it changed nothing".to_owned(),
+            Self::Not(works) => {
+                let mut tasks: Vec<&str> = works.iter().map(|it| it.task.title.as_str()).collect();
+                tasks.sort_unstable();
+                tasks.dedup();
+                format!("it changed again: {}", tasks.join(", "))
+            }
+            Self::Refused { task, .. } => format!("refused by a guard: {task}"),
+            Self::Failed(faults) => format!("it failed: {}", faults.join("; ")),
+            Self::NotTried(why) => format!("it was not tried: {why}"),
+        }
+    }
+}
+
 /// Modules whose failure is a refusal: they look, and change nothing.
 const GUARDS: &[&str] = &[
     "assert",

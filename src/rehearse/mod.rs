@@ -2,13 +2,15 @@
 //!
 //! `story` tells it in order. `eye` (on the hosts) and `watch` see brokers, `load` sends and reads records, `work`
 //! keeps what runs did; `brokers`, `gaps`, `idempotence`, `compare` and `estimate` draw conclusions, `proof` judges
-//! them, and `sections` says it all, as `text` or `html`.
+//! them, and `sections` says it all, as `text` or `html`. `fault` tells the same story with something that breaks.
 
 pub mod account;
 pub mod brokers;
 pub mod compare;
 pub mod estimate;
+pub mod evidence;
 pub mod eye;
+pub mod fault;
 pub mod form;
 pub mod gaps;
 pub mod html;

@@ -1,13 +1,14 @@
 //! Turns what a rehearsal found into checks, each passed, failed, or not applicable, with what was seen.
 
-use super::account::{Account, Cluster, Kafka};
+use super::account::{Account, Broken, Cluster, Kafka};
+use super::fault::judge::Strike;
 use super::idempotence::Idempotence;
 use super::load::{Flow, Grouped};
 use super::work::Phase;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     Passed,
     Failed,
@@ -15,7 +16,7 @@ pub enum Outcome {
 }
 
 /// One thing that was to hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     pub name: String,
     pub outcome: Outcome,
@@ -24,7 +25,11 @@ pub struct Check {
 }
 
 impl Check {
-    fn of(name: impl Into<String>, holds: bool, text: impl Into<String>) -> Self {
+    pub(in crate::rehearse) fn of(
+        name: impl Into<String>,
+        holds: bool,
+        text: impl Into<String>,
+    ) -> Self {
         Self {
             name: name.into(),
             outcome: if holds {
@@ -61,6 +66,26 @@ const KAFKA: [&str; 10] = [
 
 /// All checks of a rehearsal. `allow_non_idempotent`: a second run may change things.
 pub fn checks(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
+    let is_rest = account.faults.as_ref().is_some_and(|it| it.earlier > 0);
+    let mut all = if is_rest {
+        // Without a fault it was rehearsed when the matrix began.
+        Vec::new()
+    } else {
+        plain(account, allow_non_idempotent)
+    };
+    all.extend(account.faults.iter().flat_map(broken));
+    if account.stopped {
+        all.push(Check::of(
+            "the rehearsal came to its end",
+            false,
+            "it was stopped",
+        ));
+    }
+    all
+}
+
+/// Those of the rehearsal in which nothing breaks.
+fn plain(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
     let mut all = vec![today(account), ended(account)];
     match &account.kafka {
         Kafka::Absent(why) => {
@@ -69,13 +94,40 @@ pub fn checks(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
         Kafka::Seen(cluster) => all.extend(kafka(account, cluster)),
     }
     all.push(idempotence(&account.idempotence, allow_non_idempotent));
-    if account.stopped {
-        all.push(Check::of(
-            "the rehearsal came to its end",
-            false,
-            "it was stopped",
-        ));
+    if let Some(Ok(evidence)) = &account.evidence
+        && !evidence.deadlocks.is_empty()
+    {
+        let text = evidence.deadlocks.join("; ");
+        all.push(Check::of("no deadlock in a JVM", false, text));
     }
+    all
+}
+
+/// One check for each fault, and whether all were tried.
+fn broken(broken: &Broken) -> Vec<Check> {
+    let mut all: Vec<Check> = broken
+        .trials
+        .iter()
+        .map(|trial| {
+            let name = format!("fault: {}", trial.fault);
+            match trial.struck {
+                _ if !trial.passed() => Check::of(name, false, trial.faults()),
+                Strike::Hit => Check::of(name, true, trial.legs.join(", then ")),
+                Strike::Nothing => Check::not_applicable(name, "there was nothing to break"),
+                Strike::TooLate => Check::not_applicable(name, "the run was over before"),
+            }
+        })
+        .collect();
+    let tried = broken.trials.len();
+    let text = match &broken.fault {
+        Some(why) => why.clone(),
+        None if tried < broken.of => {
+            format!("{tried} of {}; the same command goes on", broken.of)
+        }
+        None => format!("{tried}, --seed {}", broken.seed),
+    };
+    let is_whole = broken.fault.is_none() && tried == broken.of;
+    all.push(Check::of("every fault was tried", is_whole, text));
     all
 }
 

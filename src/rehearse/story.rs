@@ -1,10 +1,13 @@
 //! The story of a rehearsal, in order, from no lab to no lab; whoever calls says what a playbook's run is.
 
 use super::account::{Acceptance, Account, Cluster, Kafka};
-use super::brokers::{brokers, most_down, standings};
+use super::brokers::{Away, brokers, most_down, standings};
 use super::compare::compare;
 use super::estimate::{Production, estimate};
-use super::idempotence::{Idempotence, judge};
+use super::evidence;
+use super::fault::matrix::{self, Faults};
+use super::fault::{Reference, places, state};
+use super::idempotence::judge;
 use super::load::{CLIENT, Load};
 use super::settle::{self, Entrance};
 use super::watch::{Seen, Watch};
@@ -71,6 +74,10 @@ pub struct Script {
     pub from: Vec<Act>,
     /// The rehearsed playbook in check mode, if it is to be compared.
     pub plan: Option<Act>,
+    /// What breaks on purpose, if anything.
+    pub faults: Option<Faults>,
+    /// Where a gate that times out leaves its evidence.
+    pub evidence: PathBuf,
     /// What is rehearsed.
     pub main: Act,
     /// The same once more.
@@ -85,6 +92,12 @@ pub struct Script {
 pub enum Error {
     #[error(transparent)]
     Lab(#[from] lab::Error),
+    #[error("what is done of the faults cannot be kept in `{path}`")]
+    Journal {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the lab `{name}` could not be removed; `krun lab down {name}` tries again")]
     StaysUp {
         name: String,
@@ -96,8 +109,24 @@ pub enum Error {
 /// How long partitions may need to be in sync again after the last run.
 const SETTLING: Duration = Duration::from_secs(180);
 
-/// Plays the whole story. Whatever happens, the lab is gone in the end, unless it is to be kept.
-pub async fn rehearse(mut script: Script, say: Say, stops: Stops) -> Result<Account, Error> {
+/// Plays the whole story, and then once more for each fault.
+///
+/// # Errors
+/// A lab could not be made, or not be removed.
+pub async fn rehearse(script: Script, say: Say, stops: Stops) -> Result<Account, Error> {
+    match matrix::Matrix::of(&script, Arc::clone(&say), stops.clone()) {
+        None => Ok(tell(script, say, stops).await?.0),
+        Some(matrix) => matrix.play(script).await,
+    }
+}
+
+/// Plays the story without a fault. Whatever happens, the lab is gone in the end, unless it is to be kept. With faults to
+/// come, what they are measured by is returned, too, if it came to that.
+pub(super) async fn tell(
+    mut script: Script,
+    say: Say,
+    stops: Stops,
+) -> Result<(Account, Option<Reference>), Error> {
     let (root, keep) = (script.root.clone(), script.keep);
     let engine = script.spec.engine.clone();
     let hosts = script.spec.hosts.clone();
@@ -115,8 +144,10 @@ pub async fn rehearse(mut script: Script, say: Say, stops: Stops) -> Result<Acco
                 say: Arc::clone(&say),
                 stops,
                 watch: Arc::new(watch),
+                reference: None,
             };
-            Ok(stage.play(script, hosts).await)
+            let told = stage.play(script, hosts).await;
+            told.map(|account| (account, stage.reference))
         }
         Err(error) => Err(Error::Lab(error)),
     };
@@ -133,29 +164,18 @@ pub async fn rehearse(mut script: Script, say: Say, stops: Stops) -> Result<Acco
 }
 
 /// The lab while it is up, and who looks at it.
-struct Stage {
-    lab: Lab,
-    say: Say,
-    stops: Stops,
-    watch: Arc<Watch>,
+pub(super) struct Stage {
+    pub(super) lab: Lab,
+    pub(super) say: Say,
+    pub(super) stops: Stops,
+    pub(super) watch: Arc<Watch>,
+    /// What runs with a fault are measured by.
+    pub(super) reference: Option<Reference>,
 }
 
 impl Stage {
-    async fn play(&mut self, script: Script, hosts: Vec<String>) -> Account {
-        let mut account = Account {
-            command: script.command.clone(),
-            hosts,
-            from: now(),
-            to: 0,
-            today: Vec::new(),
-            main: None,
-            again: None,
-            idempotence: Idempotence::NotTried("the playbook did not end well".to_owned()),
-            comparison: None,
-            estimate: None,
-            kafka: Kafka::Absent("the lab did not come to today's state".to_owned()),
-            stopped: false,
-        };
+    async fn play(&mut self, script: Script, hosts: Vec<String>) -> Result<Account, Error> {
+        let mut account = Account::begin(&script.command, hosts, now());
         let confined = Confined {
             lab: self.lab.name.clone(),
             hosts: account.hosts.iter().cloned().collect(),
@@ -168,8 +188,16 @@ impl Stage {
             let well = phase.ended_well;
             account.today.push(phase);
             if !well || self.is_stopped() {
-                return self.end(account);
+                return Ok(self.end(account));
             }
+        }
+        if let Some(faults) = &script.faults {
+            (self.say)("Keeping today's state, from which each fault begins");
+            let (lab, say) = (self.lab.clone(), Arc::clone(&self.say));
+            let (root, name) = (script.root.clone(), faults.snapshot.clone());
+            let is_kept =
+                aside(move || lab.snapshot(&root, &name, &|step| say(&format!("  {step}"))));
+            is_kept.await?;
         }
         let plan = match script.plan {
             Some(act) => {
@@ -185,7 +213,7 @@ impl Stage {
         };
         let before = self.before(&script.program, wish).await;
         if self.is_stopped() {
-            return self.end(account);
+            return Ok(self.end(account));
         }
 
         (self.say)(&format!("Rehearsing {}", script.main.title));
@@ -197,19 +225,53 @@ impl Stage {
             account.idempotence = judge(&again);
             account.again = Some(again);
         }
+        if evidence::is_wanted(&main) {
+            account.evidence = Some(self.collect(&account.hosts, script.evidence.clone()).await);
+        }
+        let end = match &script.faults {
+            Some(_) if main.ended_well => Some(self.states(&account.hosts).await),
+            _ => None,
+        };
         account.main = Some(main);
         account.kafka = match before {
             Before::NoBroker(why) => Kafka::Absent(why),
             Before::Cluster(before) => {
-                let cluster = self.after(*before, &script.program, &account).await;
+                let phases: Vec<&Phase> = account.main.iter().chain(&account.again).collect();
+                let cluster = self.after(*before, &script.program, &phases, &[]).await;
                 Kafka::Seen(Box::new(cluster))
             }
         };
+        if let (Some(end), Some(main)) = (end, &account.main) {
+            self.reference = Some(Reference {
+                places: places(main),
+                unsteady: end.unsteady(&self.states(&account.hosts).await),
+                state: end,
+                second_run: account.idempotence.words(),
+            });
+        }
         let found = account.cluster().map_or(&[][..], |it| &it.brokers);
         let main = account.main.as_ref();
         account.estimate =
             main.map(|main| estimate(main, found, &script.hosts_there, script.production));
-        self.end(account)
+        Ok(self.end(account))
+    }
+
+    /// What stands on every host now.
+    pub(super) async fn states(&self, hosts: &[String]) -> state::States {
+        let (lab, hosts) = (self.lab.clone(), hosts.to_vec());
+        aside(move || state::of_lab(&lab, &hosts)).await
+    }
+
+    /// What tells why a gate stayed shut.
+    async fn collect(&self, hosts: &[String], dir: PathBuf) -> Result<evidence::Evidence, String> {
+        (self.say)(&format!(
+            "A gate stayed shut: thread dumps, logs and journals go to {}",
+            dir.display()
+        ));
+        let (lab, hosts) = (self.lab.clone(), hosts.to_vec());
+        let records = self.lab.state_dir().join("runs");
+        let found = aside(move || evidence::collect(&lab, &hosts, &records, &dir)).await;
+        found.map_err(|error| error.to_string())
     }
 
     fn end(&self, mut account: Account) -> Account {
@@ -233,7 +295,7 @@ impl Stage {
     }
 
     /// What is there before the playbook: brokers, an old message, and load that flows.
-    async fn before(&mut self, program: &Path, wish: settle::LoadWish) -> Before {
+    pub(super) async fn before(&mut self, program: &Path, wish: settle::LoadWish) -> Before {
         let (watch, lab, say) = (
             Arc::clone(&self.watch),
             self.lab.clone(),
@@ -263,7 +325,13 @@ impl Stage {
     }
 
     /// What is there after it.
-    async fn after(&mut self, before: Known, program: &Path, account: &Account) -> Cluster {
+    pub(super) async fn after(
+        &mut self,
+        before: Known,
+        program: &Path,
+        phases: &[&Phase],
+        away: &[Away],
+    ) -> Cluster {
         (self.say)("Waiting until every replica is in sync, then reading every record back");
         let (watch, lab) = (Arc::clone(&self.watch), self.lab.clone());
         let program = program.to_owned();
@@ -284,9 +352,8 @@ impl Stage {
         let (load, after) = outcome.unwrap_or_else(|| (Some(stopped()), Err("stopped".to_owned())));
         let seen: Vec<Seen> = self.watch.seen();
         let brokers = brokers(&seen);
-        let phases: Vec<&Phase> = account.main.iter().chain(&account.again).collect();
         Cluster {
-            most_down: most_down(&brokers, &phases),
+            most_down: most_down(&brokers, phases, away),
             standings: standings(&seen),
             brokers,
             load,
@@ -297,7 +364,7 @@ impl Stage {
         }
     }
 
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         *self.stops.borrow() > 0
     }
 
@@ -316,14 +383,14 @@ impl Stage {
     }
 }
 
-enum Before {
+pub(super) enum Before {
     /// Why there is nothing to be said of Kafka.
     NoBroker(String),
     Cluster(Box<Known>),
 }
 
 /// What was there before the playbook.
-struct Known {
+pub(super) struct Known {
     entrance: Entrance,
     exchanged: Result<super::eye::Exchanged, String>,
     /// `None` where the user wanted no load.
@@ -331,7 +398,7 @@ struct Known {
 }
 
 /// A Ctrl-C that reaches the engine's own program, too, must not leave the lab behind.
-async fn remove(root: &Path, engine: &EngineSpec, name: &str) -> Result<(), Error> {
+pub(super) async fn remove(root: &Path, engine: &EngineSpec, name: &str) -> Result<(), Error> {
     const TRIES: usize = 3;
     let mut tries = 1;
     loop {
@@ -351,14 +418,14 @@ async fn remove(root: &Path, engine: &EngineSpec, name: &str) -> Result<(), Erro
 }
 
 /// Does what waits for programs without holding up everything else.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work)
         .await
         .expect("it returns its errors")
 }
 
 /// Milliseconds since the epoch.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
 }

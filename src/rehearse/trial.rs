@@ -229,6 +229,8 @@ pub(super) fn account() -> Account {
         })),
         main: Some(main),
         again: Some(again),
+        evidence: None,
+        faults: None,
         stopped: false,
     }
 }

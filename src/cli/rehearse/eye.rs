@@ -2,8 +2,9 @@
 
 use crate::cli::exit;
 use crate::rehearse::eye::{self, Errand};
+use crate::rehearse::fault::state::of_host;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -16,6 +17,8 @@ pub(in crate::cli) struct EyeOptions {
 enum What {
     /// Look at this host's brokers until nobody reads any more.
     Watch,
+    /// Print what playbooks may have left on this host.
+    State,
     /// Do something once, as the broker that was started with that file.
     Errand {
         server_properties: PathBuf,
@@ -34,6 +37,11 @@ pub(in crate::cli) fn eye(options: EyeOptions) -> ExitCode {
         What::Watch => {
             // Whoever looked is gone, which is how it ends.
             let _ = eye::watch(&mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        What::State => {
+            let state = of_host(Path::new("/"));
+            println!("{}", serde_json::to_string(&state).unwrap_or_default());
             ExitCode::SUCCESS
         }
         What::Errand {

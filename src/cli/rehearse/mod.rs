@@ -1,6 +1,7 @@
 //! `krun rehearse`: turns the command line into a script of runs, and what they proved into reports and an exit code.
 
 mod eye;
+mod faults;
 mod options;
 mod report;
 mod script;

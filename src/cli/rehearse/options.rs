@@ -3,6 +3,7 @@
 use crate::cli::lab::{BeginOptions, EngineOption, site};
 use crate::cli::options::RunOptions;
 use crate::rehearse::estimate::bytes;
+use crate::rehearse::fault::Wish;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -56,6 +57,13 @@ pub(in crate::cli) struct RehearseOptions {
     /// A further Debian package of the hosts.
     #[arg(long, value_name = "NAME")]
     pub(super) package: Vec<String>,
+    /// Break something while the playbook runs, go on, and check that nothing is otherwise than without:
+    /// `KIND[:HOST][@TASK]`, `random`, `random:N` or `all`; may be given several times.
+    #[arg(long, value_name = "FAULT")]
+    pub(super) fault: Vec<Wish>,
+    /// What chance begins with, for faults that leave something to it.
+    #[arg(long, value_name = "N", requires = "fault")]
+    pub(super) seed: Option<u64>,
     /// Let `connection: local` and `delegate_to: localhost` change this machine.
     #[arg(long)]
     pub(super) allow_local: bool,

@@ -1,7 +1,7 @@
 //! Turns the command line and the user's files into a script: every run compiled before there is a lab.
 
 use super::options::RehearseOptions;
-use super::report;
+use super::{faults, report};
 use crate::cli::apply::{Loaded, compile, context, load};
 use crate::cli::fetching::rehearsed;
 use crate::cli::lab::settle;
@@ -52,7 +52,7 @@ pub(super) fn script(
             prepare(run, &settings, machine, diagnostics)
         })
         .collect();
-    faults(options, diagnostics);
+    wrong(options, diagnostics);
     let plans: Vec<&Plan> = from.iter().chain([&main]).map(|it| &it.plan).collect();
     let canary = canary(options, &plans, diagnostics)?;
     let form = form::form(
@@ -89,13 +89,18 @@ pub(super) fn script(
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()
     };
+    let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
+    let broken = faults::faults(options, machine, args, &main.plan, &root, diagnostics)?;
+    faults::check(&options.fault, &spec.hosts, diagnostics);
     Ok(Script {
         command,
         program: std::env::current_exe()?,
         canary,
         rate: options.rate,
         client_settings: options.client_setting.clone(),
-        root: options.root.clone().unwrap_or_else(|| machine.lab_root()),
+        root,
+        faults: broken,
+        evidence: evidence(options, machine),
         spec: settle(spec, &config, &options.engine, &options.begin),
         allow_local: options.allow_local,
         keep: options.keep,
@@ -111,8 +116,15 @@ pub(super) fn script(
     })
 }
 
+/// Beside the records of ordinary runs.
+fn evidence(options: &RehearseOptions, machine: &Machine) -> PathBuf {
+    let runs = record::runs(&options.run.record, machine);
+    let beside = runs.dir().parent().unwrap_or(runs.dir());
+    beside.join("rehearsals").join(settings::run_id())
+}
+
 /// What is wrong with the options themselves.
-fn faults(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
+fn wrong(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
     let run = &options.run;
     if run.check || run.syntax_check || run.list_hosts || run.list_tasks {
         diagnostics.push(Diagnostic::global(
@@ -124,6 +136,11 @@ fn faults(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
             Diagnostic::global("`--format` is for a run, not for a rehearsal")
                 .help("`--report FILE.md` and `--report FILE.html` write a rehearsal's report"),
         );
+    }
+    if run.on_lab.is_some() {
+        diagnostics.push(Diagnostic::global(
+            "`--on-lab` is for a run; a rehearsal makes a lab of its own, and `--lab` names it",
+        ));
     }
     for path in &options.report {
         if let Err(fault) = report::check(path) {

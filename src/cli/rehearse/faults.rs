@@ -1,0 +1,142 @@
+//! Turns `--fault` and the command line around it into what shall break, and into the commands whose runs it breaks.
+
+use super::options::RehearseOptions;
+use crate::cli::options::RunOptions;
+use crate::cli::record;
+use crate::cli::settings::Machine;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::plan::Plan;
+use crate::rehearse::fault::Wish;
+use crate::rehearse::fault::drive::Program;
+use crate::rehearse::fault::matrix::Faults;
+use clap::{ArgAction, Args as _, Command, CommandFactory as _};
+use sha2::{Digest, Sha256};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// What shall break; `None` if nothing. `hosts` are the lab's.
+pub(super) fn faults(
+    options: &RehearseOptions,
+    machine: &Machine,
+    args: &[OsString],
+    plan: &Plan,
+    root: &Path,
+    diagnostics: &mut Diagnostics,
+) -> std::io::Result<Option<Faults>> {
+    if options.fault.is_empty() {
+        return Ok(None);
+    }
+    let run = &options.run;
+    if run.ask_become_pass || run.ask_pass || run.files.ask_vault_pass {
+        let fault = Diagnostic::global("with `--fault` nobody is there to be asked for a password");
+        let help = "name a file: `--become-password-file`, `--connection-password-file`, `--vault-password-file`";
+        diagnostics.push(fault.help(help));
+    }
+    let dir = root.join("labs").join(&options.lab);
+    let own = own_options(args);
+    let mut words: Vec<OsString> = vec!["--on-lab".into(), dir.clone().into()];
+    if options.allow_local {
+        words.push("--on-lab-local".into());
+    }
+    words.extend(["--output".into(), "json".into(), "--record".into()]);
+    words.push(dir.join("state/runs").into());
+    words.extend(own.iter().cloned());
+    words.extend(run.playbooks.iter().map(OsString::from));
+    let mut hash = Sha256::new();
+    for word in args
+        .iter()
+        .filter(|word| !word.to_string_lossy().contains("--report"))
+    {
+        hash.update(word.as_encoded_bytes());
+        hash.update([0]);
+    }
+    for input in record::inputs(run, machine, plan) {
+        hash.update(format!("{input:?}"));
+    }
+    Ok(Some(Faults {
+        wishes: options.fault.clone(),
+        seed: options.seed,
+        key: hex::encode(hash.finalize()),
+        runs: Program {
+            path: std::env::current_exe()?,
+            // What an action left half done is found by the playbook's own looks.
+            resume: words.clone(),
+            run: words,
+        },
+        snapshot: format!("{}-today", options.lab),
+        journal: root.join("faults").join(format!("{}.jsonl", options.lab)),
+    }))
+}
+
+/// Of the command line what an ordinary run takes, too; without what is said to every run.
+fn own_options(args: &[OsString]) -> Vec<OsString> {
+    const SAID: [&str; 5] = ["output", "record", "no_record", "format", "playbooks"];
+    let matches = crate::cli::Cli::command().try_get_matches_from(args);
+    let Ok(Some((_, matches))) = matches.as_ref().map(clap::ArgMatches::subcommand) else {
+        return Vec::new();
+    };
+    let run = RunOptions::augment_args(Command::new("run"));
+    let mut words = Vec::new();
+    for arg in run.get_arguments() {
+        let id = arg.get_id().as_str();
+        let is_given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        let Some(long) = arg.get_long().filter(|_| is_given && !SAID.contains(&id)) else {
+            continue;
+        };
+        match arg.get_action() {
+            ArgAction::SetTrue => words.push(format!("--{long}").into()),
+            ArgAction::Count => {
+                let count = usize::from(matches.get_count(id));
+                words.extend(std::iter::repeat_n(format!("--{long}").into(), count));
+            }
+            _ => words.extend(matches.get_raw(id).into_iter().flatten().map(|value| {
+                let mut word = OsString::from(format!("--{long}="));
+                word.push(value);
+                word
+            })),
+        }
+    }
+    words
+}
+
+/// What of the wishes is known to be wrong before there is a lab.
+pub(super) fn check(wishes: &[Wish], hosts: &[String], diagnostics: &mut Diagnostics) {
+    for wish in wishes {
+        if let Wish::One {
+            kind,
+            host: Some(host),
+            ..
+        } = wish
+            && !hosts.contains(host)
+        {
+            let fault = format!("`--fault {kind}:{host}`: the inventory has no host `{host}`");
+            diagnostics.push(Diagnostic::global(fault));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_rehearsals_command_line_the_runs_own_options_are_kept() {
+        let line = "krun rehearse -i prod -i more --lab x --from a.yml -e a=1 -vv -b --fault all --keep --output json site.yml";
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let words: Vec<_> = own_options(&args)
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(
+            words,
+            [
+                "--inventory=prod",
+                "--inventory=more",
+                "--extra-vars=a=1",
+                "--become",
+                "--verbose",
+                "--verbose"
+            ]
+        );
+    }
+}

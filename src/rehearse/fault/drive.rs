@@ -1,0 +1,277 @@
+//! Turns a command line of krun and a fault into runs: starts it, strikes at the task, mends, and goes on until it ended.
+
+use super::strike::{self, Struck};
+use super::{Fault, Kind};
+use crate::event::{Event, EventKind};
+use crate::lab::Lab;
+use crate::rehearse::story::Stops;
+use crate::rehearse::work::{Phase, Recorder};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How runs are started, as programs of their own that can be killed.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    pub path: PathBuf,
+    /// The whole run, from its beginning.
+    pub run: Vec<OsString>,
+    /// Going on with the last run that stopped.
+    pub resume: Vec<OsString>,
+}
+
+/// How often a run that stopped is gone on with.
+const RESUMES: usize = 3;
+/// A run that takes longer is ended.
+const LIMIT: Duration = Duration::from_secs(3600);
+const TICK: Duration = Duration::from_millis(50);
+/// How many of a run's last lines on standard error are kept.
+const LAST: usize = 6;
+
+/// One run of krun.
+#[derive(Debug)]
+pub struct Leg {
+    pub phase: Phase,
+    /// `ended with 2`, `killed by signal 9`.
+    pub end: String,
+    /// What it said last on standard error.
+    pub words: String,
+}
+
+/// What came of a fault: the run that it struck, and those that went on.
+#[derive(Debug, Default)]
+pub struct Driven {
+    pub struck: Option<Struck>,
+    /// When the trouble was over. Milliseconds since the epoch.
+    pub mended: u64,
+    pub legs: Vec<Leg>,
+}
+
+impl Driven {
+    pub fn ended_well(&self) -> bool {
+        self.legs.last().is_some_and(|leg| leg.phase.ended_well)
+    }
+}
+
+/// One drive: what runs, what breaks, and who is told.
+pub struct Drive<'a> {
+    pub program: &'a Program,
+    pub lab: &'a Lab,
+    pub say: &'a dyn Fn(&str),
+    pub stops: Stops,
+    /// Called when a run stopped, before anything is mended; says why nothing may go on.
+    pub stopped: &'a mut dyn FnMut(&Phase) -> Option<String>,
+    /// Waits until what was mended stands again.
+    pub settle: &'a dyn Fn(),
+}
+
+impl Drive<'_> {
+    /// Runs it under the fault, and goes on until it ends well, or will not.
+    ///
+    /// # Errors
+    /// What the lab or this machine refused, in words.
+    pub fn under(mut self, fault: &Fault) -> Result<Driven, String> {
+        let mut driven = Driven::default();
+        loop {
+            let args = if driven.legs.is_empty() {
+                &self.program.run
+            } else {
+                &self.program.resume
+            };
+            let leg = self.leg(args, Some(fault), &mut driven)?;
+            let well = leg.phase.ended_well;
+            (self.say)(&format!("  the run {}", leg.end));
+            let refused = if well {
+                None
+            } else {
+                (self.stopped)(&leg.phase)
+            };
+            driven.legs.push(leg);
+            self.mend(&mut driven, None)?;
+            if let Some(why) = refused {
+                (self.say)(&format!("  {why}: it is not tried again"));
+                return Ok(driven);
+            }
+            if well || driven.legs.len() > RESUMES || *self.stops.borrow() > 0 {
+                return Ok(driven);
+            }
+            (self.settle)();
+            (self.say)("  going on");
+        }
+    }
+
+    /// Runs it without a fault.
+    ///
+    /// # Errors
+    /// krun cannot be started.
+    pub fn plainly(mut self) -> Result<Leg, String> {
+        let args = &self.program.run;
+        self.leg(args, None, &mut Driven::default())
+    }
+
+    fn leg(
+        &mut self,
+        args: &[OsString],
+        fault: Option<&Fault>,
+        driven: &mut Driven,
+    ) -> Result<Leg, String> {
+        let mut running = Running::start(&self.program.path, args)?;
+        let mut recorder = Recorder::new("");
+        let begun = Instant::now();
+        let (mut due, mut is_told) = (None, false);
+        loop {
+            match running.events.recv_timeout(TICK) {
+                Ok(event) => {
+                    recorder.hear(&event);
+                    if let Some(fault) = fault
+                        && due.is_none()
+                        && is_sign(fault, &event)
+                    {
+                        due = Some(Instant::now() + Duration::from_millis(fault.after));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(fault) = fault
+                && driven.struck.is_none()
+                && due.is_some_and(|due| Instant::now() >= due)
+            {
+                let struck = strike::strike(self.lab, fault, running.pid(), now());
+                let struck = struck.map_err(|error| error.to_string())?;
+                let what = if struck.found {
+                    ""
+                } else {
+                    ", and finds nothing to break"
+                };
+                (self.say)(&format!("  {fault} strikes{what}"));
+                driven.struck = Some(struck);
+            }
+            if driven.mended == 0
+                && let Some(struck) = &driven.struck
+                && now().saturating_sub(struck.at) > patience(struck.fault.kind)
+            {
+                self.mend(driven, Some(running.pid()))?;
+            }
+            if (*self.stops.borrow() > 0 || begun.elapsed() > LIMIT) && !is_told {
+                is_told = true;
+                // Stopped twice, it ends at once; a frozen one ends, too.
+                for signal in [Signal::SIGINT, Signal::SIGINT, Signal::SIGCONT] {
+                    let _ = kill(running.pid(), signal);
+                }
+            }
+        }
+        let (status, words) = running.end()?;
+        let end = match (status.code(), status.signal()) {
+            (Some(0), _) => "ended well".to_owned(),
+            (Some(code), _) => format!("ended with {code}"),
+            (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
+        };
+        let phase = recorder.end(status.success());
+        Ok(Leg { phase, end, words })
+    }
+
+    fn mend(&self, driven: &mut Driven, controller: Option<Pid>) -> Result<(), String> {
+        if let Some(struck) = &driven.struck
+            && driven.mended == 0
+        {
+            strike::mend(self.lab, struck, controller).map_err(|error| error.to_string())?;
+            driven.mended = now();
+            (self.say)("  the trouble is over");
+        }
+        Ok(())
+    }
+}
+
+/// How long trouble lasts if the run does not end before, in milliseconds.
+fn patience(kind: Kind) -> u64 {
+    match kind {
+        // Shorter than what makes agents give their controller up, and longer than a pause.
+        Kind::FreezeController => 20_000,
+        _ => 75_000,
+    }
+}
+
+/// Whether the fault's task begins, or has ended where nobody saw it begin.
+fn is_sign(fault: &Fault, event: &Event) -> bool {
+    let (EventKind::TaskProgress { host, task, .. } | EventKind::TaskEnded { host, task, .. }) =
+        &event.kind
+    else {
+        return false;
+    };
+    task.at == fault.at && (!fault.is_its_own || **host == *fault.host)
+}
+
+/// krun, as it says what it does.
+struct Running {
+    child: Child,
+    events: Receiver<Event>,
+    words: Option<JoinHandle<String>>,
+}
+
+impl Running {
+    fn start(path: &PathBuf, args: &[OsString]) -> Result<Self, String> {
+        let mut child = Command::new(path)
+            .args(args)
+            // A Ctrl-C is not for it: it is told.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let (sender, events) = channel();
+        if let Some(out) = child.stdout.take() {
+            thread::spawn(move || {
+                for line in BufReader::new(out).lines().map_while(Result::ok) {
+                    if let Ok(event) = serde_json::from_str(&line)
+                        && sender.send(event).is_err()
+                    {
+                        break;
+                    }
+                }
+            });
+        }
+        let words = child.stderr.take().map(|err| {
+            thread::spawn(move || {
+                let lines = BufReader::new(err).lines().map_while(Result::ok);
+                let lines: Vec<String> = lines.collect();
+                lines[lines.len().saturating_sub(LAST)..].join("\n")
+            })
+        });
+        Ok(Self {
+            child,
+            events,
+            words,
+        })
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn end(&mut self) -> Result<(ExitStatus, String), String> {
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        let words = self.words.take().and_then(|words| words.join().ok());
+        Ok((status, words.unwrap_or_default()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,226 @@
+//! Tells the story without a fault, then each fault's; keeps what is done, so that a matrix of hours can be stopped.
+
+use super::choose::choose;
+use super::drive::Program;
+use super::judge::Trial;
+use super::trial::trial;
+use super::{Fault, Reference, Wish};
+use crate::lab::{LabSpec, Snapshot};
+use crate::rehearse::account::{Account, Broken};
+use crate::rehearse::load::CLIENT;
+use crate::rehearse::story::{Error, Say, Script, Stops, now, tell};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What shall break.
+#[derive(Debug, Clone)]
+pub struct Faults {
+    pub wishes: Vec<Wish>,
+    /// For all that is left to chance; `None`: another one each time.
+    pub seed: Option<u64>,
+    /// Tells this matrix from another one: what was done counts only for the same.
+    pub key: String,
+    pub runs: Program,
+    /// The snapshot's name of the state that every fault begins from.
+    pub snapshot: String,
+    /// Where it is kept what is done.
+    pub journal: PathBuf,
+}
+
+/// What every trial needs.
+pub(super) struct Setting {
+    pub(super) root: PathBuf,
+    /// The lab, from the snapshot.
+    pub(super) spec: LabSpec,
+    /// The inventory's.
+    pub(super) hosts: Vec<String>,
+    pub(super) program: PathBuf,
+    pub(super) canary: Option<PathBuf>,
+    pub(super) rate: u32,
+    pub(super) client_settings: Vec<String>,
+    pub(super) runs: Program,
+    pub(super) evidence: PathBuf,
+    pub(super) say: Say,
+    pub(super) stops: Stops,
+}
+
+/// All faults of a rehearsal.
+pub struct Matrix {
+    faults: Faults,
+    setting: Setting,
+}
+
+/// The first line of the journal.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    key: String,
+    seed: u64,
+    faults: Vec<Fault>,
+    reference: Reference,
+}
+
+impl Matrix {
+    /// What a script wants broken; `None` if nothing.
+    pub fn of(script: &Script, say: Say, stops: Stops) -> Option<Self> {
+        let faults = script.faults.clone()?;
+        let hosts = script.spec.hosts.clone();
+        let mut spec = script.spec.clone();
+        spec.hosts.push(CLIENT.to_owned());
+        spec.snapshot = Some(faults.snapshot.clone());
+        let setting = Setting {
+            root: script.root.clone(),
+            spec,
+            hosts,
+            program: script.program.clone(),
+            canary: script.canary.clone(),
+            rate: script.rate,
+            client_settings: script.client_settings.clone(),
+            runs: faults.runs.clone(),
+            evidence: script.evidence.clone(),
+            say,
+            stops,
+        };
+        Some(Self { faults, setting })
+    }
+
+    /// Plays all of it, or what an earlier rehearsal left undone.
+    ///
+    /// # Errors
+    /// A lab could not be made, or not be removed; what was done until then is kept.
+    pub async fn play(self, script: Script) -> Result<Account, Error> {
+        let (root, name) = (&self.setting.root, &self.faults.snapshot);
+        let kept = read(&self.faults.journal, &self.faults.key)
+            .filter(|_| Snapshot::find(root, name).is_ok());
+        let (mut account, header, done) = if let Some((header, done)) = kept {
+            let account = Account::begin(&script.command, self.setting.hosts.clone(), now());
+            (account, header, done)
+        } else {
+            self.forget()?;
+            let stops = self.setting.stops.clone();
+            let (mut account, reference) = tell(script, self.setting.say.clone(), stops).await?;
+            match self.begin(reference) {
+                Ok(header) => (account, header, Vec::new()),
+                Err(why) => {
+                    self.forget()?;
+                    account.faults = Some(Broken {
+                        seed: self.faults.seed.unwrap_or_default(),
+                        trials: Vec::new(),
+                        of: 0,
+                        earlier: 0,
+                        fault: Some(why),
+                    });
+                    return Ok(account);
+                }
+            }
+        };
+        let mut broken = Broken {
+            seed: header.seed,
+            of: header.faults.len(),
+            earlier: done.len(),
+            trials: done,
+            fault: None,
+        };
+        self.all(&header, &mut broken).await?;
+        account.stopped = *self.setting.stops.borrow() > 0;
+        account.to = now();
+        if broken.trials.len() == broken.of {
+            self.forget()?;
+        }
+        account.faults = Some(broken);
+        Ok(account)
+    }
+
+    async fn all(&self, header: &Header, broken: &mut Broken) -> Result<(), Error> {
+        let say = &self.setting.say;
+        let done = match broken.earlier {
+            0 => String::new(),
+            n => format!(", {n} of them are tried already"),
+        };
+        say(&format!(
+            "{} faults, chosen with --seed {}{done}",
+            broken.of, broken.seed
+        ));
+        for (index, fault) in header.faults.iter().enumerate().skip(broken.earlier) {
+            if *self.setting.stops.borrow() > 0 {
+                break;
+            }
+            let number = index + 1;
+            say(&format!("Fault {number} of {}: {fault}", broken.of));
+            let Some(trial) = trial(&self.setting, fault, number, &header.reference).await? else {
+                break;
+            };
+            let verdict = match trial.passed() {
+                true => "  all is as it would be without".to_owned(),
+                false => format!("  FAILED: {}", trial.faults()),
+            };
+            say(&verdict);
+            append(&self.faults.journal, &trial).map_err(|source| self.unwritten(source))?;
+            broken.trials.push(trial);
+        }
+        Ok(())
+    }
+
+    /// Chooses the faults, and begins the journal. Says why there is nothing to try.
+    fn begin(&self, reference: Option<Reference>) -> Result<Header, String> {
+        let reference = reference.ok_or("the playbook did not end well without a fault")?;
+        let seed = self.faults.seed.unwrap_or_else(|| now() % 1_000_000);
+        let hosts = &self.setting.hosts;
+        let faults = choose(&self.faults.wishes, &reference.places, hosts, seed)?;
+        let header = Header {
+            key: self.faults.key.clone(),
+            seed,
+            faults,
+            reference,
+        };
+        let path = &self.faults.journal;
+        let begin = || {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+            File::create(path)?;
+            append(path, &header)
+        };
+        begin().map_err(|error| format!("cannot write `{}`: {error}", path.display()))?;
+        Ok(header)
+    }
+
+    /// Removes what was kept.
+    fn forget(&self) -> Result<(), Error> {
+        let (root, name) = (&self.setting.root, &self.faults.snapshot);
+        if Snapshot::find(root, name).is_ok() {
+            Snapshot::remove(root, name)?;
+        }
+        match fs::remove_file(&self.faults.journal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.unwritten(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn unwritten(&self, source: io::Error) -> Error {
+        Error::Journal {
+            path: self.faults.journal.clone(),
+            source,
+        }
+    }
+}
+
+/// The matrix of that key, and what is done of it.
+fn read(path: &Path, key: &str) -> Option<(Header, Vec<Trial>)> {
+    let text = fs::read_to_string(path).ok()?;
+    let (first, rest) = text.split_once('\n')?;
+    let header: Header = serde_json::from_str(first).ok()?;
+    // A last line that a crash cut off is tried again.
+    let done = rest
+        .lines()
+        .map_while(|line| serde_json::from_str(line).ok());
+    (header.key == key).then(|| (header, done.collect()))
+}
+
+/// A line that is on the disk when this returns.
+fn append(path: &Path, line: &impl Serialize) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(path)?;
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    file.write_all(&text)?;
+    file.sync_data()
+}

@@ -288,8 +288,15 @@ pub(super) fn run_plan(
     let again = record::goes_on_with(options, &command);
     let mut run_settings = settings::settings(options, machine, again)?;
     run_settings.salt = errand.salt;
+    let confined = match super::lab::on_lab(options, machine, &mut run_settings) {
+        Ok(confined) => confined,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            return Ok(exit::usage());
+        }
+    };
     let (presses, interrupt) = Interrupt::channel();
-    let mut context = context(loaded, run_settings, options, machine, interrupt, None)?;
+    let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
     context.promise = errand.promise;
     let resumes = errand.goes_on.map(|goes_on| {
         context.past = Some(goes_on.past);

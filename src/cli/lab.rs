@@ -3,15 +3,17 @@
 use super::apply::{load, paint, show_diagnostics};
 use super::config::{self, Config};
 use super::exit;
-use super::options::FileOptions;
+use super::options::{FileOptions, RunOptions};
 use super::settings::Machine;
 use crate::diag::Diagnostics;
 use crate::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot};
+use crate::run::Settings;
+use crate::transport::Confined;
 use clap::{Args, Subcommand};
 use std::error::Error as _;
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +47,30 @@ pub(super) struct BeginOptions {
     /// Begin where `krun lab snapshot NAME` was.
     #[arg(long, value_name = "NAME")]
     from_snapshot: Option<String>,
+}
+
+/// `--on-lab`: leaves a run no hosts but those of a lab, and lets it keep its state there.
+pub(super) fn on_lab(
+    options: &RunOptions,
+    machine: &Machine,
+    settings: &mut Settings,
+) -> Result<Option<Confined>, Error> {
+    let Some(named) = &options.on_lab else {
+        return Ok(None);
+    };
+    let name = named.file_name().unwrap_or_default().to_string_lossy();
+    let root = match named.parent().and_then(Path::parent) {
+        Some(root) if root.is_absolute() => root.to_owned(),
+        _ => machine.lab_root(),
+    };
+    let lab = Lab::find(&root, &name)?;
+    settings.state_dir = lab.state_dir();
+    Ok(Some(Confined {
+        hosts: lab.hosts.iter().map(|host| host.name.clone()).collect(),
+        ssh_config: lab.ssh_config(),
+        allow_local: options.on_lab_local,
+        lab: lab.name,
+    }))
 }
 
 /// Adds to what a lab shall be what the settings and these options say; the options win.

@@ -7,6 +7,7 @@
 
 mod book;
 mod brokers;
+mod faults;
 #[path = "../transport/hold.rs"]
 mod hold;
 mod interrupted;

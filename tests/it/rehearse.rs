@@ -60,7 +60,7 @@ fn text(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-fn assert_gone(lab: &str) {
+pub(crate) fn assert_gone(lab: &str) {
     let labs = Lab::list(Path::new(ROOT), &EngineSpec::default()).unwrap();
     assert!(labs.iter().all(|it| it.name != lab), "{labs:?}");
 }

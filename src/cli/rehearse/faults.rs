@@ -34,13 +34,21 @@ pub(super) fn faults(
     }
     let dir = root.join("labs").join(&options.lab);
     let own = own_options(args);
+    // Of these its record keeps no secrets.
+    let is_secret = |word: &&OsString| word.to_string_lossy().starts_with("--extra-vars=");
+    let secrets: Vec<OsString> = own.iter().filter(is_secret).cloned().collect();
     let mut words: Vec<OsString> = vec!["--on-lab".into(), dir.clone().into()];
     if options.allow_local {
         words.push("--on-lab-local".into());
     }
-    words.extend(["--output".into(), "json".into(), "--record".into()]);
-    words.push(dir.join("state/runs").into());
-    words.extend(own.iter().cloned());
+    let said: [OsString; 4] = [
+        "--output".into(),
+        "json".into(),
+        "--record".into(),
+        dir.join("state/runs").into(),
+    ];
+    words.extend(said.iter().cloned());
+    words.extend(own);
     words.extend(run.playbooks.iter().map(OsString::from));
     let mut hash = Sha256::new();
     for word in args
@@ -50,7 +58,7 @@ pub(super) fn faults(
         hash.update(word.as_encoded_bytes());
         hash.update([0]);
     }
-    for input in record::inputs(run, machine, plan) {
+    for input in record::inputs(run, machine, plan).into_list() {
         hash.update(format!("{input:?}"));
     }
     Ok(Some(Faults {
@@ -59,9 +67,8 @@ pub(super) fn faults(
         key: hex::encode(hash.finalize()),
         runs: Program {
             path: std::env::current_exe()?,
-            // What an action left half done is found by the playbook's own looks.
-            resume: words.clone(),
             run: words,
+            resume: [&["resume".into()], &said[..], &secrets].concat(),
         },
         snapshot: format!("{}-today", options.lab),
         journal: root.join("faults").join(format!("{}.jsonl", options.lab)),

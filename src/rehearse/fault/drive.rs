@@ -9,6 +9,7 @@ use crate::rehearse::work::{Phase, Recorder};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -27,6 +28,10 @@ pub struct Program {
     pub resume: Vec<OsString>,
 }
 
+/// The exit code of a command line that cannot be used, in words.
+const NOT_UNDERSTOOD: &str = "ended with 5";
+/// Options of `krun resume` that answer a question.
+const ASKED: &[&str] = &["--again", "--anew"];
 /// How often a run that stopped is gone on with.
 const RESUMES: usize = 3;
 /// A run that takes longer is ended.
@@ -43,6 +48,8 @@ pub struct Leg {
     pub end: String,
     /// What it said last on standard error.
     pub words: String,
+    /// What it wants to be told before it goes on: options of `krun resume`, as `--again TASK`.
+    wants: Vec<String>,
 }
 
 /// What came of a fault: the run that it struck, and those that went on.
@@ -80,12 +87,16 @@ impl Drive<'_> {
     pub fn under(mut self, fault: &Fault) -> Result<Driven, String> {
         let mut driven = Driven::default();
         loop {
-            let args = if driven.legs.is_empty() {
-                &self.program.run
-            } else {
-                &self.program.resume
+            let args = match driven.legs.last() {
+                // One that was killed before it wrote anything down left nothing to go on with.
+                None => self.program.run.clone(),
+                Some(leg) if leg.end == NOT_UNDERSTOOD => self.program.run.clone(),
+                Some(leg) => {
+                    let wants = leg.wants.iter().map(OsString::from);
+                    self.program.resume.iter().cloned().chain(wants).collect()
+                }
             };
-            let leg = self.leg(args, Some(fault), &mut driven)?;
+            let leg = self.leg(&args, Some(fault), &mut driven)?;
             let well = leg.phase.ended_well;
             (self.say)(&format!("  the run {}", leg.end));
             let refused = if well {
@@ -112,8 +123,8 @@ impl Drive<'_> {
     /// # Errors
     /// krun cannot be started.
     pub fn plainly(mut self) -> Result<Leg, String> {
-        let args = &self.program.run;
-        self.leg(args, None, &mut Driven::default())
+        let args = self.program.run.clone();
+        self.leg(&args, None, &mut Driven::default())
     }
 
     fn leg(
@@ -124,12 +135,14 @@ impl Drive<'_> {
     ) -> Result<Leg, String> {
         let mut running = Running::start(&self.program.path, args)?;
         let mut recorder = Recorder::new("");
+        let mut wants = Vec::new();
         let begun = Instant::now();
         let (mut due, mut is_told) = (None, false);
         loop {
             match running.events.recv_timeout(TICK) {
                 Ok(event) => {
                     recorder.hear(&event);
+                    wants.extend(wanted(&event));
                     if let Some(fault) = fault
                         && due.is_none()
                         && is_sign(fault, &event)
@@ -169,13 +182,21 @@ impl Drive<'_> {
             }
         }
         let (status, words) = running.end()?;
-        let end = match (status.code(), status.signal()) {
+        let mut end = match (status.code(), status.signal()) {
             (Some(0), _) => "ended well".to_owned(),
             (Some(code), _) => format!("ended with {code}"),
             (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
         };
+        if !wants.is_empty() {
+            let _ = write!(end, " and asked for {}", wants.join(" "));
+        }
         let phase = recorder.end(status.success());
-        Ok(Leg { phase, end, words })
+        Ok(Leg {
+            phase,
+            end,
+            words,
+            wants,
+        })
     }
 
     fn mend(&self, driven: &mut Driven, controller: Option<Pid>) -> Result<(), String> {
@@ -207,6 +228,21 @@ fn is_sign(fault: &Fault, event: &Event) -> bool {
         return false;
     };
     task.at == fault.at && (!fault.is_its_own || **host == *fault.host)
+}
+
+/// What a resumed run asks for where it would have to guess: the first way on that it names.
+fn wanted(event: &Event) -> Vec<String> {
+    let EventKind::TaskEnded { result, .. } = &event.kind else {
+        return Vec::new();
+    };
+    let help = result.help.as_deref().unwrap_or_default();
+    let command = help
+        .split_once("`krun resume ")
+        .and_then(|(_, rest)| rest.split_once('`'));
+    let words = command.and_then(|(words, _)| shlex::split(words));
+    words
+        .filter(|words| words.first().is_some_and(|it| ASKED.contains(&it.as_str())))
+        .unwrap_or_default()
 }
 
 /// krun, as it says what it does.
@@ -274,4 +310,60 @@ impl Drop for Running {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{At, Status, TaskName, TaskResult};
+
+    fn ended(host: &str, help: &str) -> Event {
+        let mut result = TaskResult::new(Status::Failed);
+        result.help = Some(help.to_owned());
+        Event {
+            at: 1,
+            kind: EventKind::TaskEnded {
+                host: host.into(),
+                task: TaskName {
+                    title: "Stop".to_owned(),
+                    at: At {
+                        file: "roll.yml".to_owned(),
+                        line: 9,
+                        column: 7,
+                    },
+                    module: "command".to_owned(),
+                    is_handler: false,
+                },
+                result,
+            },
+        }
+    }
+
+    #[test]
+    fn what_a_resumed_run_asks_for_is_the_first_way_that_it_names() {
+        let help = "look at the host, then `krun resume --again 'Stop it'` runs it again, or `krun resume --done 'Stop it'` takes it as done";
+        assert_eq!(wanted(&ended("k1", help)), ["--again", "Stop it"]);
+        assert_eq!(wanted(&ended("k1", "`krun resume` goes on")), [""; 0]);
+    }
+
+    #[test]
+    fn a_fault_waits_for_its_own_host_unless_that_does_not_do_the_task() {
+        let mut fault = Fault {
+            kind: Kind::KillHost,
+            host: "k2".to_owned(),
+            task: "Stop".to_owned(),
+            at: At {
+                file: "roll.yml".to_owned(),
+                line: 9,
+                column: 7,
+            },
+            is_its_own: true,
+            after: 0,
+        };
+        assert!(!is_sign(&fault, &ended("k1", "")) && is_sign(&fault, &ended("k2", "")));
+        fault.is_its_own = false;
+        assert!(is_sign(&fault, &ended("k1", "")));
+        fault.at.line = 10;
+        assert!(!is_sign(&fault, &ended("k1", "")));
+    }
 }

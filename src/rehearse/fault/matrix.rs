@@ -151,11 +151,11 @@ impl Matrix {
             let Some(trial) = trial(&self.setting, fault, number, &header.reference).await? else {
                 break;
             };
-            let verdict = match trial.passed() {
-                true => "  all is as it would be without".to_owned(),
-                false => format!("  FAILED: {}", trial.faults()),
-            };
-            say(&verdict);
+            if trial.passed() {
+                say("  all is as it would be without");
+            } else {
+                say(&format!("  FAILED: {}", trial.faults()));
+            }
             append(&self.faults.journal, &trial).map_err(|source| self.unwritten(source))?;
             broken.trials.push(trial);
         }

@@ -72,7 +72,8 @@ async fn told(
         return Ok(None);
     }
     let seen = Arc::new(Mutex::new(None));
-    let driven = drive(setting, &stage, fault, number, &seen).await;
+    let has_brokers = matches!(before, Before::Cluster(_));
+    let driven = drive(setting, &stage, fault, number, has_brokers, &seen).await;
     let again = match &driven {
         Ok(driven) if driven.ended_well() => plainly(setting, &stage).await.map(Some),
         Ok(_) => Ok(None),
@@ -139,6 +140,7 @@ async fn drive(
     stage: &Stage,
     fault: &Fault,
     number: usize,
+    has_brokers: bool,
     seen: &Arc<Mutex<Option<evidence::Evidence>>>,
 ) -> Result<Driven, String> {
     let (program, lab, say) = (
@@ -177,7 +179,11 @@ async fn drive(
             say: &|line| say(line),
             stops,
             stopped: &mut stopped,
-            settle: &|| settle::in_sync(&watch, STANDING),
+            settle: &|| {
+                if has_brokers {
+                    settle::in_sync(&watch, STANDING);
+                }
+            },
         }
         .under(&fault)
     })

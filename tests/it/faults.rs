@@ -1,0 +1,90 @@
+//! `krun rehearse --fault`: what breaks on purpose leaves what the run without it leaves.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use krun::lab::Snapshot;
+
+use crate::krun_run::krun;
+use crate::rehearse::assert_gone;
+use crate::stage::{ROOT, enabled};
+
+/// Rehearses a roll of two hosts with these faults.
+fn rehearse(lab: &str, faults: &[&str]) -> Output {
+    let files = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(files.path().join(name), text).unwrap();
+    put(
+        "hosts",
+        "[web]\nweb1.prod ansible_host=192.0.2.1\nweb2.prod\n",
+    );
+    put(
+        "site.yml",
+        "- hosts: web\n  become: true\n  serial: 1\n  any_errors_fatal: true\n  tasks:\n    \
+         - name: The settings\n      copy: {content: \"x={{ inventory_hostname }}\\n\", dest: /etc/app.conf}\n    \
+         - name: A slow command\n      command: sh -c 'sleep 4; echo done > /opt/done'\n      args: {creates: /opt/done}\n    \
+         - name: The last file\n      copy: {content: \"y\\n\", dest: /etc/last.conf}\n",
+    );
+    let faults = faults.iter().flat_map(|fault| ["--fault", fault]);
+    Command::new(krun())
+        .current_dir(files.path())
+        .args([
+            "rehearse",
+            "-i",
+            "hosts",
+            "--lab",
+            lab,
+            "--no-load",
+            "--seed",
+            "4",
+        ])
+        .args(faults)
+        .arg("site.yml")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_killed_controller_and_a_killed_host_leave_what_a_run_without_them_leaves() {
+    if !enabled() {
+        return;
+    }
+    let faults = [
+        "kill-controller:web1.prod@A slow command",
+        "kill-host:web2.prod@A slow command",
+        "random",
+    ];
+    let output = rehearse("it-faults", &faults);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for word in [
+        "3 faults, chosen with --seed 4",
+        "was killed by signal 9, then ended with 2 and asked for --again A slow command",
+        "3, --seed 4",
+    ] {
+        assert!(said.contains(word), "no `{word}`: {said}");
+    }
+    assert_gone("it-faults");
+    assert!(Snapshot::find(Path::new(ROOT), "it-faults-today").is_err());
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_fault_on_an_unknown_host_is_said_before_anything_is_made() {
+    if !enabled() {
+        return;
+    }
+    let output = rehearse("it-faults-none", &["kill-host:web9.prod", "burn"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("there is no fault `burn`"));
+    let output = rehearse("it-faults-none", &["kill-host:web9.prod"]);
+    assert_eq!(output.status.code(), Some(5), "{}", text(&output));
+    assert!(text(&output).contains("the inventory has no host `web9.prod`"));
+    assert!(!text(&output).contains("Making a lab"));
+}

@@ -279,7 +279,7 @@ pub(super) fn run_plan(
     args: &[OsString],
     errand: Errand,
 ) -> std::io::Result<ExitCode> {
-    let mut plan = plan;
+    let (mut plan, mut loaded) = (plan, loaded);
     if std::io::stdin().is_terminal() {
         super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
     }
@@ -288,12 +288,10 @@ pub(super) fn run_plan(
     let again = record::goes_on_with(options, &command);
     let mut run_settings = settings::settings(options, machine, again)?;
     run_settings.salt = errand.salt;
-    let confined = match super::lab::on_lab(options, machine, &mut run_settings) {
+    let fetching = &mut loaded.fetching;
+    let confined = match super::lab::on_lab(options, machine, &mut run_settings, fetching) {
         Ok(confined) => confined,
-        Err(error) => {
-            say(&format!("error: {error}"));
-            return Ok(exit::usage());
-        }
+        Err(error) => return Ok(no_lab(&error)),
     };
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
@@ -380,6 +378,11 @@ pub(super) fn run_plan(
         say(&format!("warning: {error}"));
     }
     Ok(ExitCode::from(code))
+}
+
+fn no_lab(error: &crate::lab::Error) -> ExitCode {
+    say(&format!("error: {error}"));
+    exit::usage()
 }
 
 /// A run that would leave no record does not start.

@@ -3,8 +3,10 @@
 use super::apply::{load, paint, show_diagnostics};
 use super::config::{self, Config};
 use super::exit;
+use super::fetching::rehearsed;
 use super::options::{FileOptions, RunOptions};
 use super::settings::Machine;
+use crate::artifacts::Fetching;
 use crate::diag::Diagnostics;
 use crate::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot};
 use crate::run::Settings;
@@ -49,11 +51,12 @@ pub(super) struct BeginOptions {
     from_snapshot: Option<String>,
 }
 
-/// `--on-lab`: leaves a run no hosts but those of a lab, and lets it keep its state there.
+/// `--on-lab`: leaves a run no hosts but those of a lab, and lets it keep its state there and fetch as a rehearsal does.
 pub(super) fn on_lab(
     options: &RunOptions,
     machine: &Machine,
     settings: &mut Settings,
+    fetching: &mut Fetching,
 ) -> Result<Option<Confined>, Error> {
     let Some(named) = &options.on_lab else {
         return Ok(None);
@@ -65,6 +68,12 @@ pub(super) fn on_lab(
     };
     let lab = Lab::find(&root, &name)?;
     settings.state_dir = lab.state_dir();
+    let hosts = lab.hosts.iter().map(|host| host.name.clone());
+    let reached = lab.sites.iter().cloned().chain(hosts).collect();
+    // What is wrong with the settings was said when the run was loaded.
+    let said = &mut Diagnostics::new();
+    let config = config::read(machine, said);
+    *fetching = rehearsed(options.locked, &config, reached, machine, said);
     Ok(Some(Confined {
         hosts: lab.hosts.iter().map(|host| host.name.clone()).collect(),
         ssh_config: lab.ssh_config(),

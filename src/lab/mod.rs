@@ -136,6 +136,9 @@ pub struct Lab {
     pub hosts: Vec<Host>,
     /// The container that serves the sites, where there are any.
     pub server: Option<Host>,
+    /// The names of its sites.
+    #[serde(default)]
+    pub sites: Vec<String>,
     #[serde(default)]
     engine: engine::Engine,
     /// Where the lab's own files are.

@@ -203,6 +203,7 @@ mod tests {
             name: "t".to_owned(),
             hosts: vec![host.clone()],
             server: None,
+            sites: Vec::new(),
             engine: Engine::default(),
             dir,
         })

@@ -181,6 +181,7 @@ fn plan(spec: &LabSpec, engine: &Engine, network: &Network, dir: &Path) -> Resul
         name: spec.name.clone(),
         hosts: hosts.collect::<Result<_, Error>>()?,
         server: server.transpose()?,
+        sites: spec.sites.iter().map(|site| site.name.clone()).collect(),
         engine: engine.clone(),
         dir: dir.to_owned(),
     })

@@ -68,8 +68,13 @@ fn main() {
     let (templar, scope) = (Templar::new(), Arc::new(Broker) as Arc<dyn Scope>);
     bench(wanted, "template: a server.properties, 1,000 times", || {
         for _ in 0..1000 {
-            black_box(templar.render_file(TEMPLATE, Path::new("server.properties.j2"), &scope))
-                .unwrap();
+            black_box(templar.render_file(
+                TEMPLATE,
+                Path::new("server.properties.j2"),
+                &[],
+                &scope,
+            ))
+            .unwrap();
         }
     });
     let small = ToAgent::Task(Box::new(task(1, action("stat", "{path: /etc/hosts}"))));

@@ -225,6 +225,9 @@ pub fn coerce(specification: &[Arg], given: Mapping) -> Result<Mapping, Vec<Stri
     }
 }
 
+/// How the documentation of an argument begins that krun takes and does not heed; to use it is a warning.
+const NO_EFFECT: &str = "accepted, has no effect";
+
 /// Judges arguments as written, before any host is touched: names, missing ones, and values wherever no template stands in the way.
 pub fn lint(
     module: &str,
@@ -257,6 +260,10 @@ pub fn lint(
         };
         if holds_template(&entry.value, is_template) {
             continue;
+        }
+        if arg.doc.starts_with(NO_EFFECT) {
+            let warning = format!("`{name}` of `{module}` has no effect in krun");
+            diagnostics.push(entry.key.warning(warning));
         }
         if let Some(warning) = decimal_mode(arg, &entry.value) {
             diagnostics.push(warning);

@@ -12,6 +12,7 @@ use crate::sys::fs::{Durability, Stat};
 use crate::sys::http::{Redirects, Request, Response};
 use crate::value::{Mapping, Value};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub struct Uri {
     #[serde(default)]
     src: Option<String>,
     #[serde(default)]
+    remote_src: bool,
+    #[serde(default)]
     status_code: Vec<String>,
     #[serde(default)]
     return_content: bool,
@@ -48,12 +51,25 @@ pub struct Uri {
     web: Web,
     #[serde(flatten)]
     permissions: Permissions,
+    /// Not an argument: what the controller read of `src`.
+    #[serde(default)]
+    sent: Option<ByteBuf>,
 }
 
 fn thirty() -> f64 {
     30.0
 }
 impl Uri {
+    /// Returns the file of the controller that has to be sent along with [`Uri::set_sent`], if one has to.
+    pub fn needs_source(&self) -> Option<&str> {
+        self.src.as_deref().filter(|_| !self.remote_src)
+    }
+
+    /// Adds the content of `src`.
+    pub fn set_sent(&mut self, content: Vec<u8>) {
+        self.sent = Some(ByteBuf::from(content));
+    }
+
     /// The URL of the file that it downloads, if it does nothing else.
     pub fn download(&self) -> Option<String> {
         let is_get = self
@@ -87,7 +103,7 @@ impl Module for Uri {
             Arg::new(
                 "src",
                 ArgKind::Path,
-                "a file of the host to send, instead of `body`",
+                "a file to send instead of `body`, of the controller or, with `remote_src`, of the host",
             ),
             web::HEADERS,
             Arg::new(
@@ -137,7 +153,7 @@ impl Module for Uri {
             Arg::new(
                 "remote_src",
                 ArgKind::Bool,
-                "accepted: `src` is a file of the host",
+                "`src` is a file of the host (default no)",
             ),
             Arg::new(
                 "decompress",
@@ -248,7 +264,10 @@ impl Uri {
             if self.body.is_some() {
                 return Err(Error::new("only one of `body` and `src` can be given"));
             }
-            request.body = Some(sys.read(Path::new(&words::expand(sys, path)))?);
+            request.body = Some(match &self.sent {
+                Some(sent) => sent.to_vec(),
+                None => sys.read(Path::new(&words::expand(sys, path)))?,
+            });
         } else if let Some(body) = &self.body {
             let (bytes, kind) = body::written(body, self.body_format.as_deref().unwrap_or("raw"))?;
             request.body = Some(bytes);

@@ -113,7 +113,7 @@ impl Module for User {
             ArgKind::Path,
             "what a new home directory starts from (default /etc/skel)",
         ),
-        Arg::new("shell", ArgKind::Str, "login shell"),
+        Arg::new("shell", ArgKind::Path, "login shell"),
         Arg::new(
             "comment",
             ArgKind::Str,

@@ -4,8 +4,8 @@ use super::{PlayPlan, Step, short_name};
 use crate::diag::{Diagnostics, Span, nearest};
 use crate::inventory::Inventory;
 use crate::playbook::{Item, LoopKind, Play, Task, search_paths};
-use crate::template::{Error, NameUse, Templar, is_template};
-use crate::value::{Dict, Value};
+use crate::template::{Error, NameUse, SETTINGS, Setting, Templar, is_template};
+use crate::value::{Dict, Value, display};
 use crate::yaml::{Kind, Node, Vars};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -318,8 +318,20 @@ impl Lint<'_> {
             .into_iter()
             .find_map(|path| Some((std::fs::read_to_string(&path).ok()?, path)));
         let Some((text, path)) = found else { return };
+        let mut settings: Vec<Setting> = Vec::new();
+        for key in SETTINGS {
+            let Some(entry) = self.task.args.entries.get(*key) else {
+                continue;
+            };
+            let value = display(&entry.value.to_value());
+            if is_template(&value) {
+                // Nobody knows yet how the file is to be read.
+                return;
+            }
+            settings.push((*key, value));
+        }
         let source = crate::diag::Source::new(path, text);
-        if let Err(error) = self.templar.check_file(&source.text) {
+        if let Err(error) = self.templar.check_file(&source.text, &settings) {
             let span = Span::new(
                 &source,
                 error.line.unwrap_or(1),
@@ -328,7 +340,7 @@ impl Lint<'_> {
             );
             return self.diagnostics.push(span.error(error.message.clone()));
         }
-        for used in self.templar.names_in_file(&source.text) {
+        for used in self.templar.names_in_file(&source.text, &settings) {
             let length = u32::try_from(used.name.chars().count()).unwrap_or(1);
             let span = Span::new(&source, used.line, used.column, length);
             self.uses(vec![used], own, &span, &mut HashSet::new());

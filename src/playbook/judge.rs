@@ -343,7 +343,7 @@ impl Loader<'_> {
             })
         };
         let (kind, entry) = match module {
-            "copy" if !is("remote_src", true) => ("files", args.get("src")),
+            "copy" | "uri" if !is("remote_src", true) => ("files", args.get("src")),
             "unarchive" if !is("remote_src", true) && !is("copy", false) => {
                 ("files", args.get("src"))
             }

@@ -6,8 +6,8 @@ use crate::modules::unarchive::Archive;
 use crate::modules::{Action, Error};
 use crate::plan::short_name;
 use crate::playbook::{Task, absolute};
-use crate::template::{Files, Scope, Templar};
-use crate::value::{Dict, Mapping};
+use crate::template::{Files, SETTINGS, Scope, Setting, Templar};
+use crate::value::{Dict, Mapping, display};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub(super) fn action(
     let module = crate::modules::find(&task.module)
         .map_or_else(|| short_name(&task.module), |entry| entry.name);
     let expands = Action::expands(module, &given);
+    let settings = template_settings(module, &given);
     let mut action = Action::new(module, given).map_err(|faults| Error::new(faults.join("; ")))?;
     let files = scope.files();
     match &mut action {
@@ -63,15 +64,17 @@ pub(super) fn action(
                     &scope.world.settings.hostname,
                 ))
                 .shared();
-            let rendered = templar.render_file(&text, &path, &inner).map_err(|error| {
-                if error.is_pending() {
-                    Fault::Pending
-                } else if error.is_unknown() {
-                    Fault::Unknown(error.to_string())
-                } else {
-                    Fault::Error(Error::new(error.to_string()))
-                }
-            })?;
+            let rendered = templar
+                .render_file(&text, &path, &settings, &inner)
+                .map_err(|error| {
+                    if error.is_pending() {
+                        Fault::Pending
+                    } else if error.is_unknown() {
+                        Fault::Unknown(error.to_string())
+                    } else {
+                        Fault::Error(Error::new(error.to_string()))
+                    }
+                })?;
             template.set_text(rendered, &path, mode);
         }
         Action::Unarchive(unarchive) => {
@@ -81,6 +84,15 @@ pub(super) fn action(
                     .read(&path)
                     .map_err(|error| unreadable(&path, &error))?;
                 unarchive.set_archive(Arc::new(Archive::new(bytes)));
+            }
+        }
+        Action::Uri(uri) => {
+            if let Some(source) = uri.needs_source().map(str::to_owned) {
+                let path = find(&*files, "files", &source)?;
+                let bytes = files
+                    .read(&path)
+                    .map_err(|error| unreadable(&path, &error))?;
+                uri.set_sent(bytes);
             }
         }
         Action::Script(script) => {
@@ -106,6 +118,13 @@ pub(super) fn action(
     } else {
         action
     })
+}
+
+/// How a template file is to be read, where the task says so.
+fn template_settings(module: &str, given: &Mapping) -> Vec<Setting> {
+    let keys = SETTINGS.iter().filter(|_| module == "template");
+    keys.filter_map(|key| Some((*key, display(given.get(*key)?))))
+        .collect()
 }
 
 /// Names that only a template file sees.

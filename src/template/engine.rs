@@ -4,11 +4,30 @@ use super::error::Error;
 use super::parse;
 use super::syntax::{Expr, Template};
 use minijinja::syntax::SyntaxConfig;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A run with more different texts than this begins its cache anew.
 const MAX_CACHED: usize = 20_000;
+
+/// A key of a `#jinja2:` header and its value: `trim_blocks`, `variable_start_string`.
+pub type Setting = (&'static str, String);
+
+/// The keys of a `#jinja2:` header that have an effect.
+pub const SETTINGS: &[&str] = &[
+    "trim_blocks",
+    "lstrip_blocks",
+    "keep_trailing_newline",
+    "variable_start_string",
+    "variable_end_string",
+    "block_start_string",
+    "block_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "line_statement_prefix",
+    "line_comment_prefix",
+];
 
 type Cache<T> = Mutex<HashMap<Box<str>, Arc<T>>>;
 
@@ -23,13 +42,17 @@ impl Engine {
     /// A string of a playbook or variable.
     pub(crate) fn template(&self, text: &str) -> Result<Arc<Template>, Error> {
         cached(&self.strings, text, |text| {
-            parse::template(text, ansible_syntax()?, true)
+            parse::template(text, syntax(HashMap::new())?, true)
         })
     }
 
-    /// A template file, with its `#jinja2:` header.
-    pub(crate) fn file(&self, text: &str) -> Result<Arc<Template>, Error> {
-        cached(&self.files, text, compile_file)
+    /// A template file, with its `#jinja2:` header; `settings` are as in a header, which overrules them.
+    pub(crate) fn file(&self, text: &str, settings: &[Setting]) -> Result<Arc<Template>, Error> {
+        if settings.is_empty() {
+            return cached(&self.files, text, |text| compile_file(text, &[]));
+        }
+        let key = format!("{settings:?}{text}");
+        cached(&self.files, &key, |_| compile_file(&lines(text), settings))
     }
 
     /// A bare expression, as in `when`.
@@ -51,13 +74,7 @@ fn cached<T>(
     if let Some(known) = known {
         return Ok(known);
     }
-    // Every kind of line end is a newline to Jinja.
-    let compiled = if text.contains('\r') {
-        compile(&text.replace("\r\n", "\n").replace('\r', "\n"))?
-    } else {
-        compile(text)?
-    };
-    let compiled = Arc::new(compiled);
+    let compiled = Arc::new(compile(&lines(text))?);
     let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
     if cache.len() >= MAX_CACHED {
         cache.clear();
@@ -66,32 +83,33 @@ fn cached<T>(
     Ok(compiled)
 }
 
-fn ansible_syntax() -> Result<SyntaxConfig, Error> {
-    SyntaxConfig::builder()
-        .trim_blocks(true)
-        .build()
-        .map_err(|error| Error::syntax(error.to_string()))
-}
-
-fn compile_file(text: &str) -> Result<Template, Error> {
-    match text.strip_prefix("#jinja2:") {
-        None => parse::template(text, ansible_syntax()?, false),
-        Some(rest) => {
-            let (header, body) = rest.split_once('\n').unwrap_or((rest, ""));
-            let mut template = parse::template(body, header_syntax(header)?, false);
-            if let Err(error) = &mut template {
-                error.line = error.line.map(|line| line + 1);
-            }
-            template
-        }
+/// Every kind of line end is a newline to Jinja.
+fn lines(text: &str) -> Cow<'_, str> {
+    if text.contains('\r') {
+        text.replace("\r\n", "\n").replace('\r', "\n").into()
+    } else {
+        text.into()
     }
 }
 
+fn compile_file(text: &str, settings: &[Setting]) -> Result<Template, Error> {
+    let (header, body) = match text.strip_prefix("#jinja2:") {
+        Some(rest) => rest.split_once('\n').unwrap_or((rest, "")),
+        None => ("", text),
+    };
+    let mut all: HashMap<&str, String> = settings.iter().cloned().collect();
+    if !header.is_empty() {
+        read_header(header, &mut all)?;
+    }
+    let mut template = parse::template(body, syntax(all)?, false);
+    if let (Err(error), false) = (&mut template, header.is_empty()) {
+        error.line = error.line.map(|line| line + 1);
+    }
+    template
+}
+
 /// `trim_blocks: False, variable_start_string: '[%'`
-fn header_syntax(header: &str) -> Result<SyntaxConfig, Error> {
-    let mut syntax = SyntaxConfig::builder();
-    syntax.trim_blocks(true);
-    let mut delimiters: HashMap<&str, String> = HashMap::new();
+fn read_header<'h>(header: &'h str, settings: &mut HashMap<&'h str, String>) -> Result<(), Error> {
     for pair in header.split(',') {
         let Some((key, value)) = pair.split_once(':') else {
             return Err(Error::syntax(format!(
@@ -99,41 +117,35 @@ fn header_syntax(header: &str) -> Result<SyntaxConfig, Error> {
                 pair.trim()
             )));
         };
-        let (key, value) = (key.trim(), value.trim().trim_matches(['\'', '"']));
-        let yes = value.eq_ignore_ascii_case("true");
-        match key {
-            "trim_blocks" => {
-                syntax.trim_blocks(yes);
-            }
-            "lstrip_blocks" => {
-                syntax.lstrip_blocks(yes);
-            }
-            "keep_trailing_newline" => {
-                syntax.keep_trailing_newline(yes);
-            }
-            "variable_start_string"
-            | "variable_end_string"
-            | "block_start_string"
-            | "block_end_string"
-            | "comment_start_string"
-            | "comment_end_string" => {
-                delimiters.insert(key, value.to_string());
-            }
-            "line_statement_prefix" => {
-                syntax.line_statement_prefix(value.to_string());
-            }
-            "line_comment_prefix" => {
-                syntax.line_comment_prefix(value.to_string());
-            }
-            "newline_sequence" | "optimized" | "autoescape" => {}
-            _ => {
-                return Err(Error::syntax(format!(
-                    "the `#jinja2:` header has an unknown key `{key}`"
-                )));
-            }
+        let key = key.trim();
+        if SETTINGS.contains(&key) {
+            settings.insert(key, value.trim().trim_matches(['\'', '"']).to_owned());
+        } else if !matches!(key, "newline_sequence" | "optimized" | "autoescape") {
+            return Err(Error::syntax(format!(
+                "the `#jinja2:` header has an unknown key `{key}`"
+            )));
         }
     }
-    let mut pick = |key, default: &str| delimiters.remove(key).unwrap_or_else(|| default.into());
+    Ok(())
+}
+
+fn syntax(mut settings: HashMap<&str, String>) -> Result<SyntaxConfig, Error> {
+    let mut syntax = SyntaxConfig::builder();
+    let mut flag = |key, default| {
+        let value = settings.remove(key);
+        value.map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    };
+    syntax
+        .trim_blocks(flag("trim_blocks", true))
+        .lstrip_blocks(flag("lstrip_blocks", false))
+        .keep_trailing_newline(flag("keep_trailing_newline", false));
+    if let Some(prefix) = settings.remove("line_statement_prefix") {
+        syntax.line_statement_prefix(prefix);
+    }
+    if let Some(prefix) = settings.remove("line_comment_prefix") {
+        syntax.line_comment_prefix(prefix);
+    }
+    let mut pick = |key, default: &str| settings.remove(key).unwrap_or_else(|| default.into());
     let (start, end) = (
         pick("variable_start_string", "{{"),
         pick("variable_end_string", "}}"),

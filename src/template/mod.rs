@@ -26,6 +26,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use engine::{SETTINGS, Setting};
 pub use error::{Error, ErrorKind, Fault};
 pub use names::NameUse;
 pub use scope::{Files, Raw, Scope};
@@ -217,16 +218,18 @@ impl Templar {
     }
 
     /// Renders a template file: its `#jinja2:` header is obeyed, it ends with as many newlines as the file at least; `name` is for messages.
+    /// `settings` are as in a header, which overrules them.
     pub fn render_file(
         &self,
         text: &str,
         name: &Path,
+        settings: &[Setting],
         scope: &Arc<dyn Scope>,
     ) -> Result<String, Error> {
         let session = self.session(scope);
         let result = self
             .engine
-            .file(text)
+            .file(text, settings)
             .and_then(|template| session.cx().text(&template))
             .map_err(|mut error| {
                 if error.via.is_empty() && error.template.is_none() {
@@ -269,9 +272,9 @@ impl Templar {
     }
 
     /// As [`Templar::check_syntax`], for a template file.
-    pub fn check_file(&self, text: &str) -> Result<(), Error> {
+    pub fn check_file(&self, text: &str, settings: &[Setting]) -> Result<(), Error> {
         let mut walk = Walk::default();
-        walk.body(&self.engine.file(text)?.body);
+        walk.body(&self.engine.file(text, settings)?.body);
         check::mentions(&walk.found)
     }
 
@@ -286,9 +289,9 @@ impl Templar {
     }
 
     /// The variables that a template file reads.
-    pub fn names_in_file(&self, text: &str) -> Vec<NameUse> {
+    pub fn names_in_file(&self, text: &str, settings: &[Setting]) -> Vec<NameUse> {
         let mut walk = Walk::default();
-        if let Ok(template) = self.engine.file(text) {
+        if let Ok(template) = self.engine.file(text, settings) {
             walk.body(&template.body);
         }
         variables(walk)

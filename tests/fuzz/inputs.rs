@@ -96,12 +96,12 @@ pub(crate) fn templates(bytes: &[u8]) {
     let templar = Templar::new();
     let scope: Arc<dyn Scope> = Arc::new(Few);
     let _ = templar.names(&text);
-    let _ = templar.names_in_file(&text);
+    let _ = templar.names_in_file(&text, &[]);
     let _ = templar.names_in_condition(&text);
     if templar.check_syntax(&text).is_ok() {
         let _ = templar.render_str(&text, &scope);
     }
-    let _ = templar.render_file(&text, Path::new("fuzz.j2"), &scope);
+    let _ = templar.render_file(&text, Path::new("fuzz.j2"), &[], &scope);
     let _ = templar.condition(&Value::String(text), &scope);
 }
 

@@ -174,3 +174,33 @@ fn a_home_or_a_variable_in_a_path_is_the_hosts() {
     ]);
     assert_eq!(ran.code, 0);
 }
+
+#[test]
+fn a_task_may_say_how_its_template_is_to_be_read() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  vars: {x: 1}
+  tasks:
+    - template:
+        src: own.j2
+        dest: "{{ dir }}/own"
+        variable_start_string: "[["
+        variable_end_string: "]]"
+        lstrip_blocks: yes
+    - template: {src: kept.j2, dest: "{{ dir }}/kept", trim_blocks: no}
+    - debug: msg="{{ lookup('template', 'own.j2', variable_start_string='[[', variable_end_string=']]') | trim }}"
+"#,
+    );
+    play.file(
+        "own.j2",
+        "  {% if x %}\n[[ x ]] {{ not_ours }}\n  {% endif %}\n",
+    );
+    play.file("kept.j2", "{% if x %}\n{{ x }}\n{% endif %}\n");
+    let ran = play.run();
+    ran.says(&["1 {{ not_ours }}"]);
+    let read = |name: &str| std::fs::read_to_string(play.path().join(name)).unwrap();
+    assert_eq!(read("own"), "1 {{ not_ours }}\n");
+    assert_eq!(read("kept"), "\n1\n");
+}

@@ -1,3 +1,4 @@
+use super::super::Action;
 use super::super::trial::Host;
 use crate::sys::http::serve::{Server, answer};
 
@@ -50,6 +51,28 @@ fn a_body_is_sent_and_its_answer_expected() {
     let asked = &server.asked()[0];
     assert!(asked.line.starts_with("POST "));
     assert!(asked.headers.contains("content-type: application/json"));
+}
+
+#[test]
+fn a_file_is_sent_from_the_controller_or_with_remote_src_from_the_host() {
+    let (host, server) = (host(), server());
+    let args = |rest: &str| {
+        format!(
+            "{{url: {}/echo, method: POST, src: /srv/x, status_code: 201, return_content: yes{rest}}}",
+            server.url
+        )
+    };
+    let mut action = host.action(&args(""));
+    let Action::Uri(uri) = &mut action else {
+        unreachable!()
+    };
+    assert_eq!(uri.needs_source(), Some("/srv/x"));
+    uri.set_sent(b"of the controller".to_vec());
+    let outcome = host.run_action(&action).unwrap();
+    assert_eq!(outcome.data["content"], "of the controller");
+    std::fs::write(host.sys.real("/srv/x".as_ref()), "of the host").unwrap();
+    let outcome = host.run(&args(", remote_src: yes")).unwrap();
+    assert_eq!(outcome.data["content"], "of the host");
 }
 
 #[test]

@@ -103,10 +103,11 @@ fn actions_are_read_in_every_form() {
 #[test]
 fn arguments_that_old_ansible_let_pass_are_dropped() {
     insta::assert_snapshot!(
-        task_faults("- file: {path: /a, state: link, src: /b, remote_src: yes}\n- command: ls warn=no\n"),
+        task_faults("- file: {path: /a, state: link, src: /b, remote_src: yes}\n- command: ls warn=no\n- copy: dest=/x content=y setype=etc_t\n"),
         @r#"
     warning: `remote_src` has no effect on `file` --> site.yml:3:46
       help: remove it
+    warning: `setype` of `copy` has no effect in krun --> site.yml:5:31
     "#
     );
 }

@@ -139,7 +139,7 @@ impl Cx {
             )
         })?;
         let text = String::from_utf8_lossy(&bytes);
-        self.run.engine.file(&text).map_err(|mut error| {
+        self.run.engine.file(&text, &[]).map_err(|mut error| {
             error.template = Some(name.into());
             error
         })

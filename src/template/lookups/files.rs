@@ -14,6 +14,7 @@ use crate::template::eval::Cx;
 use crate::template::filters::hash;
 use crate::template::native;
 use crate::template::values::{Key, Res, Val};
+use crate::template::{SETTINGS, Setting};
 use std::path::{Path, PathBuf};
 
 pub(super) const TABLE: &[(&str, Lookup)] = &[
@@ -66,12 +67,16 @@ fn file(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
 fn template(cx: &mut Cx, terms: &[Val], mut options: Options) -> Res<Vec<Val>> {
     let convert = options.take("convert_data").is_none_or(|c| c.is_true());
     let variables = options.take("template_vars");
+    let settings: Vec<Setting> = SETTINGS
+        .iter()
+        .filter_map(|key| Some((*key, native::text(&options.take(key)?))))
+        .collect();
     let mut all = Vec::new();
     for term in terms {
         let name = native::text(term);
         let path = find(cx, "templates", &name)?;
         let text = read(cx, &path)?;
-        let template = cx.run.engine.file(&text)?;
+        let template = cx.run.engine.file(&text, &settings)?;
         let mut inner = Cx::new(&cx.run, &cx.host);
         if let Some(Val::Dict(variables)) = &variables {
             for (key, value) in variables.borrow().iter() {

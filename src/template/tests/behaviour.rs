@@ -235,7 +235,7 @@ brokerid: "{{ inventory_hostname | regex_search('(peter-kafka0[1-9]\\.foo\\.bar)
     assert_eq!(text("{{ brokerid }}", &memory), "3");
     let file = "{% for host in groups['zkhosts'] %}\nserver.{{ host | regex_search('(peter-zk0[1-9]\\\\.foo\\\\.bar)') | regex_replace('\\\\.foo\\\\.bar','') | regex_replace('^peter-zk0','') }}={{ host }}:2888:3888;2181\n{% endfor %}\nend\n";
     let rendered = Templar::new()
-        .render_file(file, Path::new("zoo.cfg.j2"), &memory.scope())
+        .render_file(file, Path::new("zoo.cfg.j2"), &[], &memory.scope())
         .unwrap();
     assert_eq!(
         rendered,

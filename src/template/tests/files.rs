@@ -26,7 +26,7 @@ fn files_may_include_extend_and_import_others() {
         memory.files.insert(name.into(), body.into());
     }
     let file = |body: &str| {
-        Templar::new().render_file(body, Path::new("main.j2"), &memory.clone().scope())
+        Templar::new().render_file(body, Path::new("main.j2"), &[], &memory.clone().scope())
     };
     assert_eq!(file("{% include 'child.j2' %}").unwrap(), "<base+x5|B>");
     assert_eq!(
@@ -70,12 +70,12 @@ fn a_header_changes_the_marks_of_a_file() {
     let memory = Memory::lazy("{x: 1}");
     let file = "#jinja2: variable_start_string:'[%', variable_end_string:'%]', trim_blocks: False\n{% if true %}\n[% x %] {{ x }}\n{% endif %}\n";
     let rendered = Templar::new()
-        .render_file(file, Path::new("h.j2"), &memory.clone().scope())
+        .render_file(file, Path::new("h.j2"), &[], &memory.clone().scope())
         .unwrap();
     assert_eq!(rendered, "\n1 {{ x }}\n");
     let file = "#jinja2: line_statement_prefix: '%%', line_comment_prefix: '##'\n## why\n%% if x\nyes\n%% endif\n";
     let rendered = Templar::new()
-        .render_file(file, Path::new("h.j2"), &memory.scope())
+        .render_file(file, Path::new("h.j2"), &[], &memory.scope())
         .unwrap();
     assert_eq!(rendered, "yes\n");
 }

@@ -52,7 +52,7 @@ fn every_expression_of_the_table_gives_what_ansible_gives() {
 fn every_file_of_the_table_is_rendered_as_jinja_renders_it() {
     let wrong = wrong(include_str!("files.txt"), |text, memory| {
         let scope = memory.clone().scope();
-        let rendered = Templar::new().render_file(text, Path::new("t.j2"), &scope)?;
+        let rendered = Templar::new().render_file(text, Path::new("t.j2"), &[], &scope)?;
         Ok(Value::String(rendered))
     });
     assert!(

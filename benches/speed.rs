@@ -191,6 +191,7 @@ fn looks() {
     let (input, mut to) = std::io::pipe().unwrap();
     let (from, output) = std::io::pipe().unwrap();
     let options = Options {
+        imagined: None,
         sys: Sys::host(),
         directories: vec![directory.path().join("krun")],
         executable: PathBuf::from("/nonexistent"),

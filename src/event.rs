@@ -101,6 +101,12 @@ pub enum EventKind {
     BatchEnded {
         done: Vec<HostName>,
     },
+    /// A review: what a host of the batch is in, and its variables as they are written.
+    Inputs {
+        host: HostName,
+        groups: Vec<String>,
+        vars: Mapping,
+    },
     /// Why the next batch holds these hosts (`order: kafka`).
     OrderDecided {
         host: HostName,
@@ -218,6 +224,9 @@ pub struct TaskResult {
     /// Tells an action from another one of the same name.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// A review: what the task asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Mapping>,
 }
 
 impl TaskResult {
@@ -238,6 +247,7 @@ impl TaskResult {
             is_dark: false,
             restored: false,
             fingerprint: None,
+            wish: None,
         }
     }
 }

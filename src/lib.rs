@@ -40,6 +40,7 @@ pub mod record;
 pub mod cli;
 pub mod lab;
 pub mod rehearse;
+pub mod review;
 
 // Tests that are shared with `tests/` name krun as those do.
 #[cfg(test)]

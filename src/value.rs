@@ -107,6 +107,11 @@ impl Masks {
         other.secrets.iter().for_each(|secret| self.add(secret));
     }
 
+    /// The secrets themselves, for a private place.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.iter()
+    }
+
     /// Returns `text` with every secret in it replaced by `***`.
     pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);

@@ -8,6 +8,7 @@ mod directory;
 mod due;
 mod elevate;
 mod faults;
+mod imagined;
 mod input;
 mod journal;
 mod outbox;
@@ -55,6 +56,8 @@ pub struct Options {
     pub exclusive: bool,
     /// Ends as the controller's going away does; for a SIGTERM.
     pub told_to_end: Option<PipeReader>,
+    /// Stands for a host that is not contacted; what tasks make of it is kept in this directory.
+    pub imagined: Option<PathBuf>,
 }
 
 /// Why an agent could not work. What concerns a task is that task's result instead.
@@ -159,8 +162,12 @@ fn converse<F: Read + AsFd + Send + 'static>(
         ready.due = remembered.due.of(&hello);
         memory = Some(remembered);
     }
+    let rehearsals = match &options.imagined {
+        Some(directory) => imagined::rehearsals(&options.sys, directory)?,
+        None => Rehearsals::new(&options.sys, hello.check_mode),
+    };
     let agent = Arc::new(Agent {
-        rehearsals: Rehearsals::new(&options.sys, hello.check_mode),
+        rehearsals,
         sys: options.sys,
         user: ready.user.clone(),
         queue: Queue::default(),

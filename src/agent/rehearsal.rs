@@ -3,16 +3,20 @@
 //! In a run in check mode all tasks share it. A task in check mode of another run has one of its own: nobody after it
 //! sees what it would have done.
 
+use crate::agent::imagined;
 use crate::modules::{Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
 use crate::sys::overlay::{Layer, Overlay};
 use serde_bytes::ByteBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The overlay of a run in check mode, if this is one.
 pub(super) struct Rehearsals {
     shared: Option<Arc<Overlay>>,
+    /// Where it stays, of a host that is only imagined.
+    kept: Option<PathBuf>,
     /// One task at a time: its children are lent the overlay and give it back.
     turn: Mutex<()>,
 }
@@ -29,6 +33,16 @@ impl Rehearsals {
     pub(super) fn new(sys: &Sys, is_check_run: bool) -> Self {
         Self {
             shared: is_check_run.then(|| sys.new_overlay()),
+            kept: None,
+            turn: Mutex::default(),
+        }
+    }
+
+    /// The overlay of an imagined host, which outlives its agent in a directory.
+    pub(super) fn kept(overlay: Arc<Overlay>, directory: &Path) -> Self {
+        Self {
+            shared: Some(overlay),
+            kept: Some(directory.to_path_buf()),
             turn: Mutex::default(),
         }
     }
@@ -43,8 +57,11 @@ impl Rehearsals {
 
     /// Removes what the overlay had written into private files.
     pub(super) fn close(&self) {
-        if let Some(overlay) = &self.shared {
-            overlay.clear();
+        match (&self.shared, &self.kept) {
+            // Nobody could be told of a failure now; the next agent finds nothing, and shows everything as new.
+            (Some(overlay), Some(directory)) => drop(overlay.keep(directory)),
+            (Some(overlay), None) => overlay.clear(),
+            (None, _) => {}
         }
     }
 
@@ -110,6 +127,9 @@ impl Rehearsal<'_> {
                 }),
                 Ran::Cancelled => Ran::Cancelled,
             });
+        }
+        if sys.is_imagined() {
+            return Ok(imagined::judge(sys, task, result));
         }
         let overlay = sys.overlay().unwrap_or(&self.overlay);
         let earlier = overlay.unknowns();

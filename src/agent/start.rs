@@ -1,6 +1,6 @@
 //! Turns `krun agent`'s arguments and standard streams into an agent at work, or installs an uploaded agent.
 
-use crate::agent::{self, Options, candidates, faults, input};
+use crate::agent::{self, Options, candidates, faults, imagined, input};
 use crate::sys::Sys;
 use std::fs::File;
 use std::io::{self, Write};
@@ -30,9 +30,16 @@ fn serve(arguments: &[&str], home: Option<&Path>, executable: PathBuf) -> Result
     let (input, output) = private_streams().map_err(|error| error.to_string())?;
     let told_to_end = input::sigterm().map_err(|error| error.to_string())?;
     faults::listen();
+    let at = arguments.iter().position(|word| *word == "--imagined");
+    let directory = at.and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
+    let (sys, directories) = match &directory {
+        Some(directory) => imagined::host(directory).map_err(|error| error.to_string())?,
+        None => (Sys::host(), candidates(home)),
+    };
     let options = Options {
-        sys: Sys::host(),
-        directories: candidates(home),
+        sys,
+        directories,
+        imagined: directory,
         executable,
         child: arguments.contains(&"--child"),
         exclusive: !arguments.contains(&"--shared"),

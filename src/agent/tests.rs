@@ -43,6 +43,7 @@ fn connect_in(directory: tempfile::TempDir, hello: Hello) -> Controller {
     let (input, to) = std::io::pipe().unwrap();
     let (from, output) = std::io::pipe().unwrap();
     let options = Options {
+        imagined: None,
         sys: Sys::host(),
         directories: vec![directory.path().join("krun")],
         executable: PathBuf::from("/nonexistent"),
@@ -305,6 +306,7 @@ fn a_second_controller_hears_of_the_first() {
     let (input, mut to) = std::io::pipe().unwrap();
     let (from, output) = std::io::pipe().unwrap();
     let options = Options {
+        imagined: None,
         sys: Sys::host(),
         directories: vec![place.join("krun")],
         executable: PathBuf::new(),
@@ -358,6 +360,7 @@ fn another_version_is_refused() {
     let (input, mut to) = std::io::pipe().unwrap();
     let (from, output) = std::io::pipe().unwrap();
     let options = Options {
+        imagined: None,
         sys: Sys::host(),
         directories: Vec::new(),
         executable: PathBuf::new(),

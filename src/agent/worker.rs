@@ -2,7 +2,7 @@
 
 use crate::agent::outbox::Outbox;
 use crate::agent::queue::Verdict;
-use crate::agent::{Agent, faults, rehearsal};
+use crate::agent::{Agent, faults, imagined, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{Due, FromAgent, JournalMark, Task};
 use crate::sys::Sys;
@@ -97,6 +97,9 @@ impl Turn<'_> {
         }
         let rehearsal = self.agent.rehearsals.begin(&sys);
         let overlay = &rehearsal.overlay;
+        if sys.is_imagined() {
+            imagined::assume(&sys.clone().over(Arc::clone(overlay)), self.task);
+        }
         let version = overlay.version();
         let ran = match &self.task.perhaps {
             None => {
@@ -139,6 +142,11 @@ impl Turn<'_> {
 
     fn run_once(&mut self, sys: &Sys) -> Result<Ran, Error> {
         let task = self.task;
+        if sys.is_imagined() {
+            return faults::caught(|| {
+                imagined::run(task, sys, &mut |outcome| self.permission(sys, outcome))
+            });
+        }
         let other = task.identity.as_ref();
         match other.filter(|identity| identity.user != self.agent.user) {
             None => faults::caught(|| {

@@ -3,7 +3,7 @@
 use super::options::{FileOptions, RunOptions};
 use super::settings::{self, Machine};
 use super::sink::{silent, sink};
-use super::{ansible_cfg, exit, fetching, record};
+use super::{ansible_cfg, exit, fetching, imagine, record};
 use crate::artifacts::Fetching;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::{Event, EventKind};
@@ -17,6 +17,7 @@ use crate::template::Templar;
 use crate::transport::Confined;
 use crate::value::{Dict, HostName};
 use crate::vault::Vault;
+use indexmap::IndexMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -269,6 +270,18 @@ pub(super) struct Errand {
     /// Neither shown nor recorded.
     pub is_silent: bool,
     pub goes_on: Option<GoesOn>,
+    /// No host is contacted.
+    pub imagined: Option<Imagined>,
+}
+
+/// Hosts that are only imagined.
+pub(super) struct Imagined {
+    /// Where what is made of them is kept; nobody else may read it.
+    pub directory: PathBuf,
+    /// Makes hashes of secrets this review's own.
+    pub salt: String,
+    /// What is known of them.
+    pub facts: IndexMap<String, Dict>,
 }
 
 pub(super) fn run_plan(
@@ -293,6 +306,11 @@ pub(super) fn run_plan(
         Ok(confined) => confined,
         Err(error) => return Ok(no_lab(&error)),
     };
+    if let Some(imagined) = &errand.imagined {
+        run_settings.is_imagined = true;
+        run_settings.review_salt.clone_from(&imagined.salt);
+        run_settings.state_dir.clone_from(&imagined.directory);
+    }
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
     context.promise = errand.promise;
@@ -301,6 +319,10 @@ pub(super) fn run_plan(
         context.promise = goes_on.promise;
         goes_on.run
     });
+    if let Some(imagined) = &errand.imagined {
+        imagine::prepare(imagined, &context.world)?;
+    }
+    let world = Arc::clone(&context.world);
     let recorder = if errand.is_silent {
         None
     } else {
@@ -367,6 +389,9 @@ pub(super) fn run_plan(
         (conclusion, pending, recorder)
     });
     let (conclusion, pending, recorder) = conclusion;
+    if let Some(imagined) = &errand.imagined {
+        imagine::keep_secrets(&imagined.directory, &world)?;
+    }
     let code = if pending && conclusion.is_ok() && options.check && options.exit_code {
         exit::PENDING
     } else {
@@ -409,6 +434,9 @@ pub(super) fn context(
     let id = settings::run_id();
     let mut transport = settings::transport_options(options, machine, &id)?;
     transport.confined = confined;
+    transport.imagined = run_settings
+        .is_imagined
+        .then(|| run_settings.state_dir.clone());
     let transport = Arc::new(transport);
     run_settings.limit = loaded.limit;
     let world = World::new(loaded.inventory, loaded.extra, run_settings);

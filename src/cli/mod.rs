@@ -4,7 +4,9 @@ mod ansible_cfg;
 mod apply;
 mod config;
 mod exit;
+mod facts;
 mod fetching;
+mod imagine;
 mod lab;
 mod lock;
 mod options;
@@ -13,6 +15,7 @@ mod record;
 mod records;
 mod rehearse;
 mod resume;
+mod review;
 mod saved;
 mod settings;
 mod show;
@@ -58,6 +61,13 @@ enum Command {
     Plan(Box<PlanOptions>),
     /// Do what a saved plan showed, and nothing else.
     Apply(saved::ApplyOptions),
+    /// Show what the change between two git revisions means for every host; contacts none.
+    Review(Box<review::ReviewOptions>),
+    /// Ask hosts for their facts and keep them in a file, for `krun review`.
+    Facts(Box<facts::FactsOptions>),
+    /// Plan hosts that nobody contacts (started by `krun review` itself).
+    #[command(hide = true)]
+    Imagine(Box<imagine::ImagineOptions>),
     /// Print the dependency graph of playbooks, each edge with its reason.
     Graph(show::GraphOptions),
     /// Print the hosts, groups and variables of an inventory.
@@ -108,6 +118,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         None => apply::apply(&cli.run, &args),
         Some(Command::Plan(options)) => plan(*options, &args),
         Some(Command::Apply(options)) => saved::apply(&options, &args[0]),
+        Some(Command::Review(options)) => review::review(&options, &args),
+        Some(Command::Facts(options)) => facts::facts(*options, &args),
+        Some(Command::Imagine(options)) => imagine::imagine(*options, &args),
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),

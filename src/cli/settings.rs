@@ -249,6 +249,8 @@ pub(super) fn settings(
     Ok(Settings {
         salt: None,
         check_mode: options.check,
+        is_imagined: false,
+        review_salt: String::new(),
         diff: true,
         forks: forks(options, machine),
         verbosity: options.verbose,

@@ -189,6 +189,9 @@ fn default_mode(is_directory: bool) -> u32 {
 
 /// Returns the number of a user given by name or number.
 pub fn uid(sys: &Sys, name: &str) -> Result<u32, Error> {
+    if let Some(uid) = sys.imagined_account("user", name) {
+        return Ok(uid);
+    }
     if let Some(user) = sys.user_named(name)? {
         return Ok(user.uid);
     }
@@ -198,6 +201,9 @@ pub fn uid(sys: &Sys, name: &str) -> Result<u32, Error> {
 
 /// Returns the number of a group given by name or number.
 pub fn gid(sys: &Sys, name: &str) -> Result<u32, Error> {
+    if let Some(gid) = sys.imagined_account("group", name) {
+        return Ok(gid);
+    }
     if let Some(group) = sys.group_named(name)? {
         return Ok(group.gid);
     }
@@ -207,6 +213,9 @@ pub fn gid(sys: &Sys, name: &str) -> Result<u32, Error> {
 
 /// Returns a user's name; the number, where it has none.
 pub fn owner_name(sys: &Sys, uid: u32) -> Value {
+    if let Some(name) = sys.imagined_name("user", uid) {
+        return name.into();
+    }
     match sys.user_numbered(uid) {
         Ok(Some(user)) => user.name.into(),
         _ => uid.to_string().into(),
@@ -215,6 +224,9 @@ pub fn owner_name(sys: &Sys, uid: u32) -> Value {
 
 /// Returns a group's name; the number, where it has none.
 pub fn group_name(sys: &Sys, gid: u32) -> Value {
+    if let Some(name) = sys.imagined_name("group", gid) {
+        return name.into();
+    }
     match sys.group_numbered(gid) {
         Ok(Some(group)) => group.name.into(),
         _ => gid.to_string().into(),

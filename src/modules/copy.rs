@@ -18,7 +18,7 @@ use crate::value::{self, Value};
 use directories::Directories;
 use one::One;
 use serde::{Deserialize, Serialize};
-use sources::What;
+use sources::{Entry, What};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -76,6 +76,19 @@ impl Copy {
     /// Adds what the controller read of `src`.
     pub fn set_sources(&mut self, sources: Arc<Sources>) {
         self.sources = Some(sources);
+    }
+
+    /// Returns what is sent, where that is the text of one file.
+    pub fn sent_text(&self) -> Option<String> {
+        match &self.sources.as_deref()?.entries[..] {
+            [
+                Entry {
+                    what: What::File { content, .. },
+                    ..
+                },
+            ] => String::from_utf8(content.to_vec()).ok(),
+            _ => None,
+        }
     }
 
     fn wishes(&self, sys: &Sys) -> Result<tree::Asked<'_>, Error> {

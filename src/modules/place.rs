@@ -228,6 +228,10 @@ fn validate(sys: &Sys, command: &str, content: &[u8]) -> Result<(), Error> {
         let text = format!("`validate` must contain `%s`, the path of the new file: `{command}`");
         return Err(Error::new(text));
     }
+    // Only the host has the program.
+    if sys.is_imagined() {
+        return Ok(());
+    }
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("krun-validate-{}-{count}", std::process::id());
     let path = sys.temporary_directory()?.join(name);

@@ -77,6 +77,19 @@ macro_rules! modules {
                 }
             }
 
+            /// What a task asks for: its arguments, and the text that they stand for.
+            pub fn wish(&self, mut given: Mapping) -> Mapping {
+                let text = match self {
+                    Self::Template(template) => template.text().map(str::to_owned),
+                    Self::Copy(copy) => copy.sent_text(),
+                    _ => None,
+                };
+                if let Some(text) = text {
+                    given.insert("content".into(), text.into());
+                }
+                given
+            }
+
             /// The places that it has to do with; see [`Module::places`].
             pub fn places(&self) -> Option<Vec<PathBuf>> {
                 match self {

@@ -69,6 +69,13 @@ impl Template {
         });
     }
 
+    /// Returns the rendered text, once it is there.
+    pub fn text(&self) -> Option<&str> {
+        self.rendered
+            .as_ref()
+            .map(|rendered| rendered.text.as_str())
+    }
+
     fn rendered(&self) -> Result<&Rendered, Error> {
         self.rendered
             .as_ref()

@@ -4,7 +4,7 @@ use super::Paint;
 use super::words::{bytes, value};
 use crate::modules::diff::{Attribute, Content, Diff};
 use crate::modules::keys::{self, KeyChange};
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, DiffTag, TextDiff};
 use std::fmt::Write;
 
 /// Lines of context around a change.
@@ -14,7 +14,7 @@ const MAX_WORD_LINES: usize = 4000;
 
 /// Changed lines that stand near each other.
 #[derive(Debug)]
-pub(super) struct Hunk {
+pub struct Hunk {
     /// `@@ -1,2 +1,3 @@`
     pub header: String,
     pub lines: Vec<Line>,
@@ -22,7 +22,7 @@ pub(super) struct Hunk {
 
 /// One line of a hunk.
 #[derive(Debug)]
-pub(super) struct Line {
+pub struct Line {
     pub sign: Sign,
     /// The line in pieces, without its line feed.
     pub pieces: Vec<Piece>,
@@ -31,14 +31,15 @@ pub(super) struct Line {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     Same,
     Removed,
     Added,
 }
 
 impl Sign {
-    pub(super) fn mark(self) -> char {
+    /// As a diff writes it.
+    pub fn mark(self) -> char {
         match self {
             Self::Same => ' ',
             Self::Removed => '-',
@@ -49,13 +50,14 @@ impl Sign {
 
 /// A piece of a line that differs from its counterpart as a whole or not at all.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub struct Piece {
     pub text: String,
     pub differs: bool,
 }
 
 impl Line {
-    pub(super) fn text(&self) -> String {
+    /// The whole line, without its line feed.
+    pub fn text(&self) -> String {
         self.pieces
             .iter()
             .map(|piece| piece.text.as_str())
@@ -73,7 +75,7 @@ impl Line {
 }
 
 /// Compares two texts line by line; a line ends at a line feed and nowhere else, as git and diff have it.
-pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
+pub fn hunks(before: &str, after: &str) -> Vec<Hunk> {
     let before: Vec<&str> = before.split_inclusive('\n').collect();
     let after: Vec<&str> = after.split_inclusive('\n').collect();
     let diff = TextDiff::configure()
@@ -105,6 +107,47 @@ pub(super) fn hunks(before: &str, after: &str) -> Vec<Hunk> {
         .collect()
 }
 
+/// Lines that one change takes away, and those that it puts there.
+pub type LinesChanged = (Vec<String>, Vec<String>);
+
+/// Compares two texts line by line, into changes with no line between that both have.
+pub fn changes(before: &str, after: &str) -> Vec<LinesChanged> {
+    let (before, after) = (lines_of(before), lines_of(after));
+    let diff = TextDiff::configure().diff_slices(&before, &after);
+    let changed = diff.ops().iter().filter(|op| op.tag() != DiffTag::Equal);
+    let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    changed
+        .map(|op| {
+            (
+                owned(&before[op.old_range()]),
+                owned(&after[op.new_range()]),
+            )
+        })
+        .collect()
+}
+
+/// Makes only some of the [`changes`] that lead from one text to another: those at these positions.
+pub fn with_changes(before: &str, after: &str, takes: impl Fn(usize) -> bool) -> String {
+    let (before, after) = (lines_of(before), lines_of(after));
+    let diff = TextDiff::configure().diff_slices(&before, &after);
+    let (mut out, mut position) = (String::new(), 0);
+    for op in diff.ops() {
+        let is_equal = op.tag() == DiffTag::Equal;
+        let side = if !is_equal && takes(position) {
+            &after[op.new_range()]
+        } else {
+            &before[op.old_range()]
+        };
+        out.extend(side.iter().copied());
+        position += usize::from(!is_equal);
+    }
+    out
+}
+
+fn lines_of(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
 fn line(tag: ChangeTag, pieces: impl IntoIterator<Item = (bool, String)>) -> Line {
     let mut pieces: Vec<Piece> = pieces
         .into_iter()
@@ -128,10 +171,10 @@ fn line(tag: ChangeTag, pieces: impl IntoIterator<Item = (bool, String)>) -> Lin
 }
 
 /// What stands for a last line without a line feed.
-pub(super) const NO_NEWLINE: &str = "\\ No newline at end of file";
+pub const NO_NEWLINE: &str = "\\ No newline at end of file";
 
 /// Why there is nothing to compare, and the sizes: `binary, 2 bytes → 14 bytes`.
-pub(super) fn opaque(reason: &str, before: Option<u64>, after: Option<u64>) -> String {
+pub fn opaque(reason: &str, before: Option<u64>, after: Option<u64>) -> String {
     let size = |size: Option<u64>| size.map_or("nothing".to_owned(), bytes);
     format!("{reason}: {} → {}", size(before), size(after))
 }

@@ -428,6 +428,7 @@ impl<W: Write> Report for Human<W> {
             }
             EventKind::Planned { .. }
             | EventKind::BatchEnded { .. }
+            | EventKind::Inputs { .. }
             | EventKind::HandlerNotified { .. }
             | EventKind::HostConnecting { .. }
             | EventKind::HostConnected { .. } => {}

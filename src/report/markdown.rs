@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use std::fmt::Write;
 
 /// The longest comment that GitHub takes, in characters; counted here in bytes, which are never fewer.
-const LIMIT: usize = 65_536;
+pub const LIMIT: usize = 65_536;
 /// Room for what follows a cut.
 const RESERVE: usize = 700;
 /// Rows of the table of hosts.
@@ -260,7 +260,8 @@ fn one(outcome: &Outcome<'_>, check_mode: bool) -> String {
     out
 }
 
-fn one_diff(diff: &Diff) -> String {
+/// One diff: its subject, attributes, keys and hunks.
+pub fn one_diff(diff: &Diff) -> String {
     let new = if diff.is_new { " (new)" } else { "" };
     let mut out = format!("{}{new}\n", code(&diff.subject));
     for attribute in &diff.attributes {
@@ -324,7 +325,7 @@ fn fenced(diff: &Diff, before: &str, after: &str) -> String {
 }
 
 /// A text in backticks, more of them where it has some itself.
-fn code(text: &str) -> String {
+pub fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ");
     if text.contains('`') {
         format!("`` {text} ``")
@@ -334,7 +335,7 @@ fn code(text: &str) -> String {
 }
 
 /// A text that Markdown takes as it is.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
@@ -354,7 +355,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn html(text: &str) -> String {
+pub fn html(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -9,17 +9,18 @@ pub mod html;
 mod human;
 mod json;
 mod live;
-mod markdown;
+pub mod markdown;
 mod paint;
 mod patch;
-mod story;
+pub mod story;
 mod text;
-mod words;
+pub mod words;
 
 pub use human::Human;
 pub use json::Json;
 pub use live::Quiet;
 pub use paint::Paint;
+pub use patch::patch_of;
 pub use story::Story;
 
 use crate::event::Event;

@@ -4,7 +4,7 @@ use super::diff::{NO_NEWLINE, hunks, opaque};
 use super::story::Story;
 use super::words::value;
 use crate::modules::diff::{Attribute, Content, Diff};
-use crate::value::Value;
+use crate::value::{HostName, Value};
 use std::fmt::Write;
 
 /// Draws what changes on every host as `a/HOST/PATH` and `b/HOST/PATH`: what several tasks do to one file is one change.
@@ -12,11 +12,21 @@ use std::fmt::Write;
 /// What no patch can carry (owners, services, binary files) stands before it as a remark, which git skips. A secret is
 /// `***`, so that a hunk around one applies only where the file was covered in the same way.
 pub(super) fn draw(story: &Story) -> String {
-    let mut out = format!("# krun: {}\n", story.summary());
-    for host in story.stats.keys() {
-        for diff in story.end_state(host).values() {
-            one(&mut out, host, diff);
-        }
+    let hosts = story.stats.keys();
+    let diffs: Vec<(HostName, Diff)> = hosts
+        .flat_map(|host| {
+            let found = story.end_state(host).into_values();
+            found.map(|diff| (host.clone(), diff))
+        })
+        .collect();
+    patch_of(&story.summary(), &diffs)
+}
+
+/// Draws such changes, said in a line first.
+pub fn patch_of(summary: &str, diffs: &[(HostName, Diff)]) -> String {
+    let mut out = format!("# krun: {summary}\n");
+    for (host, diff) in diffs {
+        one(&mut out, host, diff);
     }
     out
 }

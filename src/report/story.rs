@@ -272,7 +272,10 @@ impl Story {
             .flat_map(|(_, _, task)| &task.told)
             .filter(|told| &*told.host == host && told.result.status == Status::Changed);
         for diff in told.flat_map(|told| &told.result.diffs) {
-            match found.get_mut(&diff.subject) {
+            let known = found.get(&diff.subject);
+            let known = known.or_else(|| found.values().find(|one| goes_on(one, diff)));
+            let subject = known.map(|one| one.subject.clone());
+            match subject.and_then(|subject| found.get_mut(&subject)) {
                 Some(earlier) => join(earlier, diff),
                 None => drop(found.insert(diff.subject.clone(), diff.clone())),
             }
@@ -281,11 +284,26 @@ impl Story {
     }
 }
 
+/// Whether a later change is one of the same file, called by another path: through a link, and behind it.
+fn goes_on(earlier: &Diff, later: &Diff) -> bool {
+    let name = |diff: &Diff| {
+        diff.subject
+            .rsplit_once('/')
+            .map(|(_, name)| name.to_owned())
+    };
+    match (&earlier.content, &later.content) {
+        (Some(Content::Text { after, .. }), Some(Content::Text { before, .. })) => {
+            !later.is_new && !after.is_empty() && after == before && name(earlier) == name(later)
+        }
+        _ => false,
+    }
+}
+
 /// Carries a later change of the same thing on to an earlier one.
 fn join(earlier: &mut Diff, later: &Diff) {
     let content = match (earlier.content.take(), later.content.clone()) {
         (Some(Content::Text { before, .. }), Some(Content::Text { after, .. })) => {
-            Some(Content::Text { before, after })
+            (before != after || earlier.is_new).then_some(Content::Text { before, after })
         }
         (Some(Content::Opaque { before, .. }), Some(Content::Opaque { reason, after, .. })) => {
             Some(Content::Opaque {

@@ -12,7 +12,7 @@ pub(super) fn duration(ms: u64) -> String {
 }
 
 /// `1 byte`, `2,048 bytes`.
-pub(super) fn bytes(n: u64) -> String {
+pub fn bytes(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (position, digit) in digits.chars().enumerate() {
@@ -25,7 +25,7 @@ pub(super) fn bytes(n: u64) -> String {
 }
 
 /// `1 host`, `3 hosts`.
-pub(super) fn count(n: usize, one: &str) -> String {
+pub fn count(n: usize, one: &str) -> String {
     if n == 1 {
         format!("1 {one}")
     } else {
@@ -34,12 +34,12 @@ pub(super) fn count(n: usize, one: &str) -> String {
 }
 
 /// One side of an attribute.
-pub(super) fn value(value: &Value) -> String {
+pub fn value(value: &Value) -> String {
     display(value)
 }
 
 /// A moment, in UTC: `2026-11-21 07:16:22 UTC`.
-pub(super) fn moment(ms: u64) -> String {
+pub fn moment(ms: u64) -> String {
     i64::try_from(ms)
         .ok()
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
@@ -49,7 +49,7 @@ pub(super) fn moment(ms: u64) -> String {
 }
 
 /// Hosts in their order, those that only a running number tells apart together: `kafka01–03.foo.bar, zk1`.
-pub(super) fn hosts(hosts: &[HostName]) -> String {
+pub fn hosts(hosts: &[HostName]) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut rest = hosts;
     while let Some(first) = rest.first() {
@@ -66,7 +66,7 @@ pub(super) fn hosts(hosts: &[HostName]) -> String {
 }
 
 /// `3 hosts: kafka01–03` in the order of their numbers, or the name of the only one.
-pub(super) fn counted_hosts(names: &[HostName]) -> String {
+pub fn counted_hosts(names: &[HostName]) -> String {
     let [only] = names else {
         let mut names = names.to_vec();
         names.sort_by_cached_key(|name| {

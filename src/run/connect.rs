@@ -15,6 +15,9 @@ use std::sync::Arc;
 impl Run {
     /// Connects to all hosts of a batch at once, so that rendering and handshakes overlap.
     pub(super) fn connect_batch(&mut self, context: &Arc<PlayContext>, hosts: &[HostName]) {
+        if self.world.settings.is_imagined {
+            self.tell_inputs(context, hosts);
+        }
         for host in hosts {
             if let Err(error) = self.open(host, context, None, host) {
                 self.emit(EventKind::Warning {

@@ -3,15 +3,70 @@
 use super::prepare::Item;
 use super::scope::TaskScope;
 use super::world::PlayContext;
-use super::{Run, millis, promise};
+use super::{Run, facts, millis, promise};
 use crate::event::{Event, EventKind, Stats, Status, TaskResult};
 use crate::modules::conceal;
 use crate::playbook::{Play, Task};
-use crate::value::{HostName, Value};
+use crate::template::{Raw, Scope};
+use crate::value::{HostName, Mapping, Masks, Value, display};
+use sha2::Digest;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Names that krun itself defines.
+const DEFINED: [&str; 6] = [
+    "inventory_dir",
+    "inventory_file",
+    "inventory_hostname",
+    "groups",
+    "group_names",
+    "playbook_dir",
+];
+
+/// Covers values whose names say that they are secret, too.
+fn masked_wish(masks: &Masks, wish: Mapping, salt: &str) -> Mapping {
+    let one = |(name, bare): (Value, Value)| {
+        let mut value = bare.clone();
+        if conceal::variable(&display(&name), &value).is_some() {
+            value = "***".into();
+        }
+        masks.mask_value(&mut value);
+        // That it is another one can be seen, and nothing else.
+        if let (Value::String(shown), true) = (&mut value, is_short(&bare))
+            && *shown != display(&bare)
+        {
+            let hash = sha2::Sha256::digest(format!("{salt}{}", display(&bare)));
+            *shown = format!("{shown} #{}", &hex::encode(hash)[..6]);
+        }
+        (name, value)
+    };
+    wish.into_iter().map(one).collect()
+}
+
+fn is_short(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.contains('\n'))
+}
+
 impl Run {
+    /// A review: says what each host is given.
+    pub(super) fn tell_inputs(&mut self, context: &Arc<PlayContext>, hosts: &[HostName]) {
+        for host in hosts {
+            let scope = TaskScope::new(&self.world, Some(context), host, None);
+            let groups = self.world.inventory().group_names(host);
+            let given = |name: &String| match scope.lookup(name)? {
+                Raw::Lazy(value) | Raw::Plain(value) => Some((name.as_str().into(), value)),
+                Raw::Pending | Raw::Unknown(_) => None,
+            };
+            let is_given = |name: &&String| !facts::is_fact(name) && !DEFINED.contains(&&***name);
+            let names = scope.names();
+            let vars: Mapping = names.iter().filter(is_given).filter_map(given).collect();
+            let salt = &self.world.settings.review_salt;
+            let vars = masked_wish(&self.world.masks.read().expect("masks lock"), vars, salt);
+            let host = Arc::clone(host);
+            self.emit(EventKind::Inputs { host, groups, vars });
+        }
+    }
+
     pub(super) fn emit(&mut self, kind: EventKind) {
         let at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -82,6 +137,10 @@ impl Run {
         masks.mask_value(&mut data);
         if let Value::Mapping(data) = data {
             result.data = data;
+        }
+        if let Some(wish) = result.wish.take() {
+            let salt = &self.world.settings.review_salt;
+            result.wish = Some(masked_wish(&masks, wish, salt));
         }
         result
             .show

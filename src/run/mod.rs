@@ -7,6 +7,7 @@ mod batch;
 mod connect;
 mod control;
 mod emit;
+mod facts;
 mod failing;
 mod files;
 pub mod foresee;

@@ -59,6 +59,8 @@ pub(super) struct Item {
     pub perhaps: Option<String>,
     /// What the run that this one goes on with knows of it.
     pub before: Option<Box<super::resume::Before>>,
+    /// A review: what the task asks for, told with its result.
+    pub wish: Option<Mapping>,
 }
 
 impl Item {
@@ -72,6 +74,7 @@ impl Item {
             envelope: Arc::new(rendered.envelope),
             perhaps: rendered.perhaps,
             before: None,
+            wish: rendered.wish,
         }
     }
 
@@ -115,6 +118,7 @@ pub(super) struct Rendered {
     pub envelope: Envelope,
     /// Check mode: why nobody can say whether it runs at all.
     pub perhaps: Option<String>,
+    pub wish: Option<Mapping>,
 }
 
 impl Rendered {
@@ -123,6 +127,7 @@ impl Rendered {
             work,
             envelope: Envelope::default(),
             perhaps: None,
+            wish: None,
         }
     }
 }
@@ -371,12 +376,20 @@ fn rendered(
             work: Work::Controller,
             envelope,
             perhaps,
+            wish: None,
         });
     }
+    let scope = &scope.clone().for_host();
+    let shared: Arc<dyn Scope> = scope.clone().shared();
+    let mut wish = None;
     let work = match arguments(templar, task, &shared) {
         Err(error) => unreadable(&error)?,
-        Ok(given) => match sources::action(templar, scope, task, given) {
-            Ok(action) => Work::Agent(Box::new(action)),
+        Ok(given) => match sources::action(templar, scope, task, given.clone()) {
+            Ok(action) => {
+                let is_told = scope.world.settings.is_imagined;
+                wish = is_told.then(|| action.wish(given));
+                Work::Agent(Box::new(action))
+            }
             Err(sources::Fault::Pending) => return Err(NotNow::Pending),
             Err(sources::Fault::Unknown(cause)) => Work::Unknown(format!("it needs {cause}")),
             Err(sources::Fault::Error(error)) => Work::Fault(error),
@@ -386,6 +399,7 @@ fn rendered(
         work,
         envelope,
         perhaps,
+        wish,
     })
 }
 

@@ -217,6 +217,7 @@ impl Batch<'_> {
             work,
             envelope,
             perhaps: None,
+            wish: None,
         };
         let item = Item::new(crate::value::Dict::new(), "", rendered);
         let prepared = Prepared {

@@ -106,6 +106,7 @@ impl Batch<'_> {
                 };
                 let mut result = finish(judged.result.clone());
                 result.fingerprint = self.run.fingerprint(&item.work);
+                result.wish.clone_from(&item.wish);
                 let result = self.run.show(result, flight.no_log);
                 let label = self.run.shown_label(item, flight.no_log);
                 events.push(EventKind::ItemEnded {
@@ -122,6 +123,7 @@ impl Batch<'_> {
         };
         let mut result = finish(judged.result.clone());
         if let (false, Some(item)) = (flight.shape.is_loop(), flight.items.first()) {
+            result.wish.clone_from(&item.wish);
             result.fingerprint = self.run.fingerprint(&item.work);
         }
         result.is_loop = flight.shape.is_loop();

@@ -1,5 +1,6 @@
 //! The variables that one host sees at one task: Ansible's precedence, from the strongest level down.
 
+use super::facts;
 use super::files::TaskFiles;
 use super::world::{HostVars, PlayContext, World, names, read};
 use crate::playbook::{Role, Task, absolute};
@@ -20,6 +21,8 @@ pub struct TaskScope {
     pub turn: bool,
     /// Another host, looked at ahead of the task's turn: nothing of it can be read yet.
     hidden: bool,
+    /// What is rendered is for a host that is only imagined: unknown values stand by their names.
+    names_unknown: bool,
 }
 
 impl TaskScope {
@@ -37,6 +40,16 @@ impl TaskScope {
             locals: Arc::default(),
             turn: true,
             hidden: false,
+            names_unknown: false,
+        }
+    }
+
+    /// Returns this scope for what a host is to get: of one that is only imagined, unknown values stand by their names.
+    #[must_use]
+    pub fn for_host(self) -> Self {
+        Self {
+            names_unknown: self.world.settings.is_imagined,
+            ..self
         }
     }
 
@@ -72,6 +85,12 @@ impl TaskScope {
         own.map(|vars| &vars.values)
             .find_map(|vars| vars.get(name))
             .cloned()
+    }
+
+    /// A fact of a host that is only imagined, and that no file of facts has.
+    fn unknown_fact(&self, name: &str) -> Option<Raw> {
+        let is_one = self.world.settings.is_imagined && facts::is_fact(name);
+        is_one.then(|| Raw::Unknown(format!("`{name}`, a fact that is not known here")))
     }
 
     fn params(&self, name: &str) -> Option<Value> {
@@ -198,8 +217,8 @@ fn version() -> Value {
 }
 
 /// `ansible_…` as facts inject it, or the whole of `ansible_facts`.
-fn fact(host: &HostVars, name: &str) -> Option<Value> {
-    if name == "ansible_facts" {
+fn fact(host: &HostVars, name: &str, is_imagined: bool) -> Option<Value> {
+    if name == "ansible_facts" && !(is_imagined && host.facts.is_empty()) {
         return Some(Value::Mapping(
             host.facts
                 .iter()
@@ -238,11 +257,12 @@ impl Scope for TaskScope {
             return Some(Raw::Plain(value));
         }
         let host = self.host_vars();
+        let is_imagined = self.world.settings.is_imagined;
         let known = read(&host, |host| {
             if host.is_pending(name)
                 || (host.are_facts_pending()
                     && name.starts_with("ansible_")
-                    && fact(host, name).is_none())
+                    && fact(host, name, is_imagined).is_none())
                 || (host.are_facts_pending() && name == "ansible_facts")
             {
                 return Some(Raw::Pending);
@@ -266,7 +286,7 @@ impl Scope for TaskScope {
             .or_else(|| self.play_level(name))
             .or_else(|| {
                 read(&host, |host| {
-                    fact(host, name)
+                    fact(host, name, is_imagined)
                         .map(Raw::Plain)
                         .or_else(|| host.inventory.get(name).cloned().map(Raw::Lazy))
                 })
@@ -276,6 +296,11 @@ impl Scope for TaskScope {
                     .find_map(|role| role.defaults.values.get(name).cloned())
                     .map(Raw::Lazy)
             })
+            .or_else(|| self.unknown_fact(name))
+    }
+
+    fn names_unknown(&self) -> bool {
+        self.names_unknown
     }
 
     fn names(&self) -> Vec<String> {
@@ -354,6 +379,7 @@ impl Scope for TaskScope {
                 locals: Arc::default(),
                 turn: self.turn,
                 hidden: !self.turn && host != self.host,
+                names_unknown: self.names_unknown,
                 host,
             }
             .shared(),

@@ -86,6 +86,10 @@ impl Batch<'_> {
                 item.state = ItemState::judged(verdict::unforeseen(cause.clone()));
                 return true;
             }
+            (ItemState::Ready, Work::Fault(error)) if self.run.world.settings.is_imagined => {
+                item.state = ItemState::judged(verdict::unforeseen(error.to_string()));
+                return true;
+            }
             (ItemState::Ready, Work::Fault(error)) => {
                 item.state = ItemState::failed(error.clone());
             }

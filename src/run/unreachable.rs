@@ -339,6 +339,7 @@ mod tests {
             attempt: 1,
             envelope: Arc::default(),
             perhaps: None,
+            wish: None,
             before: None,
         }
     }

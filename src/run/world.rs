@@ -25,6 +25,10 @@ pub struct World {
 )]
 pub struct Settings {
     pub check_mode: bool,
+    /// No host is contacted: a review. What only a host could say is unknown, and wishes are told with their results.
+    pub is_imagined: bool,
+    /// A review: makes the short hashes its own by which two secrets are told apart.
+    pub review_salt: String,
     pub diff: bool,
     pub forks: usize,
     pub verbosity: u8,

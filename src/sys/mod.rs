@@ -29,6 +29,8 @@ pub struct Sys {
     rehearsal: Option<Arc<Rehearsal>>,
     starts_programs: bool,
     origins: http::Origins,
+    /// Nobody has looked at this host: what it has beyond what tasks made is unknown.
+    is_imagined: bool,
 }
 
 impl Sys {
@@ -49,7 +51,20 @@ impl Sys {
             rehearsal: None,
             starts_programs: true,
             origins: http::Origins::default(),
+            is_imagined: false,
         }
+    }
+
+    /// Returns a host that is not contacted: only what tasks make of it is known, and nothing runs there.
+    #[must_use]
+    pub fn imagined(mut self) -> Self {
+        self.is_imagined = true;
+        self.starts_programs = false;
+        self
+    }
+
+    pub fn is_imagined(&self) -> bool {
+        self.is_imagined
     }
 
     /// Returns this host with a flag that ends waits and commands when it becomes true.

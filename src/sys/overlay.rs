@@ -7,6 +7,7 @@
 
 mod allowed;
 mod change;
+mod kept;
 mod layer;
 mod lend;
 mod spill;
@@ -175,6 +176,11 @@ impl Overlay {
         matches!(self.lock().seen(path), Seen::Host(_))
     }
 
+    /// Whether a task has removed what lay at a path.
+    pub(super) fn is_removed(&self, path: &Path) -> bool {
+        self.lock().is_removed(path)
+    }
+
     /// Counts the changes so far.
     pub fn version(&self) -> u64 {
         self.lock().version
@@ -190,6 +196,11 @@ impl Overlay {
         let mut layer = self.lock();
         layer.version += 1;
         layer.notes.insert(what.to_owned(), value.to_owned());
+    }
+
+    /// Takes back a note.
+    pub fn forget(&self, what: &str) {
+        self.lock().notes.remove(what);
     }
 
     /// Returns all notes whose name begins so, without that beginning.

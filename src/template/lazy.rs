@@ -21,6 +21,10 @@ pub(crate) struct Run {
     pub pending: Cell<bool>,
     /// Why something that was read is unknown.
     pub unknown: RefCell<Option<String>>,
+    /// A text is made in which what nobody can say stands by its name.
+    pub naming: Cell<bool>,
+    /// How many names stand for values so far: what holds one is nothing to be remembered.
+    pub named: Cell<usize>,
     /// An expression is evaluated that a template made.
     pub without_lookups: Cell<bool>,
     /// How deep expressions and variables are nested at this moment.
@@ -37,6 +41,8 @@ impl Run {
             engine: Arc::clone(engine),
             pending: Cell::new(false),
             unknown: RefCell::default(),
+            naming: Cell::new(false),
+            named: Cell::new(0),
             without_lookups: Cell::new(false),
             depth: Cell::new(0),
             under_way: RefCell::new(Vec::new()),
@@ -93,6 +99,7 @@ impl Host {
         if let Some(known) = self.cache.borrow().get(name) {
             return Ok(Some(known.clone()));
         }
+        let named = run.named.get();
         let value = match self.scope.lookup(name) {
             None => return Ok(None),
             Some(Raw::Pending) => return Err(run.pending_error()),
@@ -100,7 +107,9 @@ impl Host {
             Some(Raw::Plain(value)) => Val::from_plain(&value),
             Some(Raw::Lazy(value)) => value_of(run, self, value, name)?,
         };
-        self.cache.borrow_mut().insert(name.into(), value.clone());
+        if named == run.named.get() {
+            self.cache.borrow_mut().insert(name.into(), value.clone());
+        }
         Ok(Some(value))
     }
 }
@@ -178,6 +187,7 @@ impl Lazy {
         if let Some(known) = self.forced.get() {
             return Ok(known.clone());
         }
+        let named = run.named.get();
         let value = match &self.value {
             Value::Sequence(items) => {
                 let mut all = Vec::with_capacity(items.len());
@@ -207,6 +217,9 @@ impl Lazy {
             }
             other => Val::from_plain(other),
         };
+        if named != run.named.get() {
+            return Ok(value);
+        }
         Ok(self.forced.get_or_init(|| value).clone())
     }
 }

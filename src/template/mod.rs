@@ -183,9 +183,16 @@ impl Templar {
         }
     }
 
+    /// A rendering whose text a host is to get.
+    fn session_of_text(&self, scope: &Arc<dyn Scope>) -> Session {
+        let session = self.session(scope);
+        session.run.naming.set(scope.names_unknown());
+        session
+    }
+
     /// Renders every string in `value`, keys too. `!unsafe` texts come out as they are; entries that are [`omit`] go.
     pub fn render_value(&self, value: &Value, scope: &Arc<dyn Scope>) -> Result<Value, Error> {
-        let session = self.session(scope);
+        let session = self.session_of_text(scope);
         let result = session.value(value);
         session.finish(result)
     }
@@ -226,7 +233,7 @@ impl Templar {
         settings: &[Setting],
         scope: &Arc<dyn Scope>,
     ) -> Result<String, Error> {
-        let session = self.session(scope);
+        let session = self.session_of_text(scope);
         let result = self
             .engine
             .file(text, settings)

@@ -27,6 +27,10 @@ pub trait Scope: Send + Sync {
     /// The hosts of the inventory, in its order.
     fn hosts(&self) -> Vec<String>;
     fn files(&self) -> Arc<dyn Files>;
+    /// Whether a text that is made for a host shows `<name>` where nobody can say a value; conditions stay unknown.
+    fn names_unknown(&self) -> bool {
+        false
+    }
 }
 
 /// Reads outside, for lookups, file tests and template includes; the runner implements it.

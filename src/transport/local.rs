@@ -20,6 +20,12 @@ pub(super) async fn start(
     command
         .args(["agent", "--shared"])
         .env("HOME", &options.home);
+    if let Some(imagined) = &options.imagined {
+        // A name may hold what no file name can.
+        command
+            .arg("--imagined")
+            .arg(imagined.join(hex::encode(host)));
+    }
     let mut stream = spawn(command)?;
     let hello = link::hello(host, options, None)?;
     let _ = stream.input.write_all(&hello).await;

@@ -54,6 +54,8 @@ pub struct Options {
     pub host_key_checking: bool,
     /// A rehearsal's: nothing outside this lab is ever connected to.
     pub confined: Option<Confined>,
+    /// No host is contacted: for each, an agent of this machine stands in that keeps it in a directory below this one.
+    pub imagined: Option<PathBuf>,
     binary: OnceCell<Arc<Binary>>,
 }
 
@@ -74,6 +76,7 @@ impl Options {
             cache: None,
             host_key_checking: true,
             confined: None,
+            imagined: None,
             binary: OnceCell::new(),
         }
     }
@@ -113,6 +116,9 @@ pub async fn connect_sending(
     options: &Arc<Options>,
     first: &mut mpsc::UnboundedReceiver<ToAgent>,
 ) -> Result<Link, Error> {
+    if options.imagined.is_some() {
+        return local::start(host, options, first).await;
+    }
     let inside = match &options.confined {
         Some(confined) => Some(confined.reach(host, connection)?),
         None => None,

@@ -60,6 +60,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("record", &["value", "event"]),
     ("report", &["diag", "value", "modules", "event"]),
+    ("review", &["event", "modules", "value", "report"]),
     ("lab", &["plan", "run", "transport", "report", "value"]),
     (
         "rehearse",

@@ -16,6 +16,7 @@ mod plan;
 mod records;
 mod results;
 mod resume;
+mod review;
 mod roles;
 mod saved;
 mod stopped;

@@ -31,7 +31,12 @@ impl Sys {
         if let Some(cause) = overlay.why_unknown(&place) {
             self.meet_unknown(cause);
         }
-        if overlay.is_untouched(&place) && !matches!(overlay.lstat(&place), Ok(Some(_))) {
+        let is_open = if self.is_imagined() {
+            !overlay.is_removed(&place)
+        } else {
+            overlay.is_untouched(&place)
+        };
+        if is_open && !matches!(overlay.lstat(&place), Ok(Some(_))) {
             self.miss(|| format!("`{}`", path.display()));
         }
         Ok(Some((overlay, place)))

@@ -20,6 +20,23 @@ pub(super) struct Ground<'a> {
 }
 
 impl Ground<'_> {
+    /// Who writes.
+    fn me(&self) -> Uid {
+        if self.layer.as_root {
+            Uid::from_raw(0)
+        } else {
+            Uid::effective()
+        }
+    }
+
+    fn my_group(&self) -> u32 {
+        if self.layer.as_root {
+            0
+        } else {
+            Gid::effective().as_raw()
+        }
+    }
+
     /// Returns where a path of the host really lies.
     pub(super) fn real(&self, path: &Path) -> PathBuf {
         real(self.base, path)
@@ -66,12 +83,12 @@ impl Ground<'_> {
         for directory in path.ancestors().skip(1) {
             if let Seen::Directory(made) = self.layer.seen(directory)
                 && let Some(stat) = &made.stat
-                && !grants(stat, AccessFlags::X_OK)
+                && !grants(stat, self.me(), AccessFlags::X_OK)
             {
                 return Err(Errno::EACCES.into());
             }
         }
-        if !grants(&stat, access) {
+        if !grants(&stat, self.me(), access) {
             return Err(Errno::EACCES.into());
         }
         if access.contains(AccessFlags::W_OK) && self.is_read_only(path) {
@@ -100,7 +117,7 @@ impl Ground<'_> {
         let Some(now) = self.lstat(path)? else {
             return Ok(());
         };
-        let me = Uid::effective();
+        let me = self.me();
         let is_sticky = directory.mode & 0o1000 != 0;
         if is_sticky && !me.is_root() && ![now.uid, directory.uid].contains(&me.as_raw()) {
             return Err(Errno::EPERM.into());
@@ -130,8 +147,8 @@ impl Ground<'_> {
         Ok(Stat {
             kind,
             mode: if hands_on { 0o2000 } else { 0 },
-            uid: Uid::effective().as_raw(),
-            gid: inherited.unwrap_or(Gid::effective().as_raw()),
+            uid: self.me().as_raw(),
+            gid: inherited.unwrap_or(self.my_group()),
             size: 0,
             mtime: now,
             atime: now,
@@ -148,7 +165,7 @@ impl Ground<'_> {
 
     /// Says whether this process may set the permissions or times of something.
     pub(super) fn may_set(&self, path: &Path, now: &Stat) -> io::Result<()> {
-        let me = Uid::effective();
+        let me = self.me();
         if !me.is_root() && me.as_raw() != now.uid {
             return Err(Errno::EPERM.into());
         }
@@ -163,7 +180,7 @@ impl Ground<'_> {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> io::Result<()> {
-        let me = Uid::effective();
+        let me = self.me();
         let keeps_owner = uid.is_none_or(|uid| uid == now.uid);
         let is_in = gid.is_none_or(|gid| gid == now.gid || groups().contains(&gid));
         let is_own = me.as_raw() == now.uid && keeps_owner && is_in;
@@ -179,7 +196,7 @@ impl Ground<'_> {
         let device = fs::metadata(&beneath)?.dev();
         let taken = self.layer.taken.get(&device).copied().unwrap_or_default();
         let disk = statvfs(&beneath)?;
-        let blocks = if Uid::effective().is_root() {
+        let blocks = if self.me().is_root() {
             disk.blocks_free()
         } else {
             disk.blocks_available()
@@ -249,8 +266,7 @@ pub(super) fn real(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// What the permission bits say to this process.
-fn grants(stat: &Stat, access: AccessFlags) -> bool {
-    let me = Uid::effective();
+fn grants(stat: &Stat, me: Uid, access: AccessFlags) -> bool {
     if me.is_root() {
         // The kernel asks even root for one x of a file that it is to execute.
         return !access.contains(AccessFlags::X_OK) || stat.is_dir() || stat.mode & 0o111 != 0;

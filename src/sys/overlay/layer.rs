@@ -25,6 +25,8 @@ pub struct Layer {
     pub(super) notes: BTreeMap<String, String>,
     /// Tasks that would do what no overlay can show, by name.
     pub(super) unknown_after: Vec<String>,
+    /// Of a host that is only imagined: whoever writes is its root.
+    pub(super) as_root: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +89,7 @@ impl Default for Layer {
             taken: BTreeMap::new(),
             notes: BTreeMap::new(),
             unknown_after: Vec::new(),
+            as_root: false,
         }
     }
 }
@@ -122,6 +125,27 @@ impl Directory {
 }
 
 impl Layer {
+    /// Nothing written yet, by the root of a host that is only imagined.
+    pub(super) fn of_root() -> Self {
+        Self {
+            as_root: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a path, or a directory above it, was removed.
+    pub(super) fn is_removed(&self, path: &Path) -> bool {
+        let mut directory = &self.root;
+        for name in names(path) {
+            match directory.names.get(&name) {
+                Some(Node::Directory(below)) => directory = below,
+                Some(Node::Gone) => return true,
+                _ => return false,
+            }
+        }
+        false
+    }
+
     pub(super) fn seen(&self, path: &Path) -> Seen<'_> {
         let mut directory = &self.root;
         let mut ahead = names(path);

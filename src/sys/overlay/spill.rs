@@ -20,6 +20,8 @@ const BASES: [&str; 3] = ["/var/tmp", "/tmp", "/dev/shm"];
 #[derive(Debug, Default)]
 pub(super) struct Spill {
     directory: Mutex<Option<Held>>,
+    /// Someone else's, who removes it.
+    lent: Option<PathBuf>,
 }
 
 /// The directory, and the lock that tells others that its agent lives.
@@ -30,6 +32,14 @@ struct Held {
 }
 
 impl Spill {
+    /// Uses a directory that stays.
+    pub(super) fn lent(directory: PathBuf) -> Self {
+        Self {
+            directory: Mutex::default(),
+            lent: Some(directory),
+        }
+    }
+
     /// Makes an empty file that only this user can read.
     pub(super) fn file(&self) -> io::Result<(PathBuf, File)> {
         let path = self
@@ -53,6 +63,9 @@ impl Spill {
     }
 
     fn directory(&self) -> io::Result<PathBuf> {
+        if let Some(lent) = &self.lent {
+            return Ok(lent.clone());
+        }
         let mut directory = self
             .directory
             .lock()

@@ -4,6 +4,7 @@ mod call;
 mod expr;
 pub(crate) mod ops;
 mod stmt;
+mod unknown;
 
 use super::error::{Error, ErrorKind};
 use super::lazy::{self, Host, Run};

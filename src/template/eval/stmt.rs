@@ -48,26 +48,26 @@ impl Cx {
             }
             Stmt::Emit(expr) => {
                 if self.parent.is_none() {
-                    let value = self.full(expr)?;
+                    let value = self.said(expr)?;
                     out.push(value).map_err(|e| e.at(expr.span))?;
                 }
             }
             Stmt::For(each) => return self.run_for(each, out),
             Stmt::If { test, yes, no } => {
-                let body = if self.truth(test)? { yes } else { no };
-                return self.body(body, out);
+                let test = self.judged(|cx| cx.truth(test))?;
+                return self.body(if test { yes } else { no }, out);
             }
             Stmt::With(pairs, body) => {
                 return self.in_new_frame(|cx| {
                     for (target, expr) in pairs {
-                        let value = cx.eval(expr)?;
+                        let value = cx.judged(|cx| cx.eval(expr))?;
                         cx.assign(target, value)?;
                     }
                     cx.body(body, out)
                 });
             }
             Stmt::Set(target, expr) => {
-                let value = self.eval(expr)?;
+                let value = self.judged(|cx| cx.eval(expr))?;
                 self.assign(target, value).map_err(|e| e.at(expr.span))?;
             }
             Stmt::SetBlock(target, filter, body) => {
@@ -164,7 +164,7 @@ impl Cx {
     }
 
     fn run_for(&mut self, each: &Arc<For>, out: &mut Out) -> Res<Flow> {
-        let all = self.eval(&each.iter)?;
+        let all = self.judged(|cx| cx.eval(&each.iter))?;
         let items = self.items(&all).map_err(|e| e.at(each.iter.span))?;
         self.loop_over(each, items, 0, out)
     }
@@ -184,7 +184,7 @@ impl Cx {
                 for item in items {
                     let keep = self.in_new_frame(|cx| {
                         cx.assign(&each.target, item.clone())?;
-                        cx.truth(filter)
+                        cx.judged(|cx| cx.truth(filter))
                     })?;
                     if keep {
                         kept.push(item);

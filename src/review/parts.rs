@@ -1,0 +1,128 @@
+//! Turns the diffs of one thing on many hosts into parts: what hosts share stands once, what only some have beneath.
+
+use super::Part;
+use crate::modules::diff::{Attribute, Content, Diff};
+use crate::report::diff::{LinesChanged, changes, with_changes};
+use crate::value::HostName;
+
+/// A diff of one host. Two changes are the same on two hosts whose files differ elsewhere.
+struct Pieces<'a> {
+    host: &'a HostName,
+    diff: &'a Diff,
+    changes: Vec<LinesChanged>,
+}
+
+/// Puts together what hosts share.
+pub(super) fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
+    let all: Vec<Pieces<'_>> = diffs
+        .iter()
+        .map(|(host, diff)| Pieces {
+            host,
+            diff,
+            changes: changed_lines(diff),
+        })
+        .collect();
+    let everyone: Vec<&Pieces<'_>> = all.iter().collect();
+    let whole = grouped(&everyone, |one| (frame(one.diff), one.changes.clone()));
+    if whole.len() < 2 || all.iter().any(|one| one.changes.is_empty()) {
+        return whole
+            .iter()
+            .map(|group| part(group, group[0].diff.clone()))
+            .collect();
+    }
+    let is_shared = |lines: &LinesChanged| all.iter().all(|one| one.changes.contains(lines));
+    if !all[0].changes.iter().any(is_shared) {
+        return whole
+            .iter()
+            .map(|group| part(group, group[0].diff.clone()))
+            .collect();
+    }
+    let mut out = Vec::new();
+    let takes: Vec<bool> = all[0].changes.iter().map(is_shared).collect();
+    out.push(part(&everyone, limited(&all[0], &takes, true)));
+    let rest: Vec<&Pieces<'_>> = all
+        .iter()
+        .filter(|one| !one.changes.iter().all(is_shared) || !one.diff.attributes.is_empty())
+        .collect();
+    let groups = grouped(&rest, |one| {
+        let own: Vec<LinesChanged> = one
+            .changes
+            .iter()
+            .filter(|lines| !is_shared(lines))
+            .cloned()
+            .collect();
+        (frame(one.diff), own)
+    });
+    out.extend(groups.iter().map(|group| {
+        let takes: Vec<bool> = group[0]
+            .changes
+            .iter()
+            .map(|lines| !is_shared(lines))
+            .collect();
+        part(group, limited(group[0], &takes, false))
+    }));
+    out
+}
+
+/// What of a diff is no text.
+fn frame(diff: &Diff) -> (bool, Vec<Attribute>, Option<Content>) {
+    let opaque = diff
+        .content
+        .clone()
+        .filter(|content| matches!(content, Content::Opaque { .. }));
+    (diff.is_new, diff.attributes.clone(), opaque)
+}
+
+fn grouped<'a, 'b, K: PartialEq>(
+    all: &[&'b Pieces<'a>],
+    key: impl Fn(&Pieces<'a>) -> K,
+) -> Vec<Vec<&'b Pieces<'a>>> {
+    let mut groups: Vec<(K, Vec<&'b Pieces<'a>>)> = Vec::new();
+    for &one in all {
+        let key = key(one);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, group)) => group.push(one),
+            None => groups.push((key, vec![one])),
+        }
+    }
+    groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.len()));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn part(group: &[&Pieces<'_>], diff: Diff) -> Part {
+    Part {
+        hosts: group.iter().map(|one| one.host.clone()).collect(),
+        notes: Vec::new(),
+        diffs: vec![diff],
+    }
+}
+
+/// A diff of some of its changes: the shared ones are made first, the host's own behind them.
+fn limited(one: &Pieces<'_>, takes: &[bool], first: bool) -> Diff {
+    let mut diff = one.diff.clone();
+    let Some(Content::Text { before, after }) = &one.diff.content else {
+        return diff;
+    };
+    let takes = |position: usize| takes.get(position).copied().unwrap_or(true);
+    let content = if first {
+        diff.attributes.clear();
+        Content::Text {
+            before: before.clone(),
+            after: with_changes(before, after, takes),
+        }
+    } else {
+        Content::Text {
+            before: with_changes(before, after, |position| !takes(position)),
+            after: after.clone(),
+        }
+    };
+    diff.content = Some(content);
+    diff
+}
+
+fn changed_lines(diff: &Diff) -> Vec<LinesChanged> {
+    match &diff.content {
+        Some(Content::Text { before, after }) => changes(before, after),
+        _ => Vec::new(),
+    }
+}

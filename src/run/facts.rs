@@ -1,0 +1,76 @@
+//! Tells a fact's name from the names of Ansible's other variables: only a host could say a fact.
+
+/// Begin with `ansible_` and come from inventories, playbooks or the controller.
+const NOT_FACTS: &[&str] = &[
+    "ansible_become",
+    "ansible_check_mode",
+    "ansible_connection",
+    "ansible_diff_mode",
+    "ansible_docker_",
+    "ansible_failed_",
+    "ansible_host",
+    "ansible_index_var",
+    "ansible_limit",
+    "ansible_loop",
+    "ansible_managed",
+    "ansible_parent_role",
+    "ansible_pass",
+    "ansible_play",
+    "ansible_podman_",
+    "ansible_port",
+    "ansible_private_key_file",
+    "ansible_python_interpreter",
+    "ansible_role",
+    "ansible_run_tags",
+    "ansible_scp_",
+    "ansible_search_path",
+    "ansible_sftp_",
+    "ansible_shell_",
+    "ansible_skip_tags",
+    "ansible_ssh_",
+    "ansible_sudo",
+    "ansible_su_",
+    "ansible_timeout",
+    "ansible_user",
+    "ansible_verbosity",
+    "ansible_version",
+];
+
+/// Facts that begin as the names above.
+const FACTS: &[&str] = &["ansible_hostname", "ansible_hostnqn", "ansible_user_"];
+
+/// Brought by modules other than `setup`.
+const OTHERS: &[&str] = &["ansible_facts", "kafka", "packages", "services"];
+
+/// Whether only a host could say this.
+pub(super) fn is_fact(name: &str) -> bool {
+    let begins = |all: &[&str]| all.iter().any(|start| name.starts_with(start));
+    OTHERS.contains(&name) || name.starts_with("ansible_") && (!begins(NOT_FACTS) || begins(FACTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_host_is_reached_is_no_fact_and_what_it_is_called_is() {
+        for name in [
+            "ansible_host",
+            "ansible_user",
+            "ansible_ssh_common_args",
+            "ansible_play_hosts",
+            "kafka_home",
+        ] {
+            assert!(!is_fact(name), "{name}");
+        }
+        for name in [
+            "ansible_hostname",
+            "ansible_user_id",
+            "ansible_default_ipv4",
+            "ansible_os_family",
+            "kafka",
+        ] {
+            assert!(is_fact(name), "{name}");
+        }
+    }
+}

@@ -168,6 +168,8 @@ pub struct Away {
     pub host: String,
     pub from: u64,
     pub to: u64,
+    /// Whether its broker counts as down for all of that time; else it does while no process is seen.
+    pub counts: bool,
 }
 
 /// How long a host may need after it was given back until all can see it, in milliseconds.
@@ -176,14 +178,18 @@ const COMING_BACK: u64 = 30_000;
 /// The most brokers that were down at once during a run, and whether that was ever more than its batches take. That a
 /// host which is `away` goes down is not the run's doing; that another one goes down meanwhile is.
 pub fn most_down(brokers: &[Broker], phases: &[&Phase], away: &[Away]) -> MostDown {
-    let is_away = |host: &str, time: u64, after: u64| {
+    let is_its_own = |host: &str, time: u64| {
         let mut all = away.iter().filter(|it| it.host == host);
-        all.any(|it| (it.from..=it.to + after).contains(&time))
+        all.any(|it| (it.from..=it.to + COMING_BACK).contains(&time))
+    };
+    let is_away = |host: &str, time: u64| {
+        let mut all = away.iter().filter(|it| it.counts && it.host == host);
+        all.any(|it| (it.from..=it.to).contains(&time))
     };
     let mut times: Vec<u64> = brokers
         .iter()
         .flat_map(|broker| broker.states.iter().map(move |state| (broker, state)))
-        .filter(|(broker, state)| state.down && !is_away(&broker.host, state.at, COMING_BACK))
+        .filter(|(broker, state)| state.down && !is_its_own(&broker.host, state.at))
         .map(|(_, state)| state.at)
         .collect();
     times.sort_unstable();
@@ -195,7 +201,7 @@ pub fn most_down(brokers: &[Broker], phases: &[&Phase], away: &[Away]) -> MostDo
         let down: Vec<String> = brokers
             .iter()
             .filter(|broker| {
-                broker.at(time).is_some_and(|state| state.down) || is_away(&broker.host, time, 0)
+                broker.at(time).is_some_and(|state| state.down) || is_away(&broker.host, time)
             })
             .map(|broker| broker.host.clone())
             .collect();
@@ -294,6 +300,7 @@ mod tests {
             host: host.to_owned(),
             from,
             to: 100,
+            counts: true,
         };
         // The roll had taken k1 when k2 was struck.
         let most = most_down(&found, &[&run], &[away("k2", 34)]);
@@ -301,6 +308,13 @@ mod tests {
         // The roll took k1 although k2 was away.
         let most = most_down(&found, &[&run], &[away("k2", 25)]);
         assert_eq!(most.too_many_for, Some(("Roll".to_owned(), 1)));
+        // A killed process that systemd has started again is not down any more.
+        let killed = Away {
+            counts: false,
+            ..away("k2", 25)
+        };
+        let most = most_down(&found, &[&run], &[killed]);
+        assert_eq!((most.count, most.too_many_for), (1, None));
     }
 
     #[test]

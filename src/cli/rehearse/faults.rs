@@ -6,6 +6,7 @@ use crate::cli::record;
 use crate::cli::settings::Machine;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::plan::Plan;
+use crate::playbook::is_template;
 use crate::rehearse::fault::Wish;
 use crate::rehearse::fault::drive::Program;
 use crate::rehearse::fault::matrix::Faults;
@@ -107,8 +108,30 @@ fn own_options(args: &[OsString]) -> Vec<OsString> {
 }
 
 /// What of the wishes is known to be wrong before there is a lab.
-pub(super) fn check(wishes: &[Wish], hosts: &[String], diagnostics: &mut Diagnostics) {
+pub(super) fn check(wishes: &[Wish], hosts: &[String], plan: &Plan, diagnostics: &mut Diagnostics) {
+    let steps = plan.plays.iter().flat_map(|play| &play.steps);
+    let tasks: Vec<_> = steps.filter_map(|step| step.task()).collect();
+    // Names that are computed, and tasks that are included then, are known only when it runs.
+    let is_open = |module: &str, title: &str| is_template(title) || module.contains("include");
+    let all_known = !tasks
+        .iter()
+        .any(|task| is_open(&task.module, &task.full_title()));
     for wish in wishes {
+        if let Wish::One {
+            task: Some(name), ..
+        } = wish
+            && all_known
+            && !name.contains(':')
+            && !tasks.iter().any(|task| {
+                task.full_title()
+                    .to_lowercase()
+                    .contains(&name.to_lowercase())
+            })
+        {
+            let fault = format!("`--fault …@{name}`: no task of the playbook has that name");
+            let help = "`--list-tasks` of an ordinary run tells their names";
+            diagnostics.push(Diagnostic::global(fault).help(help));
+        }
         if let Wish::One {
             kind,
             host: Some(host),

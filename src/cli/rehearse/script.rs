@@ -91,7 +91,7 @@ pub(super) fn script(
     };
     let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
     let broken = faults::faults(options, machine, args, &main.plan, &root, diagnostics)?;
-    faults::check(&options.fault, &spec.hosts, diagnostics);
+    faults::check(&options.fault, &spec.hosts, &main.plan, diagnostics);
     Ok(Script {
         command,
         program: std::env::current_exe()?,

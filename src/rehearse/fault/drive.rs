@@ -143,6 +143,7 @@ impl Drive<'_> {
                 Ok(event) => {
                     recorder.hear(&event);
                     wants.extend(wanted(&event));
+                    self.tell(&event);
                     if let Some(fault) = fault
                         && due.is_none()
                         && is_sign(fault, &event)
@@ -197,6 +198,17 @@ impl Drive<'_> {
             words,
             wants,
         })
+    }
+
+    /// Says what a person waits for.
+    fn tell(&self, event: &Event) {
+        match &event.kind {
+            EventKind::BatchStarted { number, of, hosts } => {
+                (self.say)(&format!("  batch {number} of {of}: {}", hosts.join(", ")));
+            }
+            EventKind::TaskStarted { task } => (self.say)(&format!("  {}", task.title)),
+            _ => {}
+        }
     }
 
     fn mend(&self, driven: &mut Driven, controller: Option<Pid>) -> Result<(), String> {

@@ -102,8 +102,11 @@ impl Matrix {
             let (mut account, reference) = tell(script, self.setting.say.clone(), stops).await?;
             match self.begin(reference) {
                 Ok(header) => (account, header, Vec::new()),
-                Err(why) => {
+                Err(mut why) => {
                     self.forget()?;
+                    if account.stopped {
+                        "the rehearsal was stopped before".clone_into(&mut why);
+                    }
                     account.faults = Some(Broken {
                         seed: self.faults.seed.unwrap_or_default(),
                         trials: Vec::new(),

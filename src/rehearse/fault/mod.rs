@@ -66,11 +66,19 @@ impl Kind {
         }
     }
 
-    /// Whether the host's broker cannot be counted on while it lasts.
+    /// Whether it may end the host's broker.
     pub fn takes_broker(self) -> bool {
         !matches!(
             self,
             Self::KillController | Self::FreezeController | Self::KillSsh | Self::FreezeSsh
+        )
+    }
+
+    /// Whether the host's broker is as good as down while it lasts, whatever is seen of its process.
+    pub fn hides_broker(self) -> bool {
+        matches!(
+            self,
+            Self::KillHost | Self::FreezeHost | Self::FreezeBroker | Self::CutNetwork
         )
     }
 }

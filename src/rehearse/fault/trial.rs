@@ -220,6 +220,7 @@ fn away(fault: &Fault, driven: &Driven) -> Vec<Away> {
             host: fault.host.clone(),
             from: struck.at,
             to: driven.mended,
+            counts: fault.kind.hides_broker(),
         })
         .into_iter()
         .collect()

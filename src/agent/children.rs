@@ -156,6 +156,7 @@ impl Child {
                 ignore_errors: true,
                 notifies: Vec::new(),
                 origins: task.origins.clone(),
+                keeps: task.keeps,
             })))
             .and_then(|()| self.follow(seq, &answers, sys, permission));
         lock(&self.calls).open.remove(&seq);

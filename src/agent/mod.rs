@@ -25,6 +25,7 @@ pub use directory::candidates;
 pub use start::main;
 
 use crate::proto::{FromAgent, Hello, Ready, Seq, ToAgent, VERSION, frame};
+use crate::sys::before::Keeper;
 use crate::sys::{Sys, overlay};
 use children::Children;
 use directory::{Lock, Locked};
@@ -140,6 +141,7 @@ fn converse<F: Read + AsFd + Send + 'static>(
     }
     input.get_mut().limit_silence(hello.silence_limit);
     let mut ready = greeting();
+    let keeper = keeper(options.directories.clone(), &hello);
     let mut children = Children::new(options.executable, hello.clone());
     let (mut lock, mut memory) = (None, None);
     if !options.child {
@@ -168,7 +170,7 @@ fn converse<F: Read + AsFd + Send + 'static>(
     };
     let agent = Arc::new(Agent {
         rehearsals,
-        sys: options.sys,
+        sys: options.sys.with_keeper(keeper),
         user: ready.user.clone(),
         queue: Queue::default(),
         outbox,
@@ -282,6 +284,12 @@ impl Agent {
             self.outbox.send(FromAgent::Dropped { seq });
         }
     }
+}
+
+/// Where this user's changes are kept: in the agent's directory, once there is something to keep.
+fn keeper(directories: Vec<PathBuf>, hello: &Hello) -> Arc<Keeper> {
+    let open = move || directory::open(&directories).map_err(io::Error::other);
+    Arc::new(Keeper::new(open, &hello.run, &hello.host))
 }
 
 fn greeting() -> Ready {

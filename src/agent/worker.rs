@@ -6,6 +6,7 @@ use crate::agent::{Agent, faults, imagined, rehearsal};
 use crate::modules::{Error, Outcome, Permission, Ran};
 use crate::proto::{Due, FromAgent, JournalMark, Task};
 use crate::sys::Sys;
+use crate::sys::before::Keeping;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,8 +25,10 @@ pub(super) fn work(agent: &Arc<Agent>, lane: u32) {
             newly_due: Vec::new(),
             waited: None,
             broken: None,
+            keeping: keeping(agent, &task),
         };
         let result = turn.run(&cancel);
+        turn.end_keeping();
         turn.remember(match &result {
             Ok(Ran::Done(outcome)) => JournalMark::Ended {
                 changed: outcome.changed,
@@ -70,6 +73,15 @@ struct Turn<'a> {
     /// Since when, and after how many changes on this host, it waits for its turn.
     waited: Option<(Instant, u64)>,
     broken: Option<Error>,
+    /// Where what lies at a path is kept before the task changes it.
+    keeping: Option<Arc<Keeping>>,
+}
+
+/// Check mode changes nothing.
+fn keeping(agent: &Agent, task: &Task) -> Option<Arc<Keeping>> {
+    let keeper = agent.sys.keeper().filter(|_| !task.check_mode)?;
+    let keeping = keeper.task(task.keeps.play, &task.name, task.keeps.is_secret);
+    Some(Arc::new(keeping))
 }
 
 impl Turn<'_> {
@@ -123,6 +135,14 @@ impl Turn<'_> {
         ran
     }
 
+    /// Notes what the task left, without which a rollback would not know what it takes away.
+    fn end_keeping(&self) {
+        if let Some(keeping) = &self.keeping {
+            // What cannot be noted counts as unknown there.
+            let _ = keeping.end(&self.agent.sys);
+        }
+    }
+
     /// Notes how a task ended that had begun, and forgets handlers that nothing was changed for.
     fn remember(&self, mark: JournalMark) {
         let Some(memory) = self.agent.memory.as_ref().filter(|_| self.began) else {
@@ -174,7 +194,8 @@ impl Turn<'_> {
             .with_cancel(Arc::clone(cancel))
             .with_progress(Arc::new(progress))
             .with_deadline(self.task.deadline.map(Duration::from_secs))
-            .with_environment(self.task.environment.clone());
+            .with_environment(self.task.environment.clone())
+            .keeping(self.keeping.clone());
         if self.task.origins.is_empty() {
             return sys;
         }

@@ -10,7 +10,7 @@ use crate::event::{Event, EventKind};
 use crate::inventory::{self, Inventory, Limit};
 use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
-use crate::record::Input;
+use crate::record::{Header, Input};
 use crate::report::{Paint, diagnostics as draw};
 use crate::run::{self, Context, Interrupt, Past, TaskScope, World};
 use crate::template::Templar;
@@ -83,7 +83,7 @@ pub(super) fn apply_after(
     }) = &goes_on
     {
         let now = record::inputs(options, &machine, &plan);
-        if let Some(words) = super::resume::differs(run, before, now) {
+        if let Some(words) = super::resume::differs("resume", run, before, now) {
             say(&words);
             return exit::usage();
         }
@@ -270,6 +270,7 @@ pub(super) struct Errand {
     /// Neither shown nor recorded.
     pub is_silent: bool,
     pub goes_on: Option<GoesOn>,
+    pub goes_back: Option<GoesBack>,
     /// No host is contacted.
     pub imagined: Option<Imagined>,
 }
@@ -282,6 +283,14 @@ pub(super) struct Imagined {
     pub salt: String,
     /// What is known of them.
     pub facts: IndexMap<String, Dict>,
+}
+
+/// The recorded run that this one rolls back.
+pub(super) struct GoesBack {
+    pub run: String,
+    pub back: run::Back,
+    /// What goes on with it after a stop.
+    pub again: String,
 }
 
 pub(super) fn run_plan(
@@ -298,7 +307,10 @@ pub(super) fn run_plan(
     }
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
-    let again = record::goes_on_with(options, &command);
+    let again = match &errand.goes_back {
+        Some(goes_back) => goes_back.again.clone(),
+        None => record::goes_on_with(options, &command),
+    };
     let mut run_settings = settings::settings(options, machine, again)?;
     run_settings.salt = errand.salt;
     let fetching = &mut loaded.fetching;
@@ -314,11 +326,16 @@ pub(super) fn run_plan(
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
     context.promise = errand.promise;
-    let resumes = errand.goes_on.map(|goes_on| {
+    let mut header = Header::new(&context.id);
+    if let Some(goes_on) = errand.goes_on {
         context.past = Some(goes_on.past);
         context.promise = goes_on.promise;
-        goes_on.run
-    });
+        header.resumes = Some(goes_on.run);
+    }
+    if let Some(goes_back) = errand.goes_back {
+        context.back = Some(goes_back.back);
+        header.rolls_back = Some(goes_back.run);
+    }
     if let Some(imagined) = &errand.imagined {
         imagine::prepare(imagined, &context.world)?;
     }
@@ -326,7 +343,7 @@ pub(super) fn run_plan(
     let recorder = if errand.is_silent {
         None
     } else {
-        match record::begin(&context.id, options, machine, command, &plan, resumes) {
+        match record::begin(header, options, machine, command, &plan) {
             Ok(recorder) => recorder,
             Err(error) => return Ok(not_recorded(&error)),
         }
@@ -456,6 +473,7 @@ pub(super) fn context(
         roles_path: machine.roles_path(),
         selection: selection(&options.files),
         past: None,
+        back: None,
         id,
         promise: None,
     })

@@ -16,6 +16,7 @@ mod records;
 mod rehearse;
 mod resume;
 mod review;
+mod rollback;
 mod saved;
 mod settings;
 mod show;
@@ -81,6 +82,8 @@ enum Command {
     Runs(records::RunsOptions),
     /// Go on with the last run that stopped, at the host and task where it stopped.
     Resume(resume::ResumeOptions),
+    /// Put back the files and links that a recorded run changed, host by host, under the same gates.
+    Rollback(rollback::RollbackOptions),
     /// Render a recorded run again.
     Show(records::ShowOptions),
     /// Write `krun.lock`: what playbooks fetch, and the bytes that it must be.
@@ -126,6 +129,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Doc { module }) => show::doc(module.as_deref()),
         Some(Command::Runs(options)) => records::runs(&options),
         Some(Command::Resume(options)) => resume::resume(&options),
+        Some(Command::Rollback(options)) => rollback::rollback(&options, &args),
         Some(Command::Show(options)) => records::show(&options),
         Some(Command::Lock(options)) => lock::lock(&options),
         Some(Command::Lab(options)) => lab::lab(options),

@@ -34,14 +34,13 @@ pub(super) fn runs(options: &RecordOptions, machine: &Machine) -> Runs {
     })
 }
 
-/// Begins the record of a run; `None` where the user wants none.
+/// Begins the record of a run; `None` where the user wants none. `header` says what it has to do with other runs.
 pub(super) fn begin(
-    id: &str,
+    header: Header,
     options: &RunOptions,
     machine: &Machine,
     command: Vec<String>,
     plan: &Plan,
-    resumes: Option<String>,
 ) -> Result<Option<Recorder>, Error> {
     if options.no_record {
         return Ok(None);
@@ -56,8 +55,7 @@ pub(super) fn begin(
         check_mode: options.check,
         playbooks: playbooks.map(|path| path.display().to_string()).collect(),
         inputs: inputs(options, machine, plan).into_list(),
-        resumes,
-        ..Header::new(id)
+        ..header
     };
     let beside = options.playbooks.first().and_then(|path| path.parent());
     let beside = machine.cwd.join(beside.unwrap_or(Path::new("")));

@@ -129,6 +129,9 @@ fn heading(run: &Recorded, paint: Paint) -> String {
     if let Some(resumed) = &header.resumes {
         lines.push(format!("  resumes:  {resumed}"));
     }
+    if let Some(run) = &header.rolls_back {
+        lines.push(format!("  rolls back: {run}"));
+    }
     lines.join("\n") + "\n\n"
 }
 

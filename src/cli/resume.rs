@@ -59,14 +59,7 @@ fn prepare(options: &ResumeOptions) -> Result<(RunOptions, Vec<OsString>, GoesOn
     let runs = record::runs(&options.record, &machine);
     let stopped = stopped(&runs, options.run.as_deref())?;
     let header = &stopped.header;
-    if header.directory != machine.cwd {
-        let place = header.directory.display();
-        return Err(format!(
-            "run {} was started in `{place}`\nhelp: cd {place} first, and name its records with --record {}",
-            header.run,
-            runs.dir().display()
-        ));
-    }
+    is_here(&stopped, &runs, &machine)?;
     let args = with_secrets(&header.command, &options.extra_vars)?;
     let (mut run, promise) = parsed(&args)?;
     run.record = options.record.clone();
@@ -102,6 +95,11 @@ fn stopped(runs: &Runs, named: Option<&str>) -> Result<Recorded, String> {
         last.ok_or_else(|| format!("no run is recorded in `{}`", runs.dir().display()))?
     };
     let name = &found.header.run;
+    if let Some(run) = &found.header.rolls_back {
+        return Err(format!(
+            "run {name} was a rollback\nhelp: `krun rollback {run}` goes on with it"
+        ));
+    }
     match found.state {
         _ if found.header.check_mode => Err(format!("{name} was a plan, and changed nothing")),
         State::Running => Err(format!("run {name} is still going on")),
@@ -112,8 +110,22 @@ fn stopped(runs: &Runs, named: Option<&str>) -> Result<Recorded, String> {
     }
 }
 
+/// A run's files are named as seen from where it was started.
+pub(super) fn is_here(run: &Recorded, runs: &Runs, machine: &Machine) -> Result<(), String> {
+    let header = &run.header;
+    if header.directory == machine.cwd {
+        return Ok(());
+    }
+    let place = header.directory.display();
+    Err(format!(
+        "run {} was started in `{place}`\nhelp: cd {place} first, and name its records with --record {}",
+        header.run,
+        runs.dir().display()
+    ))
+}
+
 /// The runs that this one went on with, the oldest first, and itself. One that was forgotten ends the chain.
-fn chain(runs: &Runs, last: &Recorded) -> Vec<Recorded> {
+pub(super) fn chain(runs: &Runs, last: &Recorded) -> Vec<Recorded> {
     let mut chain = vec![last.clone()];
     while let Some(earlier) = chain.last().and_then(|run| run.header.resumes.clone())
         && let Ok(earlier) = runs.find(&earlier)
@@ -125,7 +137,7 @@ fn chain(runs: &Runs, last: &Recorded) -> Vec<Recorded> {
 }
 
 /// The recorded command line with what is given anew. Secrets are not in a record: they must be given again.
-fn with_secrets(command: &[String], given: &[String]) -> Result<Vec<OsString>, String> {
+pub(super) fn with_secrets(command: &[String], given: &[String]) -> Result<Vec<OsString>, String> {
     let names = |name: &str| {
         let begin = format!("{name}=");
         given.iter().any(|text| {
@@ -170,7 +182,7 @@ fn with_secrets(command: &[String], given: &[String]) -> Result<Vec<OsString>, S
 }
 
 /// The recorded run's options and, of one of a saved plan, what the plan showed.
-fn parsed(args: &[OsString]) -> Result<(RunOptions, Option<Promise>), String> {
+pub(super) fn parsed(args: &[OsString]) -> Result<(RunOptions, Option<Promise>), String> {
     let unknown = |_| "the recorded command line is not one of this krun".to_owned();
     if super::program(args) == exit::Program::AnsiblePlaybook {
         let mut run = AnsiblePlaybook::try_parse_from(args).map_err(unknown)?.run;
@@ -188,8 +200,13 @@ fn parsed(args: &[OsString]) -> Result<(RunOptions, Option<Promise>), String> {
     }
 }
 
-/// Returns in words what differs from the files of the stopped run; `None` if nothing does.
-pub(super) fn differs(run: &str, before: &[Input], mut now: Inputs) -> Option<String> {
+/// Returns in words what differs from the files of the earlier run; `None` if nothing does. `command` would go on.
+pub(super) fn differs(
+    command: &str,
+    run: &str,
+    before: &[Input],
+    mut now: Inputs,
+) -> Option<String> {
     // Also those that it came to know only while it went on.
     for input in before {
         now.add(&input.path);
@@ -208,7 +225,10 @@ pub(super) fn differs(run: &str, before: &[Input], mut now: Inputs) -> Option<St
         };
         let _ = writeln!(text, "  {what:8} {}", path.display());
     }
-    text += "help: `krun resume --changed-files-ok` goes on with the files as they are now";
+    let _ = write!(
+        text,
+        "help: `krun {command} --changed-files-ok` goes on with the files as they are now"
+    );
     Some(text)
 }
 

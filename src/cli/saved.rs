@@ -105,7 +105,7 @@ pub(super) fn plan(options: &RunOptions, out: &Path, args: &[OsString]) -> ExitC
     }
 }
 
-fn ran(code: std::io::Result<ExitCode>) -> ExitCode {
+pub(super) fn ran(code: std::io::Result<ExitCode>) -> ExitCode {
     code.unwrap_or_else(|error| {
         say(&format!("error: {error}"));
         exit::internal()
@@ -117,7 +117,7 @@ fn refused(error: &Error) -> ExitCode {
     exit::usage()
 }
 
-fn loaded(
+pub(super) fn loaded(
     options: &RunOptions,
     machine: &Machine,
 ) -> Result<(Plan, super::apply::Loaded), ExitCode> {

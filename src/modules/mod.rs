@@ -38,6 +38,7 @@ pub mod pattern;
 pub mod ping;
 pub mod place;
 pub mod properties;
+pub mod put_back;
 pub mod raw;
 mod registry;
 pub mod replace;

@@ -159,6 +159,7 @@ modules! {
     Find(super::find::Find),
     Tempfile(super::tempfile::Tempfile),
     Assemble(super::assemble::Assemble),
+    PutBack(super::put_back::PutBack),
     KafkaFacts(super::kafka_facts::FactsArgs),
     KafkaSafeToStop(super::kafka_safe_to_stop::SafeToStopArgs),
     WaitForIsr(super::wait_for_isr::WaitForIsrArgs),

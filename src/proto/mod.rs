@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
@@ -131,6 +131,17 @@ pub struct Task {
     pub notifies: Vec<Due>,
     /// URLs of the action whose bytes do not just come from their server.
     pub origins: Vec<Origin>,
+    /// How what it changes is kept for a rollback.
+    pub keeps: Keeps,
+}
+
+/// Under what an agent keeps what a task changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keeps {
+    /// The play of the run, counted from 1.
+    pub play: usize,
+    /// The task says `no_log`.
+    pub is_secret: bool,
 }
 
 /// Another user than the one who logged in.

@@ -51,6 +51,9 @@ pub struct Header {
     /// The stopped run that this one went on with.
     #[serde(default)]
     pub resumes: Option<String>,
+    /// The run that this one rolled back.
+    #[serde(default)]
+    pub rolls_back: Option<String>,
 }
 
 impl Header {
@@ -67,6 +70,7 @@ impl Header {
             playbooks: Vec::new(),
             inputs: Vec::new(),
             resumes: None,
+            rolls_back: None,
         }
     }
 }

@@ -106,7 +106,9 @@ impl Batch<'_> {
                 ),
             }
         }
-        if held.is_empty() {
+        // The run that is rolled back went on here, or did not: what it changed is put back either way.
+        let ends_something = word.starts_with("end_") || word == "clear_host_errors";
+        if held.is_empty() || (ends_something && self.run.back.is_some()) {
             return;
         }
         match word.as_str() {

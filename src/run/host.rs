@@ -1,5 +1,6 @@
 //! One host on its way through a batch: where it stands, what is under way, which block has failed.
 
+use super::back::WayBack;
 use super::past::Key;
 use super::prepare::{Item, ItemState, Prepared, Shape, Work};
 use crate::event::EventKind;
@@ -42,6 +43,7 @@ pub(super) struct HostRun {
     pub asked_journal: bool,
     /// Something that an agent does has ended or begun for this host.
     pub is_touched: bool,
+    pub way_back: WayBack,
     /// Units that the run stopped on this host and has not started again, with how to start them.
     pub stopped_units: IndexMap<String, StoppedUnit>,
 }
@@ -160,6 +162,7 @@ impl HostRun {
             counts: HashMap::new(),
             asked_journal: false,
             is_touched: false,
+            way_back: WayBack::default(),
             stopped_units: IndexMap::new(),
         }
     }

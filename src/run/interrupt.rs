@@ -110,6 +110,7 @@ impl Batch<'_> {
                 ignore_errors: false,
                 notifies: Vec::new(),
                 origins: Vec::new(),
+                keeps: proto::Keeps::default(),
             };
             self.run.links.send(&host, ToAgent::Task(Box::new(task)));
             match self.end_of(&host, seq).await {

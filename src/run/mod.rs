@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod ahead;
+mod back;
 mod barrier;
 mod batch;
 mod connect;
@@ -40,6 +41,7 @@ mod unreachable;
 mod verdict;
 pub mod world;
 
+pub use back::Back;
 pub use interrupt::Interrupt;
 pub use past::{Decisions, Past};
 pub use picture::picture;
@@ -79,6 +81,8 @@ pub struct Context {
     pub selection: Selection,
     /// What stopped runs of the same command line did: this one goes on with them.
     pub past: Option<Past>,
+    /// A recorded run of the same command line: this one rolls it back.
+    pub back: Option<Back>,
     /// Identifies the run, in records and on hosts.
     pub id: String,
     /// A saved plan: only what it showed is done.
@@ -124,6 +128,7 @@ pub struct Run {
     kept: kept::Kept,
     promise: Option<Promise>,
     past: Option<Past>,
+    back: Option<Back>,
     /// Counted from 1.
     play_number: usize,
 }
@@ -148,7 +153,17 @@ pub async fn run(
         run.emit(EventKind::Planned { graph });
     }
     let mut interrupted = false;
-    for play in plan.plays {
+    let mut plays: Vec<(usize, PlayPlan)> = (1..).zip(plan.plays.clone()).collect();
+    if run.back.is_some() {
+        plays.reverse();
+    }
+    for (number, mut play) in plays {
+        run.play_number = number;
+        if run.back.is_some() {
+            // Doubt stops it at once; a look goes on, to show all of it.
+            (play.guarded, play.grants_ahead) = (!check_mode, false);
+            run.recall_registered(&plan, number);
+        }
         match run.play(Arc::new(play)).await {
             Ending::No | Ending::Play | Ending::Batch => {}
             Ending::Stop => break,
@@ -202,13 +217,13 @@ impl Run {
             gone: HashSet::new(),
             promise: context.promise,
             past: context.past,
+            back: context.back,
             play_number: 0,
         }
     }
 
     /// Runs one play, batch after batch.
     async fn play(&mut self, plan: Arc<PlayPlan>) -> Ending {
-        self.play_number += 1;
         let play = Arc::clone(&plan.play);
         let name = self.render_play_name(&play);
         let all = match self.play_hosts(&plan) {
@@ -223,6 +238,10 @@ impl Run {
             .filter(|host| !self.gone.contains(*host))
             .cloned()
             .collect();
+        let here = self.that_go_back(here);
+        if here.is_empty() && self.back.is_some() {
+            return Ending::No;
+        }
         if here.is_empty() {
             let reason = if all.is_empty() {
                 "no hosts matched"
@@ -344,9 +363,12 @@ impl Run {
         self.emit(EventKind::BatchEnded {
             done: done[before..].to_vec(),
         });
+        let looks_back = self.back.is_some() && self.world.settings.check_mode;
         let ending = match finished.ending {
             // A whole batch gone ends the run, as in Ansible.
-            Ending::No | Ending::Batch if n_gone == n_hosts && n_hosts > 0 => Ending::Stop,
+            Ending::No | Ending::Batch if n_gone == n_hosts && n_hosts > 0 && !looks_back => {
+                Ending::Stop
+            }
             Ending::Batch => Ending::No,
             other => other,
         };

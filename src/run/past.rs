@@ -1,5 +1,6 @@
 //! Turns the events of stopped runs into what a run that goes on with them knows: which task ended how, where.
 
+use super::back::{Deed, bare, deeds};
 use crate::event::{Event, EventKind, Status, TaskName, TaskResult};
 use crate::proto::{JournalEntry, JournalMark};
 use crate::value::HostName;
@@ -20,7 +21,7 @@ pub struct Decisions {
 }
 
 /// What earlier runs of the same command line did.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Past {
     pub decisions: Decisions,
     /// The runs, the oldest first.
@@ -52,7 +53,7 @@ impl Key {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct HostPast {
     /// Each time that the task ended there, in order.
     tasks: HashMap<Key, Vec<TaskPast>>,
@@ -81,7 +82,7 @@ impl TaskPast {
         same.map(|(_, result)| result).nth(taken)
     }
 
-    fn results(&self) -> impl Iterator<Item = &TaskResult> {
+    pub(super) fn results(&self) -> impl Iterator<Item = &TaskResult> {
         let items = self.items.iter().map(|(_, result)| result);
         items.chain(self.whole.iter().filter(|result| !result.is_loop))
     }
@@ -100,7 +101,7 @@ pub(super) enum Heard {
     Cut,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Journal {
     by_name: HashMap<String, Marks>,
 }
@@ -217,6 +218,47 @@ impl Past {
     /// The run that is gone on with.
     pub(super) fn run(&self) -> &str {
         self.runs.last().map_or("", String::as_str)
+    }
+
+    /// The hosts on which something of a play ended.
+    pub(super) fn hosts_of(&self, play: usize) -> impl Iterator<Item = &HostName> {
+        let hosts = self.hosts.iter();
+        let took_part = move |past: &HostPast| past.tasks.keys().any(|key| key.play == play);
+        hosts
+            .filter(move |(_, past)| took_part(past))
+            .map(|(host, _)| host)
+    }
+
+    /// A path that a play changed on a host itself, if there is one.
+    pub(super) fn changed_path(&self, play: usize, host: &HostName) -> Option<&str> {
+        let tasks = self.hosts.get(host)?.tasks.iter();
+        let of_play = tasks.filter(|(key, _)| key.play == play);
+        let results = of_play
+            .flat_map(|(_, tasks)| tasks.iter().flat_map(TaskPast::results))
+            .filter(|result| result.status == Status::Changed && result.delegated_to.is_none());
+        let subjects = results
+            .flat_map(|result| &result.diffs)
+            .map(|diff| &*diff.subject);
+        subjects.filter(|subject| subject.starts_with('/')).min()
+    }
+
+    /// The units, without their type, to which a play did this on a host.
+    pub(super) fn units(&self, play: usize, host: &HostName, deed: Deed) -> Vec<String> {
+        let tasks = self
+            .hosts
+            .get(host)
+            .into_iter()
+            .flat_map(|host| &host.tasks);
+        let of_play = tasks.filter(|(key, _)| key.play == play);
+        let results = of_play.flat_map(|(_, tasks)| tasks.iter().flat_map(TaskPast::results));
+        let deeds = results.flat_map(deeds);
+        let mut units: Vec<String> = deeds
+            .filter(|(_, what)| *what == deed)
+            .map(|(unit, _)| bare(unit))
+            .collect();
+        units.sort();
+        units.dedup();
+        units
     }
 
     pub(super) fn is_anew(&self, host: &str) -> bool {

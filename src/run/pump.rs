@@ -1,5 +1,6 @@
 //! Prepares a host's next steps and sends them, as far ahead as nothing pending is read.
 
+use super::back::Walk;
 use super::batch::{Batch, Ending};
 use super::host::{Flight, Share};
 use super::keywords::Envelope;
@@ -32,6 +33,13 @@ impl Batch<'_> {
                 return;
             }
             // It may add steps behind itself: a host that passes it waits here, too.
+            if self.run.back.is_some() && self.puts_back_before(host, index, &step) {
+                self.settle(host);
+                if !self.hosts[host].flights.is_empty() {
+                    return;
+                }
+                continue;
+            }
             if step.is_barrier() {
                 return;
             }
@@ -56,7 +64,17 @@ impl Batch<'_> {
                 }
                 StepKind::Gather => self.gather(host, index),
                 StepKind::Task(task) => {
-                    if !self.prepare_task(host, index, &step, task, quiet) {
+                    let mut task = Arc::clone(task);
+                    if self.run.back.is_some() {
+                        match self.walk_back(host, index, &task) {
+                            Walk::Live(live) => task = live,
+                            Walk::Passed => {
+                                self.push(host, Flight::silent(index));
+                                continue;
+                            }
+                        }
+                    }
+                    if !self.prepare_task(host, index, &step, &task, quiet) {
                         return;
                     }
                 }
@@ -126,6 +144,9 @@ impl Batch<'_> {
         if let Some(cause) = self.hosts[host].perhaps.get(&self.steps[index].id) {
             prepared.items.iter_mut().for_each(|item| item.doubt(cause));
         }
+        if self.run.back.is_some() {
+            self.hold_back(host, task, &mut prepared);
+        }
         if !self.lay_past_over(host, index, task, &mut prepared) {
             return false;
         }
@@ -169,7 +190,7 @@ impl Batch<'_> {
             >= limit
     }
 
-    fn push(&mut self, host: usize, flight: Flight) {
+    pub(super) fn push(&mut self, host: usize, flight: Flight) {
         let vars = self.run.world.host(&self.hosts[host].name);
         super::world::write(&vars, |vars| {
             flight.expects.iter().for_each(|name| vars.expect(name));
@@ -322,6 +343,10 @@ impl Batch<'_> {
             ignore_errors: envelope.on_failure.is_ignored || is_recheck,
             notifies,
             origins,
+            keeps: proto::Keeps {
+                play: self.run.play_number,
+                is_secret: no_log,
+            },
         };
         self.run.links.send(&to, ToAgent::Task(Box::new(task)));
         let state = ItemState::Sent {

@@ -84,6 +84,7 @@ impl Run {
                 ignore_errors: true,
                 notifies: Vec::new(),
                 origins: Vec::new(),
+                keeps: proto::Keeps::default(),
             };
             self.links.send(host, ToAgent::Task(Box::new(task)));
             asked.insert(seq, Arc::clone(host));

@@ -1,5 +1,6 @@
 //! Publishes results in linear order, and counts what it publishes.
 
+use super::back::PUT_BACK;
 use super::batch::{Batch, task_name};
 use super::host::Flight;
 use super::prepare::{ItemState, Judged};
@@ -41,7 +42,12 @@ impl Batch<'_> {
                 let Some((at, event)) = self.hosts[host].unsaid.pop_front() else {
                     break;
                 };
-                self.say_title(at);
+                match &event {
+                    EventKind::TaskEnded { task, .. } if task.module == PUT_BACK => {
+                        self.say_title_of_put_back(task.clone());
+                    }
+                    _ => self.say_title(at),
+                }
                 self.count(&event);
                 self.run.emit(event);
             }
@@ -153,6 +159,13 @@ impl Batch<'_> {
             return;
         };
         if let Some(task) = self.shown_task(step) {
+            self.run.emit(EventKind::TaskStarted { task });
+        }
+    }
+
+    /// It stands before a step that has a title of its own.
+    fn say_title_of_put_back(&mut self, task: TaskName) {
+        if self.titled.replace(usize::MAX) != Some(usize::MAX) {
             self.run.emit(EventKind::TaskStarted { task });
         }
     }

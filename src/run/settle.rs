@@ -290,6 +290,9 @@ impl Batch<'_> {
         }
         let judged = verdict_of_all(flight, &task);
         self.hosts[host].is_touched |= flight.has_ended_there();
+        if self.has_put_back(host, flight, &judged) {
+            return;
+        }
         self.remember(host, flight, &task, &judged);
         self.say_results(host, flight, &task, Some(&judged));
         if judged.changed || judged.unknown.is_some() {

@@ -299,7 +299,7 @@ fn not_begun(left: &[Left]) -> Option<String> {
 }
 
 /// Which unit the task was about, and how it was to be: `register` would have it from the result.
-fn about_unit(work: &Work) -> Mapping {
+pub(super) fn about_unit(work: &Work) -> Mapping {
     let Work::Agent(action) = work else {
         return Mapping::new();
     };

@@ -124,6 +124,7 @@ impl Sys {
         if let Some((overlay, place)) = self.overlaid(path, false)? {
             return named("create directory", path, overlay.create_dir(&place, mode));
         }
+        self.keep(path, false)?;
         let real = self.locate_link(path)?;
         // Never wider than asked, not even before its mode is set.
         let created = fs::DirBuilder::new()
@@ -163,6 +164,7 @@ impl Sys {
         if let Some((overlay, place)) = self.overlaid(path, false)? {
             return named("remove", path, overlay.remove(&place, false));
         }
+        self.keep(path, false)?;
         named("remove", path, fs::remove_file(self.locate_link(path)?))
     }
 
@@ -171,6 +173,7 @@ impl Sys {
         if let Some((overlay, place)) = self.overlaid(path, false)? {
             return named("remove", path, overlay.remove(&place, true));
         }
+        self.keep_tree(path)?;
         let real = self.locate_link(path)?;
         let remove = || {
             if fs::symlink_metadata(&real)?.is_dir() {
@@ -188,6 +191,8 @@ impl Sys {
             let to = self.resolve_parent(to)?;
             return named("rename", from, overlay.rename(&place, &to));
         }
+        self.keep_tree(from)?;
+        self.keep_tree(to)?;
         let (from_real, to_real) = (self.locate_link(from)?, self.locate_link(to)?);
         named("rename", from, fs::rename(&from_real, &to_real))?;
         self.changed_beside(&from_real);
@@ -200,6 +205,7 @@ impl Sys {
         if let Some((overlay, place)) = self.overlaid(path, true)? {
             return named("set the mode of", path, overlay.set_mode(&place, mode));
         }
+        self.keep(path, true)?;
         let real = self.locate(path)?;
         named(
             "set the mode of",
@@ -217,6 +223,7 @@ impl Sys {
                 overlay.set_owner(&place, uid, gid),
             );
         }
+        self.keep(path, false)?;
         let real = self.locate_link(path)?;
         named(
             "set the owner of",
@@ -236,6 +243,7 @@ impl Sys {
             let set = overlay.set_times(&place, atime, mtime);
             return named("set the times of", path, set);
         }
+        self.keep(path, false)?;
         let real = self.locate_link(path)?;
         let spec = |time: Option<Time>| {
             time.map_or(TimeSpec::UTIME_OMIT, |time| {

@@ -1,5 +1,6 @@
 //! The only way a module touches a host: files, processes, users, network, below one root directory.
 
+pub mod before;
 pub mod fs;
 pub mod http;
 pub mod net;
@@ -7,6 +8,7 @@ pub mod overlay;
 pub mod process;
 pub mod users;
 
+use before::{Keeper, Keeping};
 use overlay::Rehearsal;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,10 @@ pub struct Sys {
     origins: http::Origins,
     /// Nobody has looked at this host: what it has beyond what tasks made is unknown.
     is_imagined: bool,
+    /// What was before, of all runs.
+    keeper: Option<Arc<Keeper>>,
+    /// Under what this task's changes are kept.
+    keeping: Option<Arc<Keeping>>,
 }
 
 impl Sys {
@@ -52,6 +58,8 @@ impl Sys {
             starts_programs: true,
             origins: http::Origins::default(),
             is_imagined: false,
+            keeper: None,
+            keeping: None,
         }
     }
 

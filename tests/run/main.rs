@@ -18,6 +18,7 @@ mod results;
 mod resume;
 mod review;
 mod roles;
+mod rollback;
 mod saved;
 mod stopped;
 mod support;

@@ -40,5 +40,6 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         ignore_errors: false,
         notifies: Vec::new(),
         origins: Vec::new(),
+        keeps: krun::proto::Keeps::default(),
     }
 }

@@ -30,6 +30,11 @@ fn note(name: &str, property: &str) -> String {
     format!("unit {} {property}", full_name(name))
 }
 
+/// Where unit files lie.
+pub(in crate::modules) fn unit_directories() -> impl Iterator<Item = &'static Path> {
+    UNIT_DIRECTORIES.iter().map(Path::new)
+}
+
 /// Returns the units that earlier tasks would have started or stopped, with their types.
 pub(in crate::modules) fn started_or_stopped(sys: &Sys) -> Vec<String> {
     let notes = sys.overlay().map(|overlay| overlay.notes("unit "));

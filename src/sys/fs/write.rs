@@ -74,6 +74,7 @@ impl Sys {
         verb: &str,
         make: impl FnOnce(&Path) -> io::Result<()>,
     ) -> io::Result<()> {
+        self.keep(path, false)?;
         let temporary = temporary_beside(real);
         let result = make(&temporary).and_then(|()| fs::rename(&temporary, real));
         // Also after a rename between two names of one file, which leaves both.

@@ -1,0 +1,125 @@
+//! Finds the running services that stand on paths: by their unit's files, and by what their processes name or have open.
+
+use crate::modules::systemd::rehearsed::{recall, unread};
+use crate::modules::tool;
+use crate::sys::Sys;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// What of a unit systemd is asked for.
+const ASKED: [&str; 4] = ["Id", "FragmentPath", "DropInPaths", "EnvironmentFiles"];
+
+/// Returns each running service with the first of `paths` that it stands on.
+pub(super) fn services(sys: &Sys, paths: &[&Path]) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
+    if !sys.is_host() {
+        return found;
+    }
+    let mut note = |unit: &str, named: &Path| {
+        let real = named.canonicalize().ok();
+        let stands = |path: &&&Path| {
+            named.starts_with(path) || real.as_ref().is_some_and(|real| real.starts_with(path))
+        };
+        if let Some(path) = paths.iter().find(stands)
+            && is_running(sys, unit)
+        {
+            found.entry(unit.to_owned()).or_insert(path.to_path_buf());
+        }
+    };
+    for (unit, files) in unit_files(sys) {
+        files.iter().for_each(|file| note(&unit, file));
+    }
+    for (unit, named) in processes() {
+        named.iter().for_each(|path| note(&unit, path));
+    }
+    found
+}
+
+/// In check mode, an earlier task may have stopped it.
+fn is_running(sys: &Sys, unit: &str) -> bool {
+    let mut seen = unread(sys, unit);
+    !recall(sys, unit, &mut seen) || matches!(seen.property("ActiveState"), "active" | "")
+}
+
+/// The files of each running service: its own, what is dropped in, and its environment's.
+fn unit_files(sys: &Sys) -> BTreeMap<String, BTreeSet<PathBuf>> {
+    let properties = format!("--property={}", ASKED.join(","));
+    let argv = [
+        "systemctl",
+        "show",
+        "*.service",
+        "--state=active",
+        &properties,
+    ];
+    let Ok(output) = tool::ask(sys, &argv) else {
+        return BTreeMap::new();
+    };
+    let blocks = output.stdout.split("\n\n");
+    blocks
+        .filter_map(|block| {
+            let unit = block.lines().find_map(|line| line.strip_prefix("Id="))?;
+            let words = block.lines().filter_map(|line| line.split_once('='));
+            let words = words.flat_map(|(_, value)| value.split_whitespace());
+            let files = words.filter(|word| word.starts_with('/'));
+            Some((unit.to_owned(), files.map(PathBuf::from).collect()))
+        })
+        .collect()
+}
+
+/// By service, the paths that its processes name on their command lines, run, work in or have open.
+fn processes() -> BTreeMap<String, BTreeSet<PathBuf>> {
+    let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for dir in entries.map(|entry| entry.path()) {
+        let Some(unit) = std::fs::read_to_string(dir.join("cgroup"))
+            .ok()
+            .and_then(|text| service(&text))
+        else {
+            continue;
+        };
+        let named = found.entry(unit).or_default();
+        let line = std::fs::read(dir.join("cmdline")).unwrap_or_default();
+        let words = line.split(|byte| matches!(byte, 0 | b':' | b'=' | b',' | b' '));
+        let words = words.filter(|word| word.starts_with(b"/"));
+        named.extend(words.map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word))));
+        let open = std::fs::read_dir(dir.join("fd")).into_iter().flatten();
+        let open = open.flatten().map(|entry| entry.path());
+        let links = open.chain(["exe", "cwd"].map(|name| dir.join(name)));
+        named.extend(links.filter_map(|link| std::fs::read_link(link).ok()));
+    }
+    found
+}
+
+/// The service of the system that a process belongs to; those of logged-in users are not of a play's making.
+fn service(cgroup: &str) -> Option<String> {
+    let path = cgroup.lines().last()?.rsplit(':').next()?;
+    if path.contains("/user.slice/") {
+        return None;
+    }
+    let unit = path.split('/').find(|part| part.ends_with(".service"))?;
+    Some(unit.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_belongs_to_the_service_of_its_control_group() {
+        let of = |path: &str| service(&format!("0::{path}\n"));
+        assert_eq!(
+            of("/system.slice/kafka-server.service").as_deref(),
+            Some("kafka-server.service")
+        );
+        assert_eq!(
+            of("/system.slice/docker.service/inner").as_deref(),
+            Some("docker.service")
+        );
+        assert_eq!(
+            of("/user.slice/user-0.slice/user@0.service/app.service"),
+            None
+        );
+        assert_eq!(of("/init.scope"), None);
+    }
+}

@@ -168,6 +168,6 @@ fn a_list_that_cannot_be_read_is_told_and_nothing_is_done() {
     std::fs::write(&list, text.replacen("Before", "Befroe", 1)).unwrap();
     let error = host.put_back(Permission::Apply).unwrap_err().to_string();
     let root = host.dir.path().display().to_string();
-    insta::assert_snapshot!(error.replace(&root, "DIR"), @r"");
+    insta::assert_snapshot!(error.replace(&root, "DIR"), @"`DIR/agent/before/r1/list`, what was kept of the run, cannot be read: unknown variant `Befroe`, expected `Before` or `Left` at line 1 column 9");
     assert_eq!(host.picture(), after);
 }

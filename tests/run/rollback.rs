@@ -81,7 +81,9 @@ fn picture(play: &Play) -> String {
 fn settled(text: &str, play: &Play) -> String {
     let run = fancy_regex::Regex::new(r"\d{8}T\d{6}Z-\d+").unwrap();
     let text = text.replace(&play.path().display().to_string(), "DIR");
-    run.replace_all(&text, "RUN").into_owned()
+    let text = run.replace_all(&text, "RUN").into_owned();
+    let time = fancy_regex::Regex::new(r"\([\d.]+ m?s\)").unwrap();
+    time.replace_all(&text, "(TIME)").into_owned()
 }
 
 fn well(ran: &Ran) {

@@ -246,6 +246,7 @@ impl Batch<'_> {
             work,
             envelope,
             perhaps: None,
+            wish: None,
         };
         let prepared = Prepared {
             items: vec![Item::new(Dict::new(), "", rendered)],

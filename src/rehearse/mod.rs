@@ -5,6 +5,7 @@
 //! them, and `sections` says it all, as `text` or `html`. `fault` tells the same story with something that breaks.
 
 pub mod account;
+pub mod broken;
 pub mod brokers;
 pub mod compare;
 pub mod estimate;

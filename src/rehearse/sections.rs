@@ -1,8 +1,8 @@
 //! Turns what a rehearsal found, and its checks, into the sections of the report.
 
-use super::account::{Account, Broken, Cluster};
+use super::account::{Account, Cluster};
+use super::broken::broken;
 use super::estimate::Estimate;
-use super::fault::judge::Strike;
 use super::idempotence::Idempotence;
 use super::load::{Gap, Loaded};
 use super::page::{Block, Cell, Mood, Section, Table, duration, grouped, offset};
@@ -20,6 +20,10 @@ pub fn sections(account: &Account, checks: &[Check]) -> Vec<Section> {
             all.push(gaps(account, load));
         }
         all.push(brokers(account, cluster));
+    }
+    let tried = Section::new("Checks", vec![Block::Table(checked(checks))]);
+    if let Some(faults) = account.faults.as_ref().filter(|it| it.earlier > 0) {
+        return vec![broken(faults), tried];
     }
     let mut picture = vec![Block::Timeline(timeline(account))];
     picture.extend(gates(account).map(Block::Table));
@@ -53,42 +57,8 @@ pub fn sections(account: &Account, checks: &[Check]) -> Vec<Section> {
     }
     all.extend(account.faults.as_ref().map(broken));
     all.extend(account.main.as_ref().map(diffs));
-    all.push(Section::new("Checks", vec![Block::Table(checked(checks))]));
+    all.push(tried);
     all
-}
-
-fn broken(broken: &Broken) -> Section {
-    let mut table = Table::new(["", "fault", "at", "on", "the runs", "took"]);
-    for trial in &broken.trials {
-        let (word, mood) = match trial.struck {
-            _ if !trial.passed() => ("FAILED", Mood::Bad),
-            Strike::Hit => ("passed", Mood::Good),
-            Strike::Nothing => ("nothing to break", Mood::Dim),
-            Strike::TooLate => ("too late", Mood::Dim),
-        };
-        table.row([
-            Cell::new(word, mood),
-            trial.fault.kind.name().into(),
-            trial.fault.task.clone().into(),
-            trial.fault.host.clone().into(),
-            trial.legs.join(", then ").into(),
-            duration(trial.seconds * 1000).into(),
-        ]);
-    }
-    let text = format!(
-        "{} of {} faults were tried, chosen with --seed {}. Each began from the state before the playbook, with load, and was gone on with until it ended.",
-        broken.trials.len(),
-        broken.of,
-        broken.seed
-    );
-    let mut blocks = vec![Block::Text(text), Block::Table(table)];
-    for trial in &broken.trials {
-        if let Some(dir) = &trial.evidence {
-            let (fault, dir) = (&trial.fault, dir.display());
-            blocks.push(Block::Text(format!("{fault}: a gate stayed shut: {dir}")));
-        }
-    }
-    Section::new("What broke on purpose", blocks)
 }
 
 fn checked(checks: &[Check]) -> Table {

@@ -9,6 +9,7 @@ use crate::rehearse::account::{Account, Kafka};
 use crate::rehearse::brokers::Away;
 use crate::rehearse::evidence;
 use crate::rehearse::idempotence;
+use crate::rehearse::proof;
 use crate::rehearse::settle;
 use crate::rehearse::story::{Before, Error, Stage, aside, now, remove};
 use crate::rehearse::watch::Watch;
@@ -110,13 +111,21 @@ async fn told(
     if stage.is_stopped() {
         return Ok(None);
     }
-    let collected = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let (evidence, deadlocks) = match collected {
-        Some(evidence::Evidence { dir, deadlocks }) => (Some(dir), deadlocks),
-        None => (None, Vec::new()),
-    };
+    let mut collected = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let deadlocks = collected.as_ref().map(|it| it.deadlocks.clone());
+    let deadlocks = deadlocks.unwrap_or_default();
     let second = account.idempotence.words();
     let mut checks = judge(&account, &driven, reference, &end, &second, &deadlocks);
+    if !proof::passed(&checks) && collected.is_none() {
+        let (lab, hosts) = (stage.lab.clone(), setting.hosts.clone());
+        let dir = evidence_dir(setting, fault, number);
+        (setting.say)(&format!("  what tells why goes to {}", dir.display()));
+        let collect = move || {
+            let records = lab.state_dir().join("runs");
+            evidence::collect(&lab, &hosts, &records, &dir).ok()
+        };
+        collected = aside(collect).await;
+    }
     if let Some(why) = refused {
         checks.push(super::judge::harness(why));
     }
@@ -130,7 +139,7 @@ async fn told(
         },
         checks,
         seconds: (now() - begun) / 1000,
-        evidence,
+        evidence: collected.map(|it| it.dir),
     }))
 }
 
@@ -150,7 +159,7 @@ async fn drive(
     );
     let (stops, watch) = (setting.stops.clone(), Arc::clone(&stage.watch));
     let (fault, hosts) = (fault.clone(), setting.hosts.clone());
-    let dir: PathBuf = setting.evidence.join(format!("{number:03}-{}", fault.kind));
+    let dir = evidence_dir(setting, &fault, number);
     let seen = Arc::clone(seen);
     aside(move || {
         let records = lab.state_dir().join("runs");
@@ -188,6 +197,10 @@ async fn drive(
         .under(&fault)
     })
     .await
+}
+
+fn evidence_dir(setting: &Setting, fault: &Fault, number: usize) -> PathBuf {
+    setting.evidence.join(format!("{number:03}-{}", fault.kind))
 }
 
 /// The same once more, with nothing that breaks.

@@ -169,6 +169,12 @@ pub enum EventKind {
         handler: String,
         reason: String,
     },
+    /// What the run would do that is guarded, found before anything was done.
+    Guarded {
+        dangers: Vec<Danger>,
+        /// `--allow-destroy`: it goes on; else it ends here.
+        is_allowed: bool,
+    },
     /// The roll ends early.
     RollStopped(Stop),
     RunEnded {
@@ -218,6 +224,12 @@ pub struct TaskResult {
     /// Check mode: not even the task's arguments, or whether it runs, could be known.
     #[serde(default)]
     pub is_dark: bool,
+    /// What it destroys, or would, that nobody can bring back.
+    #[serde(default)]
+    pub destroys: Vec<String>,
+    /// What of a cluster it stops, or would.
+    #[serde(default)]
+    pub stops: Option<String>,
     /// It ended in an earlier run, which this one goes on with.
     #[serde(default)]
     pub restored: bool,
@@ -245,11 +257,22 @@ impl TaskResult {
             is_loop: false,
             covered: None,
             is_dark: false,
+            destroys: Vec::new(),
+            stops: None,
             restored: false,
             fingerprint: None,
             wish: None,
         }
     }
+}
+
+/// Something guarded that one task would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Danger {
+    pub task: TaskName,
+    /// What it would do: `remove `/data/kafka-logs` with 214 files, 3.2 GB`.
+    pub what: String,
+    pub hosts: Vec<HostName>,
 }
 
 /// Where a stopped roll stands.

@@ -155,6 +155,8 @@ impl Child {
                 deadline: task.deadline,
                 ignore_errors: true,
                 notifies: Vec::new(),
+                allow_destroy: task.allow_destroy,
+                crowd: None,
                 origins: task.origins.clone(),
                 keeps: task.keeps,
             })))

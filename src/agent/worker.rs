@@ -225,6 +225,10 @@ impl Turn<'_> {
         if self.must_look_again() {
             return Permission::Cancelled;
         }
+        if let Some(error) = self.guard(outcome) {
+            self.broken = Some(error);
+            return Permission::Cancelled;
+        }
         if !self.agent.queue.begin(seq) {
             return Permission::Cancelled;
         }
@@ -246,6 +250,24 @@ impl Turn<'_> {
         self.agent.changes.fetch_add(1, Ordering::SeqCst);
         self.agent.outbox.send(FromAgent::Began { seq });
         Permission::Apply
+    }
+
+    /// Why the task is not begun, if it would do what is guarded.
+    fn guard(&self, outcome: &Outcome) -> Option<Error> {
+        if self.task.allow_destroy {
+            return None;
+        }
+        if !outcome.destroys.is_empty() {
+            let error =
+                Error::new("it would remove what is there, and `--allow-destroy` was not given");
+            let lost = outcome.destroys.iter();
+            let error = lost.fold(error, Error::because);
+            return Some(error.help("nothing was touched; say `--allow-destroy` if it may go"));
+        }
+        let (stops, crowd) = (outcome.stops.as_ref()?, self.task.crowd.as_ref()?);
+        let text = format!("it would stop this {stops}, and not this one alone");
+        let error = Error::new(text).because(crowd);
+        Some(error.help("`serial: 1` and a gate stop one after the other; `--allow-destroy` stops them together"))
     }
 
     /// Whether what the check found may be out of date: it waited long, or another lane changed something meanwhile.

@@ -102,6 +102,9 @@ pub(super) struct RunOptions {
     /// Further arguments of ssh: -F, -J, -i, -p, -o.
     #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
     pub ssh_common_args: Option<String>,
+    /// Do what is guarded: remove directories with what is in them.
+    #[arg(long)]
+    pub allow_destroy: bool,
     /// Fetch only what `krun.lock` has, and exactly those bytes.
     #[arg(long)]
     pub locked: bool,

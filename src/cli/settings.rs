@@ -1,10 +1,11 @@
 //! Reads environment, home and password files into what the rest of krun is handed.
 
 use super::ansible_cfg::{self, Configuration};
+use super::exit::Program;
 use super::options::{FileOptions, RunOptions};
 use crate::agent;
 use crate::diag::{Diagnostic, Diagnostics, Source};
-use crate::run::Settings;
+use crate::run::{Guards, Settings};
 use crate::transport;
 use crate::value::{Dict, Secret, Value};
 use crate::vault::Vault;
@@ -282,6 +283,11 @@ pub(super) fn settings(
             .clone()
             .or_else(|| text(ansible_cfg::TRANSPORT)),
         connection_password,
+        guards: match (options.files.program, options.allow_destroy) {
+            (Program::AnsiblePlaybook, _) => Guards::Off,
+            (Program::Krun, true) => Guards::Allow,
+            (Program::Krun, false) => Guards::Hold,
+        },
         force_handlers: options.force_handlers || flag(ansible_cfg::FORCE_HANDLERS),
         gathers_only_when_told: configured.text(ansible_cfg::GATHERING) == Some("explicit"),
         inventory_sources: options.files.inventory.clone(),

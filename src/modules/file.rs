@@ -8,7 +8,7 @@ use super::args::{Arg, ArgKind, joined, yes};
 use super::attributes::{PERMISSIONS, Permissions, Wish, describe};
 use super::diff::Diff;
 use super::place::kind_name;
-use super::{Error, Found, Module, Nature, Outcome};
+use super::{Error, Found, Module, Nature, Outcome, loss};
 use crate::sys::Sys;
 use crate::sys::fs::{Kind, Stat, Time};
 use crate::value::Value;
@@ -219,6 +219,10 @@ fn set(sys: &Sys, wish: &Wish, path: &Path) -> Result<(), Error> {
 }
 
 impl File {
+    pub(super) fn removes(&self) -> bool {
+        self.state == Some(State::Absent)
+    }
+
     fn state(&self, now: Option<&Stat>) -> State {
         self.state.unwrap_or(match now.map(|now| now.kind) {
             Some(Kind::Directory) => State::Directory,
@@ -373,6 +377,9 @@ impl Finding<'_> {
         if now.is_dir() {
             let n_entries = self.sys.list(&path)?.len();
             diff = diff.attribute("entries", Some(n_entries.into()), None);
+            self.outcome
+                .destroys
+                .extend(loss::of_directory(self.sys, &path)?);
         }
         self.outcome.diffs.push(diff);
         self.steps.push(Step::Remove(path.clone()));

@@ -21,6 +21,7 @@ pub mod find;
 pub mod get_url;
 pub mod glob;
 pub mod group;
+mod guarded;
 pub mod hostname;
 mod kafka_access;
 pub mod kafka_carry_over;
@@ -32,6 +33,7 @@ pub mod kafka_topic;
 pub mod kafka_upgrade_check;
 pub mod keys;
 pub mod lineinfile;
+mod loss;
 pub mod mode;
 pub mod package;
 pub mod pattern;
@@ -64,6 +66,7 @@ pub mod web;
 pub mod words;
 
 pub use fetched::FETCHING;
+pub use guarded::GUARDED;
 pub use registry::{Action, Entry, Place, entries, find};
 
 use crate::sys::Sys;
@@ -176,6 +179,12 @@ pub struct Outcome {
     /// Check mode: why nobody can say what this task would bring about.
     #[serde(default)]
     pub unknown: Option<String>,
+    /// What is lost when it is done, and nobody can bring back: guarded, unless the user allows it.
+    #[serde(default)]
+    pub destroys: Vec<String>,
+    /// What of a cluster it stops: `Kafka broker`.
+    #[serde(default)]
+    pub stops: Option<String>,
 }
 
 impl Outcome {
@@ -316,7 +325,8 @@ pub fn run<M: Module>(
     let Some(change) = found.change else {
         return Ok(Ran::Done(found.outcome));
     };
-    match permission(&found.outcome) {
+    let (destroys, stops) = (found.outcome.destroys.clone(), found.outcome.stops.clone());
+    let ran = match permission(&found.outcome) {
         Permission::Apply => module.apply(sys, change).map(Ran::Done),
         Permission::OnlyShow
             if M::NATURE == Nature::Action && !(M::REHEARSES && sys.overlay().is_some()) =>
@@ -337,5 +347,13 @@ pub fn run<M: Module>(
             .map(Ran::Done),
         Permission::OnlyShow => Ok(Ran::Done(found.outcome)),
         Permission::Cancelled => Ok(Ran::Cancelled),
-    }
+    };
+    ran.map(|ran| match ran {
+        Ran::Done(outcome) => Ran::Done(Outcome {
+            destroys,
+            stops,
+            ..outcome
+        }),
+        Ran::Cancelled => Ran::Cancelled,
+    })
 }

@@ -119,6 +119,10 @@ impl Module for Service {
 }
 
 impl Service {
+    pub(super) fn stops(&self) -> bool {
+        matches!(self.state, Some(State::Stopped | State::Restarted))
+    }
+
     fn check_script(&self, sys: &Sys) -> Result<Found<Change>, Error> {
         let script = Path::new("/etc/init.d").join(&self.name);
         if !sys.exists(&script).unwrap_or(false) {

@@ -6,7 +6,7 @@ pub mod unit;
 
 use super::args::{Arg, ArgKind};
 use super::diff::Diff;
-use super::{Error, Found, Module, Nature, Outcome, tool};
+use super::{Error, Found, Module, Nature, Outcome, guarded, tool};
 use crate::diag::nearest;
 use crate::sys::Sys;
 use crate::sys::process::{Command, Output};
@@ -105,6 +105,13 @@ impl Module for Systemd {
         let steps = unit.steps(self.wish())?;
         let reload = self.daemon_reload && (!steps.is_empty() || is_stale(sys, &unit));
         let mut outcome = self.registered(name, &unit);
+        if steps
+            .iter()
+            .any(|step| matches!(step, Step::Stop | Step::Restart))
+        {
+            let what = guarded::clustered(sys, unit.property("MainPID"));
+            outcome.stops = what.map(str::to_owned);
+        }
         if steps.is_empty() && !reload && !self.daemon_reexec {
             return Ok(Found::same(outcome));
         }
@@ -192,6 +199,10 @@ impl Systemd {
             enabled: self.enabled,
             masked: self.masked,
         }
+    }
+
+    pub(super) fn stops(&self) -> bool {
+        matches!(self.state, Some(State::Stopped | State::Restarted))
     }
 
     fn check_manager(&self) -> Result<Found<Change>, Error> {

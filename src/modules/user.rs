@@ -6,7 +6,7 @@ mod shown;
 use super::accounts::{self, call};
 use super::args::{Arg, ArgKind, yes};
 use super::group::Presence;
-use super::{Error, Found, Module, Nature, Outcome, attributes};
+use super::{Error, Found, Module, Nature, Outcome, attributes, loss};
 use crate::sys::Sys;
 use known::{Known, day_name, look};
 use serde::{Deserialize, Serialize};
@@ -203,7 +203,13 @@ impl Module for User {
         if self.state == Presence::Present && self.generate_ssh_key {
             self.check_key(sys, now.as_ref())?;
         }
-        let outcome = self.registered(now.as_ref());
+        let mut outcome = self.registered(now.as_ref());
+        if self.removes_home()
+            && let Some(home) = now.as_ref().map(|now| Path::new(&now.account.home))
+            && sys.lstat(home)?.is_some_and(|stat| stat.is_dir())
+        {
+            outcome.destroys.extend(loss::of_directory(sys, home)?);
+        }
         if change.calls.is_empty() && change.hash.is_none() {
             return Ok(Found::same(outcome));
         }
@@ -228,6 +234,10 @@ impl Module for User {
 }
 
 impl User {
+    pub(super) fn removes_home(&self) -> bool {
+        self.state == Presence::Absent && self.remove
+    }
+
     fn removal(&self) -> Change {
         let mut argv = vec!["userdel"];
         argv.extend(self.force.then_some("-f"));

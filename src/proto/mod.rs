@@ -100,6 +100,10 @@ impl Due {
 }
 
 /// One action for one host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of the task"
+)]
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Task {
     pub seq: Seq,
@@ -129,6 +133,10 @@ pub struct Task {
     /// Handlers that are due on this host from the moment the task begins to change something: even a controller and an
     /// agent that are killed in the middle leave them.
     pub notifies: Vec<Due>,
+    /// What is guarded may be done: a directory that is older than the run may be removed with what is in it.
+    pub allow_destroy: bool,
+    /// Why a server of a cluster that stops here would not be the only one.
+    pub crowd: Option<String>,
     /// URLs of the action whose bytes do not just come from their server.
     pub origins: Vec<Origin>,
     /// How what it changes is kept for a rollback.

@@ -43,6 +43,12 @@ fn document(story: &Story) -> Value {
             "ignored": stats.ignored,
             "not_run": stats.not_run,
         }))).collect::<Map<_, _>>(),
+        "guarded": story.dangers.iter().map(|danger| json!({
+            "task": danger.task.title,
+            "at": place(&danger.task.at),
+            "what": danger.what,
+            "hosts": danger.hosts,
+        })).collect::<Vec<_>>(),
         "warnings": story.warnings.iter().map(|(text, at)| json!({
             "text": text,
             "at": at.as_ref().map(place),

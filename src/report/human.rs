@@ -1,10 +1,11 @@
 //! Events as Ansible's users know them: PLAY, TASK, a line a host, diffs, the recap.
 
+use super::dangers::{self, Fate};
 use super::live::Live;
 use super::story::summary;
 use super::words::duration;
 use super::{Paint, Report, diff};
-use crate::event::{Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};
+use crate::event::{Danger, Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};
 use crate::modules::diff::Diff;
 use crate::value::{HostName, Mapping, Value, display};
 use indexmap::IndexMap;
@@ -123,9 +124,28 @@ impl<W: Write> Human<W> {
             // Nothing more to say of a change without a diff.
         }
         self.diffs(task, result);
+        let is_plan = self.check_mode;
+        for lost in result.destroys.iter().filter(|_| is_plan) {
+            let what = format!("removes {lost}: a run does so only with `--allow-destroy`");
+            let line = format!("  {} {what}", self.paint.bold_red("guarded:"));
+            self.line(&line);
+        }
         for warning in &result.warnings {
             let line = format!("  {} {warning}", self.paint.magenta("warning:"));
             self.line(&line);
+        }
+    }
+
+    fn guarded(&mut self, dangers: &[Danger], is_allowed: bool) {
+        let fate = if is_allowed {
+            Fate::Allowed
+        } else {
+            Fate::Held
+        };
+        let line = self.paint.bold_red(dangers::headline(fate));
+        self.line(&line);
+        for line in dangers::lines(dangers) {
+            self.line(&format!("  {line}"));
         }
     }
 
@@ -418,6 +438,10 @@ impl<W: Write> Report for Human<W> {
                 ));
                 self.line(&line);
             }
+            EventKind::Guarded {
+                dangers,
+                is_allowed,
+            } => self.guarded(dangers, *is_allowed),
             EventKind::RollStopped(stop) => self.stopped(stop),
             EventKind::RunEnded { stats, elapsed_ms } => self.recap(stats, *elapsed_ms),
             EventKind::TaskProgress { .. } => {

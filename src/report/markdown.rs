@@ -1,5 +1,6 @@
 //! Turns a story into Markdown for a comment on a pull request: the summary first, a fold for each set of hosts, and an honest cut.
 
+use super::dangers;
 use super::diff::{NO_NEWLINE, hunks, opaque};
 use super::story::{Outcome, Story, as_wished, word};
 use super::words::{count, counted_hosts, duration, moment, value};
@@ -30,6 +31,15 @@ fn draw_within(story: &Story, limit: usize) -> String {
         open: false,
     };
     page.add(&head(story));
+    if !story.dangers.is_empty() {
+        let lines = dangers::lines(&story.dangers);
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("> - {}\n", escape(line)))
+            .collect();
+        let head = escape(dangers::headline(story.fate()));
+        page.add(&format!("> **{head}**\n>\n{}\n", lines.concat()));
+    }
     for (text, at) in &story.warnings {
         let at = at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line));
         page.add(&format!(

@@ -1,7 +1,10 @@
 //! Turns events into one story: plays, their batches, the tasks of each, and hosts with the same end told together.
 
+use super::dangers::{self, Fate};
 use super::words::count;
-use crate::event::{At, Event, EventKind, Graph, Stats, Status, Stop, TaskName, TaskResult};
+use crate::event::{
+    At, Danger, Event, EventKind, Graph, Stats, Status, Stop, TaskName, TaskResult,
+};
 use crate::modules::diff::{Content, Diff};
 use crate::value::HostName;
 use indexmap::IndexMap;
@@ -18,6 +21,10 @@ pub struct Story {
     /// `None`: the events end before the run did.
     pub elapsed_ms: Option<u64>,
     pub warnings: Vec<(String, Option<At>)>,
+    /// What it would do that needs `--allow-destroy`, or did with it.
+    pub dangers: Vec<Danger>,
+    /// Nothing was done because of them.
+    pub is_held: bool,
     pub plays: Vec<PlayStory>,
     pub unreachable: Vec<Lost>,
     pub stop: Option<Stop>,
@@ -94,6 +101,9 @@ impl Story {
         let batches = story.plays.iter_mut().flat_map(|play| &mut play.batches);
         for task in batches.flat_map(|batch| &mut batch.tasks) {
             task.told.sort_by_key(|told| place(&told.host));
+        }
+        if story.dangers.is_empty() {
+            story.dangers = dangers::of(&story);
         }
         story
     }
@@ -177,6 +187,13 @@ impl Story {
                 let text = format!("kept handler: [{host}] `{handler}` will run: {reason}");
                 self.warnings.push((text, None));
             }
+            EventKind::Guarded {
+                dangers,
+                is_allowed,
+            } => {
+                self.is_held = !is_allowed;
+                self.dangers.extend(dangers.iter().cloned());
+            }
             EventKind::RollStopped(stop) => self.stop = Some(stop.clone()),
             EventKind::RunEnded { stats, elapsed_ms } => {
                 self.stats.clone_from(stats);
@@ -257,6 +274,15 @@ impl Story {
             let batches = play.batches.iter();
             batches.flat_map(move |batch| batch.tasks.iter().map(move |task| (play, batch, task)))
         })
+    }
+
+    /// What became of the dangers.
+    pub(super) fn fate(&self) -> Fate {
+        match (self.check_mode, self.is_held) {
+            (true, _) => Fate::Planned,
+            (false, true) => Fate::Held,
+            (false, false) => Fate::Allowed,
+        }
     }
 
     /// What changed, or would, in one line: `4 to change on 2 hosts, 1 unknown`.

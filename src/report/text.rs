@@ -2,7 +2,7 @@
 
 use super::story::{Outcome, PlayStory, Story, word};
 use super::words::{count, counted_hosts, duration, hosts};
-use super::{Paint, diff};
+use super::{Paint, dangers, diff};
 use crate::event::Status;
 use crate::value::{Value, display};
 use std::fmt::Write;
@@ -10,6 +10,14 @@ use std::fmt::Write;
 /// Draws the whole story.
 pub(super) fn draw(story: &Story, paint: Paint) -> String {
     let mut out = String::new();
+    if !story.dangers.is_empty() {
+        let line = paint.bold_red(dangers::headline(story.fate()));
+        let _ = writeln!(out, "{line}");
+        for line in dangers::lines(&story.dangers) {
+            let _ = writeln!(out, "  {line}");
+        }
+        out.push('\n');
+    }
     for (text, at) in &story.warnings {
         let at = at.as_ref().map(|at| format!(" ({}:{})", at.file, at.line));
         let at = at.unwrap_or_default();

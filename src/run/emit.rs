@@ -131,6 +131,7 @@ impl Run {
         let text = |text: &mut String| *text = masks.mask(text).into_owned();
         result.msg.iter_mut().for_each(text);
         result.causes.iter_mut().for_each(text);
+        result.destroys.iter_mut().for_each(text);
         result.warnings.iter_mut().for_each(text);
         result.help.iter_mut().for_each(text);
         let mut data = Value::Mapping(std::mem::take(&mut result.data));

@@ -2,6 +2,7 @@
 
 use super::barrier::Loaded;
 use super::control::{Answer, answer};
+use super::keywords::Envelope;
 use super::prepare::{self, ItemState, Prepared, Work};
 use super::world::{self, PlayContext};
 use super::{Context, Run, TaskScope};
@@ -16,6 +17,10 @@ pub struct Foreseen {
     pub host: HostName,
     pub task: Arc<Task>,
     pub what: What,
+    /// How many hosts do it at once: the play's batch.
+    pub width: usize,
+    pub(super) play: Arc<PlayContext>,
+    pub(super) envelope: Arc<Envelope>,
 }
 
 /// What can be said before any host is asked.
@@ -45,6 +50,7 @@ pub fn foresee(
         wanted,
         facts,
         tell,
+        width: 1,
     };
     for play in plan.plays {
         foresight.play(&play);
@@ -56,6 +62,8 @@ struct Foresight<'a> {
     wanted: &'a [&'a str],
     facts: &'a [String],
     tell: &'a mut dyn FnMut(Foreseen),
+    /// Of the play in hand.
+    width: usize,
 }
 
 impl Foresight<'_> {
@@ -68,22 +76,26 @@ impl Foresight<'_> {
         let prompted = prompted.unwrap_or_default();
         let play = Arc::new(PlayContext::new(&plan.play, prompted, &hosts, &hosts));
         self.run.read_vars_files(&play, &hosts);
+        let slots = self.run.widths(&play, &hosts);
+        let slots = slots.map(|widths| crate::plan::serial::cut(&widths, hosts.len()));
+        self.width = slots
+            .ok()
+            .and_then(|slots| slots.into_iter().max())
+            .unwrap_or(hosts.len());
         for host in &hosts {
             for fact in self.facts {
                 let cause = format!("`{fact}`, a fact of the host");
                 self.learn(host, fact, &cause);
             }
             if let Some(why) = &unanswered {
-                (self.tell)(Foreseen {
-                    host: Arc::clone(host),
-                    task: Arc::new(super::gather_task(&plan.play)),
-                    what: What::Unknown(why.clone()),
-                });
+                let task = Arc::new(super::gather_task(&plan.play));
+                self.say(&play, host, &task, What::Unknown(why.clone()));
                 continue;
             }
-            let handlers = plan.handlers.list.iter();
-            let handlers = handlers.flat_map(|handler| &handler.steps);
-            for step in plan.steps.iter().chain(handlers) {
+            for step in &plan.steps {
+                self.step(&play, host, step);
+            }
+            for step in plan.handlers.list.iter().flat_map(|handler| &handler.steps) {
                 self.step(&play, host, step);
             }
         }
@@ -109,35 +121,39 @@ impl Foresight<'_> {
 
     fn look(&mut self, play: &Arc<PlayContext>, host: &HostName, task: &Arc<Task>) {
         let scope = TaskScope::new(&self.run.world, Some(play), host, Some(task));
-        let Some(prepared) = self.prepared(&scope, host, task) else {
+        let Some(prepared) = self.prepared(play, &scope, task) else {
             return;
         };
         for item in prepared.items {
+            // A handler runs if it is notified.
+            let notified = || "whether anything notifies it".to_owned();
+            let perhaps = item.perhaps.or_else(|| task.is_handler.then(notified));
             let what = match item.work {
-                Work::Agent(action) => What::Does(action, item.perhaps),
+                Work::Agent(action) => What::Does(action, perhaps),
                 Work::Unknown(cause) => What::Unknown(cause),
                 Work::Fault(error) => What::Fault(error.to_string()),
                 Work::Controller | Work::Skip(_) => continue,
             };
-            self.say(host, task, what);
+            self.tell(play, host, task, what, item.envelope);
         }
     }
 
     /// Prepares a task as a run does; what stands in the way is told.
     fn prepared(
         &mut self,
+        play: &Arc<PlayContext>,
         scope: &TaskScope,
-        host: &HostName,
         task: &Arc<Task>,
     ) -> Option<Prepared> {
+        let host = &scope.host;
         match prepare::prepare(&self.run.templar, scope, task, true) {
             Ok(Prepared {
                 fault: Some(fault), ..
-            }) => self.say(host, task, What::Fault(fault.to_string())),
+            }) => self.say(play, host, task, What::Fault(fault.to_string())),
             Ok(prepared) => return Some(prepared),
             Err(_) => {
                 let cause = "it waits for what other tasks bring".to_owned();
-                self.say(host, task, What::Unknown(cause));
+                self.say(play, host, task, What::Unknown(cause));
             }
         }
         None
@@ -192,7 +208,9 @@ impl Foresight<'_> {
         };
         let items = match items {
             Ok(items) => items,
-            Err(error) => return self.say(host, task, What::Unknown(format!("it needs {error}"))),
+            Err(error) => {
+                return self.say(play, host, task, What::Unknown(format!("it needs {error}")));
+            }
         };
         for locals in items {
             let shared = scope.with(locals.clone()).shared();
@@ -211,7 +229,7 @@ impl Foresight<'_> {
                 });
             match loaded {
                 Ok(loaded) => self.included(play, host, step, &loaded),
-                Err(cause) => self.say(host, task, What::Unknown(cause)),
+                Err(cause) => self.say(play, host, task, What::Unknown(cause)),
             }
         }
     }
@@ -239,11 +257,25 @@ impl Foresight<'_> {
         });
     }
 
-    fn say(&mut self, host: &HostName, task: &Arc<Task>, what: What) {
+    fn say(&mut self, play: &Arc<PlayContext>, host: &HostName, task: &Arc<Task>, what: What) {
+        self.tell(play, host, task, what, Arc::default());
+    }
+
+    fn tell(
+        &mut self,
+        play: &Arc<PlayContext>,
+        host: &HostName,
+        task: &Arc<Task>,
+        what: What,
+        envelope: Arc<Envelope>,
+    ) {
         (self.tell)(Foreseen {
             host: Arc::clone(host),
             task: Arc::clone(task),
             what,
+            width: self.width,
+            play: Arc::clone(play),
+            envelope,
         });
     }
 }

@@ -1,8 +1,10 @@
 //! Ctrl-C: the task in hand ends cleanly, a wait ends at once, and a service that the roll had stopped is started again.
 
 use super::batch::{Batch, Ending};
+use super::keywords::Envelope;
 use super::links::Incoming;
 use super::prepare::{ItemState, Work};
+use super::questions;
 use crate::event::EventKind;
 use crate::modules::Action;
 use crate::proto::{self, FromAgent, ToAgent};
@@ -94,23 +96,14 @@ impl Batch<'_> {
                 continue;
             };
             let seq = self.run.links.next_seq();
-            let task = proto::Task {
-                seq,
-                lane: u32::MAX,
-                group: u64::MAX,
-                epoch: u32::MAX,
-                name: format!("start {unit} again"),
-                action,
+            let envelope = Envelope {
                 identity: how.identity,
-                environment: Vec::new(),
-                granted: true,
-                check_mode: false,
-                perhaps: None,
+                ..Envelope::default()
+            };
+            let name = format!("start {unit} again");
+            let task = proto::Task {
                 deadline: Some(START_LIMIT),
-                ignore_errors: false,
-                notifies: Vec::new(),
-                origins: Vec::new(),
-                keeps: proto::Keeps::default(),
+                ..questions::task(seq, &name, action, envelope)
             };
             self.run.links.send(&host, ToAgent::Task(Box::new(task)));
             match self.end_of(&host, seq).await {

@@ -12,6 +12,7 @@ mod facts;
 mod failing;
 mod files;
 pub mod foresee;
+mod guard;
 mod handlers;
 mod held;
 mod host;
@@ -28,6 +29,7 @@ mod prepare;
 pub mod promise;
 mod prompted;
 mod pump;
+mod questions;
 mod resume;
 mod rolling;
 mod saying;
@@ -47,7 +49,7 @@ pub use past::{Decisions, Past};
 pub use picture::picture;
 pub use promise::Promise;
 pub use scope::TaskScope;
-pub use world::{Settings, World};
+pub use world::{Guards, Settings, World};
 
 use crate::artifacts::Fetching;
 use crate::diag::Span;
@@ -142,6 +144,8 @@ pub async fn run(
 ) -> Conclusion {
     let since = Instant::now();
     let id = context.id.clone();
+    let is_new = context.past.is_none() && context.back.is_none();
+    let apart = is_new.then(|| context.apart());
     let mut run = Run::new(&plan, context, &playbooks, sink);
     let check_mode = run.world.settings.check_mode;
     run.emit(EventKind::RunStarted {
@@ -152,8 +156,16 @@ pub async fn run(
     if let Some(graph) = picture(&plan) {
         run.emit(EventKind::Planned { graph });
     }
-    let mut interrupted = false;
+    let before = match apart {
+        Some(apart) => run.guard(&plan, apart).await,
+        // What a stopped run had removed is there anew; each host guards itself.
+        None => Ending::No,
+    };
+    let (is_held, mut interrupted) = (before == Ending::Stop, before == Ending::Interrupt);
     let mut plays: Vec<(usize, PlayPlan)> = (1..).zip(plan.plays.clone()).collect();
+    if before != Ending::No {
+        plays.clear();
+    }
     if run.back.is_some() {
         plays.reverse();
     }
@@ -179,7 +191,7 @@ pub async fn run(
         Conclusion::Interrupted
     } else {
         Conclusion::Ended {
-            failed: run.is_broken() || stats.values().any(|stats| stats.failed > 0),
+            failed: is_held || run.is_broken() || stats.values().any(|stats| stats.failed > 0),
             unreachable: stats.values().any(|stats| stats.unreachable > 0),
         }
     };

@@ -6,6 +6,7 @@ use super::host::{Flight, Share};
 use super::keywords::Envelope;
 use super::prepare::{self, Item, ItemState, NotNow, Prepared, Rendered, Shape, Work};
 use super::scope::TaskScope;
+use super::world::Guards;
 use crate::modules::{Action, Error};
 use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
@@ -323,6 +324,7 @@ impl Batch<'_> {
                 || step <= frontier
                 || self.hosts.len() == 1
                 || self.may_run_ahead(&to, &action, &envelope));
+        let crowd = self.crowd(host, step, &action, &envelope);
         let notifies = self.notifies(host, position, index);
         let seq = self.run.links.next_seq();
         self.sent
@@ -342,6 +344,8 @@ impl Batch<'_> {
             deadline: envelope.deadline,
             ignore_errors: envelope.on_failure.is_ignored || is_recheck,
             notifies,
+            allow_destroy: self.run.world.settings.guards != Guards::Hold,
+            crowd,
             origins,
             keeps: proto::Keeps {
                 play: self.run.play_number,

@@ -1,14 +1,13 @@
 //! Decides which hosts a play has, how wide its batches are, and before each who goes next: with `order: kafka`, a broker that is down or half done first, the active controller last.
 
 use super::Run;
-use super::links::Incoming;
+use super::questions;
 use super::scope::TaskScope;
 use super::world::PlayContext;
 use crate::event::EventKind;
 use crate::modules::Action;
 use crate::plan::PlayPlan;
 use crate::playbook::Play;
-use crate::proto::{self, FromAgent, ToAgent};
 use crate::template::is_omit;
 use crate::value::{Dict, HostName, Mapping, Value, display};
 use std::collections::HashMap;
@@ -57,7 +56,7 @@ impl Run {
         context: &Arc<PlayContext>,
         hosts: &[HostName],
     ) -> Result<HashMap<HostName, Mapping>, String> {
-        let mut asked: HashMap<proto::Seq, HostName> = HashMap::new();
+        let mut asked = Vec::new();
         for host in hosts {
             let task = Arc::new(super::gather_task(&context.play));
             let scope = TaskScope::new(&self.world, Some(context), host, Some(&task));
@@ -68,48 +67,15 @@ impl Run {
             self.open(host, context, None, host)
                 .map_err(|error| error.to_string())?;
             let seq = self.links.next_seq();
-            let task = proto::Task {
-                seq,
-                lane: u32::MAX,
-                group: seq,
-                epoch: u32::MAX,
-                name: "who goes next".into(),
-                action,
-                identity: envelope.identity,
-                environment: envelope.environment,
-                granted: true,
-                check_mode: false,
-                perhaps: None,
-                deadline: Some(60),
-                ignore_errors: true,
-                notifies: Vec::new(),
-                origins: Vec::new(),
-                keeps: proto::Keeps::default(),
-            };
-            self.links.send(host, ToAgent::Task(Box::new(task)));
-            asked.insert(seq, Arc::clone(host));
+            let question = questions::task(seq, "who goes next", action, envelope);
+            asked.push(self.ask(host, question));
         }
         let mut facts = HashMap::new();
-        while !asked.is_empty() {
-            tokio::select! {
-                incoming = self.links.next() => match incoming {
-                    Incoming::Connected { host, ready, warnings, elapsed_ms } => {
-                        self.connected(host, ready, warnings, elapsed_ms);
-                    }
-                    Incoming::Losing { host, error } => self.losing(&host, &error),
-                    Incoming::Lost { host, error, known } => {
-                        self.forget_link(&host, &known);
-                        return Err(format!("{host} cannot be asked how it stands: {error}"));
-                    }
-                    Incoming::Message { message: FromAgent::Ended { seq, result }, .. } => {
-                        let Some(host) = asked.remove(&seq) else { continue };
-                        let outcome = result.map_err(|error| format!("{host} cannot be asked how it stands: {error}"))?;
-                        facts.insert(host, outcome.facts);
-                    }
-                    Incoming::Message { .. } => {}
-                },
-                () = self.interrupt.pressed() => return Err("stopped by Ctrl-C".into()),
-            }
+        for (asked, answer) in self.answers(asked).await? {
+            let host = asked.host;
+            let outcome =
+                answer.map_err(|error| format!("{host} cannot be asked how it stands: {error}"))?;
+            facts.insert(host, outcome.facts);
         }
         Ok(facts)
     }

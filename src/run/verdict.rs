@@ -233,6 +233,8 @@ pub(super) fn success(outcome: Outcome) -> Judged {
         msg: outcome.unknown.clone().or(outcome.msg),
         diffs: outcome.diffs,
         warnings: outcome.warnings,
+        destroys: outcome.destroys,
+        stops: outcome.stops,
         show,
         data: data.clone(),
         ..TaskResult::new(status)

@@ -17,6 +17,18 @@ pub struct World {
     pub masks: RwLock<Masks>,
 }
 
+/// What becomes of tasks that would destroy what nobody can bring back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Guards {
+    /// They are not begun.
+    #[default]
+    Hold,
+    /// `--allow-destroy`: they are said, and done.
+    Allow,
+    /// Nobody asks: as Ansible has it.
+    Off,
+}
+
 /// What the command line decided, for `ansible_…` names and the scheduler.
 #[derive(Debug, Clone, Default)]
 #[expect(
@@ -47,6 +59,7 @@ pub struct Settings {
     /// `-k`.
     pub connection_password: Option<crate::value::Secret>,
     pub become_method: Option<String>,
+    pub guards: Guards,
     /// `--force-handlers`: where a play does not say.
     pub force_handlers: bool,
     pub inventory_sources: Vec<String>,

@@ -122,7 +122,9 @@ impl Sys {
     /// Makes one directory, with this mode or the system's default.
     pub fn create_dir(&self, path: &Path, mode: Option<u32>) -> io::Result<()> {
         if let Some((overlay, place)) = self.overlaid(path, false)? {
-            return named("create directory", path, overlay.create_dir(&place, mode));
+            named("create directory", path, overlay.create_dir(&place, mode))?;
+            self.note_made(place);
+            return Ok(());
         }
         self.keep(path, false)?;
         let real = self.locate_link(path)?;
@@ -131,6 +133,7 @@ impl Sys {
             .mode(mode.unwrap_or(0o777))
             .create(&real);
         named("create directory", path, created)?;
+        self.note_made(self.resolve_parent(path)?);
         mode.map_or(Ok(()), |mode| self.set_mode(path, mode))
     }
 

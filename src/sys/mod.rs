@@ -3,6 +3,7 @@
 pub mod before;
 pub mod fs;
 pub mod http;
+mod made;
 pub mod net;
 pub mod overlay;
 pub mod process;
@@ -37,6 +38,7 @@ pub struct Sys {
     keeper: Option<Arc<Keeper>>,
     /// Under what this task's changes are kept.
     keeping: Option<Arc<Keeping>>,
+    made: Arc<made::Made>,
 }
 
 impl Sys {
@@ -60,6 +62,7 @@ impl Sys {
             is_imagined: false,
             keeper: None,
             keeping: None,
+            made: Arc::new(made::Made::new()),
         }
     }
 

@@ -8,6 +8,7 @@ mod configured;
 mod faults;
 mod fetched;
 mod graph;
+mod guarded;
 mod handlers;
 mod hosts;
 mod iterations;

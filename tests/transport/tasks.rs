@@ -39,6 +39,8 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         deadline: Some(60),
         ignore_errors: false,
         notifies: Vec::new(),
+        allow_destroy: false,
+        crowd: None,
         origins: Vec::new(),
         keeps: krun::proto::Keeps::default(),
     }

@@ -8,9 +8,9 @@ pub use changes::diff;
 pub use graph::svg;
 pub use timeline::timeline;
 
-use super::Story;
 use super::story::as_wished;
 use super::words::{counted_hosts, duration, moment};
+use super::{Story, dangers};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -111,6 +111,19 @@ fn head(story: &Story, what: &str) -> String {
         moment(story.started),
         escape(&story.run)
     );
+    if !story.dangers.is_empty() {
+        let lines = dangers::lines(&story.dangers);
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|line| format!("<br>{}", escape(line)))
+            .collect();
+        let head = escape(dangers::headline(story.fate()));
+        let _ = writeln!(
+            out,
+            "<p class=\"note stop\"><b>{head}</b>{}</p>",
+            lines.concat()
+        );
+    }
     for (text, at) in &story.warnings {
         let at = at.as_ref().map_or_else(String::new, |at| {
             format!(

@@ -11,6 +11,7 @@ mod lab;
 mod lock;
 mod options;
 mod prompt;
+mod prove;
 mod record;
 mod records;
 mod rehearse;
@@ -69,6 +70,8 @@ enum Command {
     /// Plan hosts that nobody contacts (started by `krun review` itself).
     #[command(hide = true)]
     Imagine(Box<imagine::ImagineOptions>),
+    /// Run playbooks twice, and name what the second run changed again, with its diffs.
+    Prove(Box<RunOptions>),
     /// Print the dependency graph of playbooks, each edge with its reason.
     Graph(show::GraphOptions),
     /// Print the hosts, groups and variables of an inventory.
@@ -124,6 +127,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Review(options)) => review::review(&options, &args),
         Some(Command::Facts(options)) => facts::facts(*options, &args),
         Some(Command::Imagine(options)) => imagine::imagine(*options, &args),
+        Some(Command::Prove(options)) => prove::prove(&options, &args),
         Some(Command::Graph(options)) => show::graph(&options),
         Some(Command::Inventory(options)) => show::inventory(&options),
         Some(Command::Doc { module }) => show::doc(module.as_deref()),

@@ -65,6 +65,14 @@ pub fn judge(again: &Phase) -> Idempotence {
             Idempotence::Not(changed)
         };
     }
+    if let [danger, ..] = again.held.as_slice() {
+        let hosts = danger.hosts.iter().map(ToString::to_string);
+        return Idempotence::Refused {
+            host: hosts.collect::<Vec<_>>().join(", "),
+            task: danger.task.title.clone(),
+            message: format!("it would {}, which needs `--allow-destroy`", danger.what),
+        };
+    }
     let failed = again
         .works
         .iter()

@@ -1,6 +1,6 @@
 //! Turns the events of a run into what was done: which task on which host, from when to when, and what it waited for.
 
-use crate::event::{At, Event, EventKind, Status, TaskName};
+use crate::event::{At, Danger, Event, EventKind, Status, TaskName};
 use crate::modules::diff::Diff;
 use crate::value::HostName;
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct Phase {
     pub batches: Vec<Batch>,
     /// Why it did not end well, the first reason first.
     pub faults: Vec<String>,
+    /// What it was held for before anything was changed.
+    pub held: Vec<Danger>,
 }
 
 /// One task on one host.
@@ -164,6 +166,10 @@ impl Recorder {
                 let fault = format!("{host} cannot be reached: {message}");
                 self.phase.faults.push(fault);
             }
+            EventKind::Guarded {
+                dangers,
+                is_allowed: false,
+            } => self.phase.held.clone_from(dangers),
             EventKind::RollStopped(stop) => {
                 self.phase
                     .faults

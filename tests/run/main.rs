@@ -14,6 +14,7 @@ mod hosts;
 mod iterations;
 mod language;
 mod plan;
+mod prove;
 mod records;
 mod results;
 mod resume;

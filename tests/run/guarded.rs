@@ -134,7 +134,7 @@ fn what_the_run_made_itself_and_what_is_empty_is_no_loss() {
 fn what_only_the_run_can_tell_is_guarded_on_the_host_right_before() {
     let play = with_data(
         r#"
-- hosts: a,b
+- hosts: a
   gather_facts: false
   tasks:
     - stat: path={{ dir }}/{{ inventory_hostname }}/logs

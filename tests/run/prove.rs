@@ -33,12 +33,12 @@ fn what_changes_again_is_named_with_its_diff() {
   tasks:
     - name: once is enough
       copy: dest={{ dir }}/{{ inventory_hostname }}.once content=x
-    - name: one more line
-      shell: echo more >> {{ dir }}/{{ inventory_hostname }}.log
-    - name: as many lines as there are
-      copy:
-        dest: "{{ dir }}/{{ inventory_hostname }}.count"
-        content: "{{ lookup('file', dir ~ '/' ~ inventory_hostname ~ '.log') | length }}\n"
+    - name: one says this
+      copy: dest={{ dir }}/shared content=this
+      run_once: true
+    - name: another says that
+      copy: dest={{ dir }}/shared content=that
+      run_once: true
 "#,
     );
     let ran = play.subcommand("prove");

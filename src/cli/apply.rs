@@ -326,16 +326,7 @@ pub(super) fn run_plan(
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
     context.promise = errand.promise;
-    let mut header = Header::new(&context.id);
-    if let Some(goes_on) = errand.goes_on {
-        context.past = Some(goes_on.past);
-        context.promise = goes_on.promise;
-        header.resumes = Some(goes_on.run);
-    }
-    if let Some(goes_back) = errand.goes_back {
-        context.back = Some(goes_back.back);
-        header.rolls_back = Some(goes_back.run);
-    }
+    let header = continued(&mut context, errand.goes_on, errand.goes_back);
     if let Some(imagined) = &errand.imagined {
         imagine::prepare(imagined, &context.world)?;
     }
@@ -425,6 +416,25 @@ pub(super) fn run_plan(
 fn no_lab(error: &crate::lab::Error) -> ExitCode {
     say(&format!("error: {error}"));
     exit::usage()
+}
+
+/// Gives a run what it knows of an earlier one; its record says which.
+fn continued(
+    context: &mut Context,
+    goes_on: Option<GoesOn>,
+    goes_back: Option<GoesBack>,
+) -> Header {
+    let mut header = Header::new(&context.id);
+    if let Some(goes_on) = goes_on {
+        context.past = Some(goes_on.past);
+        context.promise = goes_on.promise;
+        header.resumes = Some(goes_on.run);
+    }
+    if let Some(goes_back) = goes_back {
+        context.back = Some(goes_back.back);
+        header.rolls_back = Some(goes_back.run);
+    }
+    header
 }
 
 /// A run that would leave no record does not start.

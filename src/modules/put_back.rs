@@ -98,22 +98,20 @@ impl Module for PutBack {
                 change.restore.push(kept);
             }
         }
-        self.removing(sys, made, &mut change, &mut outcome)?;
+        Self::removing(sys, made, &mut change, &mut outcome)?;
         if change.restore.is_empty() && change.remove.is_empty() {
             return Ok(Found::same(outcome));
         }
         let paths = change.restore.iter().map(|kept| &kept.image.path);
         let paths: Vec<&Path> = paths.chain(&change.remove).map(PathBuf::as_path).collect();
-        let mut standing = Vec::new();
-        for (unit, path) in standing::services(sys, &paths) {
-            if self.restarted.iter().any(|name| is_same_unit(name, &unit)) {
-                standing.push(Value::from(unit));
-            } else {
-                faults.services.push((unit, path));
-            }
-        }
+        let mut services = standing::services(sys, &paths);
+        services.retain(|unit, _| !self.restarted.iter().any(|name| is_same_unit(name, unit)));
+        faults.services.extend(services);
         faults.into_result(&self.runs)?;
-        outcome = outcome.with("standing", Value::Sequence(standing));
+        let running = self.restarted.iter();
+        let running = running.filter(|unit| standing::is_active(sys, unit));
+        let running = running.map(|unit| unit.as_str().into()).collect();
+        outcome = outcome.with("running", Value::Sequence(running));
         if self.is_look {
             let n_changes = change.restore.len() + change.remove.len();
             return Ok(Found::same(outcome.with("changes", n_changes)));
@@ -202,7 +200,6 @@ impl PutBack {
 
     /// What the run made goes; a directory only if nothing else is in it.
     fn removing(
-        &self,
         sys: &Sys,
         made: BTreeSet<PathBuf>,
         change: &mut Change,
@@ -246,7 +243,7 @@ impl PutBack {
             );
             let below = goes.iter().filter(|other| other.starts_with(path)).count() - 1;
             if below > 0 {
-                diff = diff.attribute("holds", Some(format!("{below} entries").into()), None);
+                diff = diff.attribute("holds", Some(entries(below).into()), None);
             }
             outcome.diffs.push(diff);
         }
@@ -294,6 +291,13 @@ impl Faults {
             error.causes.push(format!("and {} more", all.len() - TOLD));
         }
         Err(error.help(help))
+    }
+}
+
+fn entries(n: usize) -> String {
+    match n {
+        1 => "1 entry".into(),
+        n => format!("{n} entries"),
     }
 }
 

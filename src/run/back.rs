@@ -6,7 +6,7 @@
 //! | a gate, a wait | waits anew, whatever its condition would say now |
 //! | a stop of a service | stopped |
 //! | its start after that | started, once everything is put back |
-//! | a restart, a reload | again, where the service stands on what was put back |
+//! | a restart, a reload | again, where the service runs |
 //! | a change that notified handlers | notifies them |
 //! | facts, `set_fact`, includes | live |
 //! | anything else | not done; what it registered is as it was |
@@ -52,8 +52,8 @@ pub(super) struct WayBack {
     has_images: bool,
     /// Units that are stopped by now.
     stopped: Vec<String>,
-    /// Units that ran on what was put back.
-    standing: Vec<String>,
+    /// Units that ran when everything was put back, of those that the play restarts.
+    running: Vec<String>,
 }
 
 /// Modules that are run as in any run.
@@ -192,7 +192,7 @@ impl Batch<'_> {
                 SERVICES.contains(&short_name(&task.module))
                     && self.hosts[host].takes(step)
                     && self.recorded(host, index, task).is_some_and(|results| {
-                        let mut deeds = results.iter().flat_map(|result| deeds(result));
+                        let mut deeds = results.iter().flat_map(deeds);
                         !deeds.any(|(_, deed)| deed == Deed::Stopped)
                     })
                     && self
@@ -290,9 +290,9 @@ impl Batch<'_> {
             return true;
         }
         way.put_back += 1;
-        let units = judged.data.get("standing").and_then(Value::as_sequence);
+        let units = judged.data.get("running").and_then(Value::as_sequence);
         let units = units.into_iter().flatten().filter_map(Value::as_str);
-        way.standing.extend(units.map(bare));
+        way.running.extend(units.map(bare));
         if judged.changed {
             self.say_results(host, flight, task, Some(judged));
         }
@@ -378,11 +378,11 @@ impl Batch<'_> {
                     true
                 }
                 (Some(unit), Some("started")) => stops.contains(&unit),
-                (Some(unit), Some(_)) => way.standing.contains(&unit),
+                (Some(unit), Some(_)) => way.running.contains(&unit),
                 (Some(_), None) => false,
             };
             if !is_wanted {
-                item.work = Work::Skip("it did not run on what was put back".into());
+                item.work = Work::Skip("it was not running".into());
             }
         }
     }

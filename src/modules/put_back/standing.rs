@@ -28,12 +28,22 @@ pub(super) fn services(sys: &Sys, paths: &[&Path]) -> BTreeMap<String, PathBuf> 
         }
     };
     for (unit, files) in unit_files(sys) {
-        files.iter().for_each(|file| note(&unit, file));
+        for file in &files {
+            note(&unit, file);
+        }
     }
     for (unit, named) in processes() {
-        named.iter().for_each(|path| note(&unit, path));
+        for path in &named {
+            note(&unit, path);
+        }
     }
     found
+}
+
+/// Whether a unit runs.
+pub(super) fn is_active(sys: &Sys, unit: &str) -> bool {
+    let argv = ["systemctl", "is-active", "--quiet", unit];
+    is_running(sys, unit) && tool::ask(sys, &argv).is_ok_and(|output| output.success())
 }
 
 /// In check mode, an earlier task may have stopped it.

@@ -5,6 +5,7 @@ mod ansible;
 mod ask;
 mod blocks;
 mod configured;
+mod end_state;
 mod faults;
 mod fetched;
 mod graph;

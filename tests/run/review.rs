@@ -348,3 +348,56 @@ fn facts_of_hosts_are_kept_in_a_file_that_a_review_reads() {
         ran.stderr
     );
 }
+
+/// Runs a shell's lines as a CI would, with krun in its path.
+fn as_in_ci(play: &Play, script: &str, environment: &[(&str, &str)]) -> std::process::Output {
+    let krun = std::path::Path::new(env!("CARGO_BIN_EXE_krun"));
+    let path = format!("{}:/usr/bin:/bin", krun.parent().unwrap().display());
+    Command::new("bash")
+        .args(["-eo", "pipefail", "-c", script])
+        .current_dir(play.path())
+        .env("PATH", path)
+        .env("INVENTORY", "hosts")
+        .env("PLAYBOOK", "play.yml")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn has_reviewed(play: &Play, done: &std::process::Output) {
+    assert!(done.status.success(), "{done:?}");
+    let read = |name: &str| std::fs::read_to_string(play.path().join(name)).unwrap();
+    assert!(read("review.md").contains("### krun review: 1 task, 1 variable on 3 hosts"));
+    assert!(read("review.html").contains("format -a"));
+}
+
+fn two_commits() -> Play {
+    let play = repository();
+    vars(&play, "options: -a", "options: -b");
+    git(&play, &["commit", "-qam", "two"]);
+    play
+}
+
+#[test]
+fn the_workflow_for_github_does_what_it_says() {
+    let text = include_str!("../../docs/ci/github.yml");
+    let workflow: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    let steps = workflow["jobs"]["review"]["steps"].as_sequence().unwrap();
+    let step = steps.iter().find(|step| step["name"] == "Review").unwrap();
+    let play = two_commits();
+    let script = step["run"].as_str().unwrap();
+    has_reviewed(&play, &as_in_ci(&play, script, &[("BASE", "HEAD~1")]));
+    let missing = as_in_ci(&play, script, &[("BASE", "origin/main")]);
+    assert!(!missing.status.success(), "{missing:?}");
+}
+
+#[test]
+fn the_job_for_gitlab_does_what_it_says() {
+    let text = include_str!("../../docs/ci/gitlab.yml");
+    let job: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    let lines = job["krun-review"]["script"].as_sequence().unwrap();
+    let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+    let play = two_commits();
+    let base = [("CI_MERGE_REQUEST_DIFF_BASE_SHA", "HEAD~1")];
+    has_reviewed(&play, &as_in_ci(&play, &lines.join("\n"), &base));
+}

@@ -113,12 +113,17 @@ fn what_a_plan_says_of_a_path_is_what_lies_there_after_the_run() {
                     found.map(|found| format!("{:04o}", found.mode() & 0o7777).into()),
                     value.clone(),
                 ),
-                "target" => (
-                    std::fs::read_link(path)
-                        .ok()
-                        .map(|target| target.display().to_string().into()),
-                    value.clone(),
-                ),
+                // Another name of a file shows itself by the file's number.
+                "target" if wished.get("state").and_then(Value::as_str) == Some("hard") => {
+                    let number =
+                        |path: &str| std::fs::metadata(path).ok().map(|it| it.ino().into());
+                    (number(path), number(value.as_str().unwrap()).unwrap())
+                }
+                "target" => {
+                    let target = std::fs::read_link(path).ok();
+                    let target = target.map(|target| target.display().to_string().into());
+                    (target, value.clone())
+                }
                 "state" => {
                     let state = found.map_or("absent", |found| match found.is_dir() {
                         true => "directory",

@@ -4,7 +4,7 @@ use super::apply::{Errand, paint, run_plan, show_diagnostics};
 use super::exit;
 use super::options::{Format, Output, RunOptions};
 use super::saved::{loaded, ran};
-use super::settings::Machine;
+use super::settings::{Machine, run_id};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::Event;
 use crate::rehearse::idempotence::{Idempotence, judge};
@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Runs the playbooks, and once more. Ends with 0 if the second run changed nothing, with 2 if it did.
 pub(super) fn prove(options: &RunOptions, args: &[OsString]) -> ExitCode {
@@ -47,6 +48,11 @@ pub(super) fn prove(options: &RunOptions, args: &[OsString]) -> ExitCode {
     }
     if speaks {
         print(&paint.bold("\nonce more: what changes now is not idempotent"));
+    }
+    // Runs are told apart by the second in which they begin.
+    let now = run_id();
+    while run_id() == now {
+        std::thread::sleep(Duration::from_millis(20));
     }
     let second = once(&again, &machine, args);
     let mut recorder = Recorder::new("the second run");

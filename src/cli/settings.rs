@@ -13,7 +13,6 @@ use crate::yaml::{self, Vars};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What the machine that krun runs on says.
@@ -313,15 +312,13 @@ fn forks(options: &RunOptions, machine: &Machine) -> usize {
     options.forks.or_else(configured).unwrap_or(FORKS)
 }
 
-/// Identifies a run: the time and the process, and its number there behind the first.
+/// Identifies a run: the time and the process.
 pub(super) fn run_id() -> String {
-    static BEFORE: AtomicU32 = AtomicU32::new(0);
-    let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let id = format!("{time}-{}", std::process::id());
-    match BEFORE.fetch_add(1, Ordering::Relaxed) {
-        0 => id,
-        n => format!("{id}-{}", n + 1),
-    }
+    format!(
+        "{}-{}",
+        jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
+        std::process::id()
+    )
 }
 
 /// What transport needs to know of this machine.

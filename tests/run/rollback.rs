@@ -96,7 +96,7 @@ fn what_a_run_changed_is_as_it_was_before_and_the_second_time_nothing_is_to_be_d
     let before = picture(&play);
     let plan = play.subcommand("plan");
     well(&plan);
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     assert_ne!(picture(&play), before);
     let shown = play.krun(&["rollback", "last", "--check"]);
     well(&shown);
@@ -138,7 +138,7 @@ fn first_run(play: &Play) -> String {
 #[test]
 fn nothing_is_put_back_unasked() {
     let play = story();
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     let after = picture(&play);
     let ran = play.krun(&["rollback", "last"]);
     assert_eq!(ran.code, 5);
@@ -155,7 +155,7 @@ fn nothing_is_put_back_unasked() {
 fn what_was_changed_since_is_told_and_put_back_only_where_the_user_says_so() {
     let play = story();
     let before = picture(&play);
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     play.file("b/app.properties", "somebody's\n");
     play.file("b/v2/conf/mine", "somebody's\n");
     let after = picture(&play);
@@ -194,7 +194,7 @@ fn failure(ran: &Ran) -> String {
 #[test]
 fn what_was_not_kept_is_named_and_nothing_is_touched() {
     let play = story();
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     let kept = play.path().join(".krun/before").join(first_run(&play));
     for entry in std::fs::read_dir(&kept).unwrap() {
         let path = entry.unwrap().path();
@@ -239,7 +239,7 @@ fn what_was_not_kept_is_named_and_nothing_is_touched() {
 fn a_gate_that_does_not_open_stops_the_way_back_and_the_same_command_goes_on() {
     let play = story();
     let before = picture(&play);
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     std::fs::remove_file(play.path().join("open")).unwrap();
     let run = first_run(&play);
     let ran = play.krun(&["rollback", &run, "--yes"]);
@@ -301,7 +301,7 @@ fn plays_go_back_in_the_opposite_order_each_to_what_it_found() {
 #[test]
 fn runs_that_cannot_be_rolled_back_are_told_apart() {
     let play = story();
-    well(&play.run());
+    well(&play.run_with(&["--allow-destroy"]));
     let run = first_run(&play);
     well(&play.krun(&["rollback", &run, "--yes"]));
     well(&play.subcommand("plan"));

@@ -76,6 +76,11 @@ pub enum EventKind {
     Planned {
         graph: Graph,
     },
+    /// A `pause` waits for a line from the terminal.
+    Asked {
+        question: String,
+    },
+    Answered {},
     /// Something that the user should know and that stops nothing.
     Warning {
         text: String,

@@ -12,7 +12,7 @@ use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
 use crate::record::{Header, Input};
 use crate::report::{Paint, diagnostics as draw};
-use crate::run::{self, Context, Interrupt, Past, TaskScope, World};
+use crate::run::{self, Ask, Context, Interrupt, Past, TaskScope, World};
 use crate::template::Templar;
 use crate::transport::Confined;
 use crate::value::{Dict, HostName};
@@ -313,6 +313,9 @@ pub(super) fn run_plan(
     };
     let mut run_settings = settings::settings(options, machine, again)?;
     run_settings.salt = errand.salt;
+    run_settings.ask = std::io::stdin()
+        .is_terminal()
+        .then_some(Ask(super::prompt::line));
     let fetching = &mut loaded.fetching;
     let confined = match super::lab::on_lab(options, machine, &mut run_settings, fetching) {
         Ok(confined) => confined,

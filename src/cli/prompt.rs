@@ -8,6 +8,7 @@ use crate::yaml::Node;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::sync::mpsc::{Receiver, channel};
 
 /// Asks for a password, without showing it.
 pub(super) fn password(prompt: &str) -> io::Result<Secret> {
@@ -93,6 +94,18 @@ fn variable(
     let known = std::iter::once(("_answer".to_owned(), answer.into())).collect();
     render(&hash, known)
         .map_err(|error| io::Error::other(format!("`{name}` cannot be encrypted: {error}")))
+}
+
+/// Reads a line of the terminal while something else goes on; nothing comes where it cannot be read.
+pub(super) fn line(hidden: bool) -> Receiver<String> {
+    let (answers, receiver) = channel();
+    std::thread::spawn(move || {
+        if let Ok(answer) = open().and_then(|mut terminal| ask(&mut terminal, "", hidden)) {
+            // Whoever asked may have been stopped meanwhile.
+            let _ = answers.send(answer);
+        }
+    });
+    receiver
 }
 
 /// Asks one question and reads one line.

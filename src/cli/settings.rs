@@ -248,6 +248,7 @@ pub(super) fn settings(
     let of_ssh: Vec<String> = of_ssh.into_iter().flatten().chain(common).collect();
     let of_ssh = of_ssh.join(" ") + " " + options.ssh_extra_args.as_deref().unwrap_or_default();
     Ok(Settings {
+        ask: None,
         salt: None,
         check_mode: options.check,
         is_imagined: false,

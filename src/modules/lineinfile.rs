@@ -122,11 +122,11 @@ impl Module for Lineinfile {
             (self.insert(&original, &mut lines)?.to_owned(), None)
         };
         let found = original.becomes(sys, &lines.concat(), &wish, &self.safeguards)?;
-        let mut found = edit::with_message(found, &msg);
-        if let Some(n_found) = n_found {
-            found.outcome = found.outcome.with("found", n_found);
-        }
-        Ok(found)
+        let found = edit::with_message(found, &msg);
+        Ok(match n_found {
+            Some(n_found) => edit::map_outcome(found, |outcome| outcome.with("found", n_found)),
+            None => found,
+        })
     }
 
     fn apply(&self, sys: &Sys, edit: Edit) -> Result<Outcome, Error> {

@@ -112,10 +112,10 @@ impl Module for Replace {
             format!("{n_replaced} replacements made")
         };
         let wish = self.permissions.wish(sys)?;
-        Ok(edit::with_message(
-            original.becomes(sys, &new, &wish, &self.safeguards)?,
-            &msg,
-        ))
+        let found = original.becomes(sys, &new, &wish, &self.safeguards)?;
+        Ok(edit::map_outcome(found, |outcome| {
+            outcome.msg(msg.as_str()).with("rc", 0)
+        }))
     }
 
     fn apply(&self, sys: &Sys, edit: Edit) -> Result<Outcome, Error> {

@@ -376,6 +376,10 @@ impl<W: Write> Report for Human<W> {
                 let line = format!("{} {text}{place}", self.paint.magenta("warning:"));
                 self.line(&line);
             }
+            EventKind::Asked { question } => {
+                let line = self.paint.bold(format!("\n{question}:"));
+                self.line(&line);
+            }
             EventKind::PlayStarted { name, .. } => self.heading(&format!("PLAY [{name}]")),
             EventKind::PlaySkipped { name, reason } => {
                 self.heading(&format!("PLAY [{name}]"));
@@ -450,7 +454,8 @@ impl<W: Write> Report for Human<W> {
                     self.line(&line);
                 }
             }
-            EventKind::Planned { .. }
+            EventKind::Answered {}
+            | EventKind::Planned { .. }
             | EventKind::BatchEnded { .. }
             | EventKind::Inputs { .. }
             | EventKind::HandlerNotified { .. }

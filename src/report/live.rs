@@ -19,6 +19,8 @@ pub(super) struct Live {
     busy: IndexMap<HostName, Busy>,
     /// Lines drawn below the last output.
     drawn: usize,
+    /// Somebody is typing where they would be drawn.
+    is_asking: bool,
 }
 
 struct Busy {
@@ -35,6 +37,7 @@ impl Live {
             is_terminal,
             busy: IndexMap::new(),
             drawn: 0,
+            is_asking: false,
         }
     }
 
@@ -72,6 +75,8 @@ impl Live {
                     );
                 }
             },
+            EventKind::Asked { .. } => self.is_asking = true,
+            EventKind::Answered {} => self.is_asking = false,
             EventKind::RunEnded { .. } | EventKind::RollStopped(_) => self.busy.clear(),
             _ => {}
         }
@@ -89,7 +94,7 @@ impl Live {
 
     /// Draws the lines anew.
     pub(super) fn redraw(&mut self, paint: Paint) -> String {
-        if !self.is_terminal {
+        if !self.is_terminal || self.is_asking {
             return String::new();
         }
         let mut out = self.clear();

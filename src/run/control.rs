@@ -1,5 +1,6 @@
 //! The modules that the controller answers itself: they speak, judge, and set variables.
 
+use super::ask::{self, Reply};
 use super::prepare::{arguments, conditions};
 use super::scope::TaskScope;
 use super::world;
@@ -69,7 +70,7 @@ pub(super) fn answer(
         "include_vars" => included_vars::include(run, scope, &given),
         "add_host" => add_host(run, given),
         "group_by" => group_by(run, scope, given),
-        "pause" => return pause(scope, given),
+        "pause" => return pause(run, scope, task, given),
         _ => Err(Error::new(format!("unknown module `{}`", task.module))
             .help("`krun doc` lists the modules that krun has")),
     };
@@ -249,8 +250,8 @@ fn group_by(run: &Run, scope: &TaskScope, given: Mapping) -> Result<Outcome, Err
     })
 }
 
-/// `pause` waits without holding up other hosts; a prompt needs a person and is refused where there is none.
-fn pause(scope: &TaskScope, given: Mapping) -> Answer {
+/// `pause` waits without holding up other hosts; without a time it waits for a person.
+fn pause(run: &mut Run, scope: &TaskScope, task: &Arc<Task>, given: Mapping) -> Answer {
     let given = match typed("pause", given) {
         Ok(given) => given,
         Err(error) => return Answer::done(Err(error)),
@@ -269,16 +270,16 @@ fn pause(scope: &TaskScope, given: Mapping) -> Answer {
             .with("delta", seconds)
             .with("stdout", format!("Paused for {seconds} seconds"))));
     }
-    if seconds <= 0.0 {
-        return Answer::done(Err(Error::new(
-            "a `pause` that waits for a key needs a terminal",
-        )
-        .help("give it `seconds:`")));
+    if number("seconds").or(number("minutes")).is_none() {
+        return match ask::ask(run, task, &given) {
+            Reply::Open(until) => Answer::Rest(until),
+            Reply::Done(result) => Answer::done(result),
+        };
     }
     world::write(&scope.world.host(&scope.host), |vars| {
         drop(vars.set.insert(key.into(), seconds.into()));
     });
-    Answer::Rest(Instant::now() + Duration::from_secs_f64(seconds))
+    Answer::Rest(Instant::now() + Duration::from_secs_f64(seconds.max(0.0)))
 }
 
 fn typed(module: &str, given: Mapping) -> Result<Mapping, Error> {

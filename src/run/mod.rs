@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod ahead;
+mod ask;
 mod back;
 mod barrier;
 mod batch;
@@ -43,6 +44,7 @@ mod unreachable;
 mod verdict;
 pub mod world;
 
+pub use ask::Ask;
 pub use back::Back;
 pub use interrupt::Interrupt;
 pub use past::{Decisions, Past};
@@ -130,6 +132,7 @@ pub struct Run {
     kept: kept::Kept,
     promise: Option<Promise>,
     past: Option<Past>,
+    pub(self) questions: ask::Questions,
     back: Option<Back>,
     /// Counted from 1.
     play_number: usize,
@@ -229,6 +232,7 @@ impl Run {
             gone: HashSet::new(),
             promise: context.promise,
             past: context.past,
+            questions: ask::Questions::default(),
             back: context.back,
             play_number: 0,
         }
@@ -298,6 +302,7 @@ impl Run {
                 self.stopped(&name, reason, &done, &[], &waiting, Vec::new());
                 return Ending::Stop;
             }
+            self.questions = ask::Questions::default();
             let batch: Vec<HostName> = waiting.drain(..(*size).min(waiting.len())).collect();
             context
                 .hosts

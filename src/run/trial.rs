@@ -232,6 +232,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         kept: kept::Kept::new(dir, &[], String::new()),
         promise: None,
         past: None,
+        questions: super::ask::Questions::default(),
         back: None,
         play_number: 0,
     }

@@ -73,6 +73,8 @@ pub struct Settings {
     pub command: String,
     /// `gathering = explicit`: facts are gathered only where a play says so.
     pub gathers_only_when_told: bool,
+    /// How a person is asked while the run goes on; `None` where nobody sits at a terminal.
+    pub ask: Option<super::ask::Ask>,
     /// A plan that is saved: what makes the hashes of what it may not show its own.
     pub salt: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `vars_prompt`: asked on a terminal before anything is contacted, and never where there is none.
+//! `vars_prompt`, asked before anything is contacted, and `pause`: on a terminal, and never where there is none.
 
 use crate::support::Play;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ const ASKS: &str = r#"
 /// Runs krun on a terminal and gives each answer when its question has come; returns what the terminal showed.
 fn on_a_terminal(play: &Play, answers: &[(&str, &str)]) -> String {
     let krun = env!("CARGO_BIN_EXE_krun");
-    let line = format!("{krun} -i a, -e ansible_connection=local -e given=yes play.yml");
+    let line = format!("{krun} -i a,b,c, -e ansible_connection=local -e given=yes play.yml");
     let mut child = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .current_dir(play.path())
@@ -80,4 +80,31 @@ fn without_a_terminal_the_default_counts_and_what_has_none_must_be_given() {
         .args(&["-e", "given=yes secret=xy hash=$6$salt$"])
         .run();
     assert!(ran.stdout.contains("nobody 2 salt yes"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_pause_asks_once_for_all_hosts_and_registers_what_was_typed() {
+    let play = Play::new(
+        r#"
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look at the ISR
+      pause: prompt="Go on? (yes/no)"
+      register: reply
+    - debug: msg="they said {{ reply.user_input }}"
+    - pause: echo=no
+      register: hidden
+    - assert: {that: hidden.user_input == ''}
+"#,
+    );
+    let answers = [
+        ("[Look at the ISR]\r\nGo on? (yes/no):", "yes"),
+        ("Press enter to continue:", ""),
+    ];
+    let seen = on_a_terminal(&play, &answers);
+    assert_eq!(seen.matches("they said yes").count(), 3, "{seen}");
+    assert_eq!(seen.matches("Go on?").count(), 1, "{seen}");
+    let ran = play.run();
+    ran.says(&["a `pause` that waits for a key needs a terminal"]);
 }

@@ -171,3 +171,11 @@ fn a_user_that_is_left_out_is_nobody_in_particular() {
     ran.says(&["changed: [a]"]);
     assert_eq!(ran.code, 0, "{}", ran.stdout);
 }
+
+#[test]
+fn a_pause_of_no_time_asks_nobody() {
+    let ran =
+        Play::new("- hosts: a\n  gather_facts: false\n  tasks:\n    - pause: seconds=0\n").run();
+    ran.says(&["ok: [a]"]);
+    assert_eq!(ran.code, 0);
+}

@@ -65,15 +65,20 @@ impl Runs {
                 });
             }
         };
-        let mut names: Vec<String> = entries
+        let mut names: Vec<_> = entries
             .filter_map(Result::ok)
             .filter(|entry| entry.path().join("run.json").exists())
-            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let meta = entry.metadata().ok()?;
+                let made = meta.created().or_else(|_| meta.modified()).ok();
+                let second = name.split('-').next().unwrap_or_default().to_owned();
+                // Names begin with the second; the numbers behind it are no order: processes' numbers begin anew.
+                Some((second, made, name.len(), name))
+            })
             .collect();
-        // Names begin with the second; what began in the same one keeps the order of its numbers.
-        names.sort_by_key(|name| (name.len(), name.clone()));
-        names.sort_by(|a, b| a.split('-').next().cmp(&b.split('-').next()));
-        Ok(names)
+        names.sort();
+        Ok(names.into_iter().map(|(.., name)| name).collect())
     }
 
     /// Returns all records that can be read, the oldest first.

@@ -95,12 +95,12 @@ fn the_oldest_are_forgotten_and_a_run_that_goes_on_is_not() {
 }
 
 #[test]
-fn runs_of_the_same_second_keep_the_order_of_their_processes() {
+fn the_last_of_several_runs_in_one_second_is_the_one_that_began_last() {
     let (_place, runs) = place();
     for run in ["20260101T000000Z-10", "20260101T000000Z-9"] {
         begin(&runs, run).end(How::Ok, 0).unwrap();
     }
-    assert_eq!(runs.find("last").unwrap().header.run, "20260101T000000Z-10");
+    assert_eq!(runs.find("last").unwrap().header.run, "20260101T000000Z-9");
 }
 
 #[test]

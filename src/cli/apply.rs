@@ -12,7 +12,7 @@ use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
 use crate::record::{Header, Input};
 use crate::report::{Paint, diagnostics as draw};
-use crate::run::{self, Ask, Context, Interrupt, Past, TaskScope, World};
+use crate::run::{self, Ask, Context, Interrupt, Past, Settings, TaskScope, World};
 use crate::template::Templar;
 use crate::transport::Confined;
 use crate::value::{Dict, HostName};
@@ -307,25 +307,12 @@ pub(super) fn run_plan(
     }
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
-    let again = match &errand.goes_back {
-        Some(goes_back) => goes_back.again.clone(),
-        None => record::goes_on_with(options, &command),
-    };
-    let mut run_settings = settings::settings(options, machine, again)?;
-    run_settings.salt = errand.salt;
-    run_settings.ask = std::io::stdin()
-        .is_terminal()
-        .then_some(Ask(super::prompt::line));
+    let mut run_settings = settings_for(&errand, options, machine, &command)?;
     let fetching = &mut loaded.fetching;
     let confined = match super::lab::on_lab(options, machine, &mut run_settings, fetching) {
         Ok(confined) => confined,
         Err(error) => return Ok(no_lab(&error)),
     };
-    if let Some(imagined) = &errand.imagined {
-        run_settings.is_imagined = true;
-        run_settings.review_salt.clone_from(&imagined.salt);
-        run_settings.state_dir.clone_from(&imagined.directory);
-    }
     let (presses, interrupt) = Interrupt::channel();
     let mut context = context(loaded, run_settings, options, machine, interrupt, confined)?;
     context.promise = errand.promise;
@@ -414,6 +401,29 @@ pub(super) fn run_plan(
         say(&format!("warning: {error}"));
     }
     Ok(ExitCode::from(code))
+}
+
+fn settings_for(
+    errand: &Errand,
+    options: &RunOptions,
+    machine: &Machine,
+    command: &[String],
+) -> std::io::Result<Settings> {
+    let again = match &errand.goes_back {
+        Some(goes_back) => goes_back.again.clone(),
+        None => record::goes_on_with(options, command),
+    };
+    let mut settings = settings::settings(options, machine, again)?;
+    settings.salt.clone_from(&errand.salt);
+    settings.ask = std::io::stdin()
+        .is_terminal()
+        .then_some(Ask(super::prompt::line));
+    if let Some(imagined) = &errand.imagined {
+        settings.is_imagined = true;
+        settings.review_salt.clone_from(&imagined.salt);
+        settings.state_dir.clone_from(&imagined.directory);
+    }
+    Ok(settings)
 }
 
 fn no_lab(error: &crate::lab::Error) -> ExitCode {

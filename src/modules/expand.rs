@@ -44,7 +44,7 @@ pub(super) fn expanded<M: Module>(module: &M, sys: &Sys) -> Result<M, Error> {
         match (M::ARGS.iter().find(named).map(|arg| arg.kind), value) {
             (Some(ArgKind::Path), value) => expand(value),
             (Some(ArgKind::PathList), rmpv::Value::Array(paths)) => {
-                paths.iter_mut().for_each(expand)
+                paths.iter_mut().for_each(expand);
             }
             _ => {}
         }

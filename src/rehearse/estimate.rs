@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_broker_that_lost_its_data_fetches_all_of_productions() {
         let found = estimate(&rolled(), &[restarted(0)], &BTreeMap::new(), BIG);
-        assert_eq!((found.refetched - 1.0).abs() < 1e-9, true);
+        assert!((found.refetched - 1.0).abs() < 1e-9);
         assert_eq!(found.expected, 100_000 + 7_000_000);
         assert_eq!(found.at_worst, Some(found.expected));
     }

@@ -67,6 +67,7 @@ pub(super) fn batch(play: usize, hosts: &[&str], from: u64, to: u64) -> Batch {
 }
 
 /// A rehearsal of two brokers whose playbook restarted one, and lost a record with acks=1.
+#[expect(clippy::too_many_lines, reason = "one account, told in order")]
 pub(super) fn account() -> Account {
     let mut main = phase(
         vec![

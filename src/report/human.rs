@@ -365,8 +365,7 @@ impl<W: Write> Report for Human<W> {
             EventKind::RunStarted { check_mode, .. } => {
                 self.check_mode = *check_mode;
                 if *check_mode {
-                    let line = self.paint.cyan("check mode: nothing is changed");
-                    self.line(&line);
+                    self.line(&self.paint.cyan("check mode: nothing is changed"));
                 }
             }
             EventKind::Warning { text, at } => {
@@ -377,14 +376,12 @@ impl<W: Write> Report for Human<W> {
                 self.line(&line);
             }
             EventKind::Asked { question } => {
-                let line = self.paint.bold(format!("\n{question}:"));
-                self.line(&line);
+                self.line(&self.paint.bold(format!("\n{question}:")));
             }
             EventKind::PlayStarted { name, .. } => self.heading(&format!("PLAY [{name}]")),
             EventKind::PlaySkipped { name, reason } => {
                 self.heading(&format!("PLAY [{name}]"));
-                let line = self.paint.cyan(format!("skipping: {reason}"));
-                self.line(&line);
+                self.line(&self.paint.cyan(format!("skipping: {reason}")));
             }
             EventKind::BatchStarted { number, of, hosts } => {
                 let line = self
@@ -393,8 +390,7 @@ impl<W: Write> Report for Human<W> {
                 self.line(&line);
             }
             EventKind::OrderDecided { host, reason } => {
-                let line = self.paint.dim(format!("next: {host}: {reason}"));
-                self.line(&line);
+                self.line(&self.paint.dim(format!("next: {host}: {reason}")));
             }
             EventKind::TaskStarted { task } => {
                 let word = if task.is_handler {
@@ -450,8 +446,7 @@ impl<W: Write> Report for Human<W> {
             EventKind::RunEnded { stats, elapsed_ms } => self.recap(stats, *elapsed_ms),
             EventKind::TaskProgress { .. } => {
                 if let Some(line) = self.live.plain_line(event) {
-                    let line = self.paint.dim(line);
-                    self.line(&line);
+                    self.line(&self.paint.dim(line));
                 }
             }
             EventKind::Answered {}

@@ -37,14 +37,20 @@ enum Question {
 pub(super) enum Reply {
     /// Look again at this time.
     Open(Instant),
-    Done(Result<Outcome, Error>),
+    Done(Box<Result<Outcome, Error>>),
+}
+
+impl Reply {
+    fn done(result: Result<Outcome, Error>) -> Self {
+        Self::Done(Box::new(result))
+    }
 }
 
 /// Asks, or looks whether somebody has answered.
 pub(super) fn ask(run: &mut Run, task: &Arc<Task>, given: &Mapping) -> Reply {
     let Some(Ask(read)) = run.world.settings.ask else {
         let error = Error::new("a `pause` that waits for a key needs a terminal");
-        return Reply::Done(Err(error.help("give it `seconds:`")));
+        return Reply::done(Err(error.help("give it `seconds:`")));
     };
     let prompt = given.get("prompt").map(display);
     let prompt = prompt.unwrap_or_else(|| "Press enter to continue".into());
@@ -62,7 +68,7 @@ pub(super) fn ask(run: &mut Run, task: &Arc<Task>, given: &Mapping) -> Reply {
         match answer.try_recv() {
             Err(TryRecvError::Empty) => return Reply::Open(Instant::now() + LOOK_EVERY),
             Err(TryRecvError::Disconnected) => {
-                return Reply::Done(Err(Error::new("nobody answers at the terminal")));
+                return Reply::done(Err(Error::new("nobody answers at the terminal")));
             }
             Ok(text) => {
                 *question = Question::Answered(text, since.elapsed());
@@ -75,7 +81,7 @@ pub(super) fn ask(run: &mut Run, task: &Arc<Task>, given: &Mapping) -> Reply {
         return Reply::Open(Instant::now() + LOOK_EVERY);
     };
     let seconds = after.as_secs();
-    Reply::Done(Ok(Outcome::new()
+    Reply::done(Ok(Outcome::new()
         .with("user_input", text.clone())
         .with("delta", seconds)
         .with("stdout", format!("Paused for {seconds} seconds"))))

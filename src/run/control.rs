@@ -273,7 +273,7 @@ fn pause(run: &mut Run, scope: &TaskScope, task: &Arc<Task>, given: Mapping) -> 
     if number("seconds").or(number("minutes")).is_none() {
         return match ask::ask(run, task, &given) {
             Reply::Open(until) => Answer::Rest(until),
-            Reply::Done(result) => Answer::done(result),
+            Reply::Done(result) => Answer::Done(result),
         };
     }
     world::write(&scope.world.host(&scope.host), |vars| {

@@ -150,16 +150,16 @@ impl Session {
             Value::String(text) if text.contains("{{") || text.contains("{%") => {
                 match self.text_value(text.trim())? {
                     // Once rendered, the text is a condition itself: `when: "{{ a }} == 'b'"`.
-                    Val::Str(text) => match value::as_bool(&Value::String(text.to_string())) {
-                        Some(known) => Ok(known),
-                        // What hosts said may be part of it, and must not read or run anything here.
-                        None => {
-                            self.run.without_lookups.set(true);
-                            let result = self.expression(&text);
-                            self.run.without_lookups.set(false);
-                            Ok(result?.is_true())
+                    Val::Str(text) => {
+                        if let Some(known) = value::as_bool(&Value::String(text.to_string())) {
+                            return Ok(known);
                         }
-                    },
+                        // What hosts said may be part of it, and must not read or run anything here.
+                        self.run.without_lookups.set(true);
+                        let result = self.expression(&text);
+                        self.run.without_lookups.set(false);
+                        Ok(result?.is_true())
+                    }
                     Val::Undefined(error) => Err((*error).clone()),
                     other => Ok(other.is_true()),
                 }

@@ -38,7 +38,7 @@ fn every_element_is_closed_in_its_order() {
         let name: String = tag
             .trim_start_matches('/')
             .chars()
-            .take_while(|c| c.is_ascii_alphanumeric())
+            .take_while(char::is_ascii_alphanumeric)
             .collect();
         if tag.starts_with('!') || tag.ends_with('/') || matches!(name.as_str(), "meta" | "br") {
             continue;

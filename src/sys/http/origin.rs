@@ -192,11 +192,11 @@ mod tests {
     use super::*;
     use crate::sys::http::serve::{Server, answer};
 
-    fn locked(text: &str) -> Option<Locked> {
-        Some(Locked {
+    fn locked(text: &str) -> Locked {
+        Locked {
             sha256: hex::encode(Sha256::digest(text)),
             size: text.len() as u64,
-        })
+        }
     }
 
     fn fetch(origin: Origin, supplied: &'static str) -> io::Result<String> {
@@ -218,7 +218,7 @@ mod tests {
         let origin = Origin {
             url: "http://gone.example/a.tgz".into(),
             place: Place::Url(format!("{}/a.tgz", server.url)),
-            locked: locked("mirrored"),
+            locked: Some(locked("mirrored")),
         };
         assert_eq!(
             fetch(origin, "").unwrap(),
@@ -244,7 +244,7 @@ mod tests {
         let origin = || Origin {
             url: "http://gone.example/a.tgz".into(),
             place: Place::Controller,
-            locked: locked("right"),
+            locked: Some(locked("right")),
         };
         let texts = ["wrong", "longer", "less"].map(|came| fetch(origin(), came).unwrap_err());
         insta::assert_snapshot!(texts.map(|error| error.to_string()).join("\n"));

@@ -169,6 +169,7 @@ impl Batch<'_> {
                     result,
                 }
             };
+            self.hosts[host].is_touched = true;
             self.hosts[host].unsaid.push_back((step, event));
             return true;
         }

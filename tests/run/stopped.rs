@@ -102,6 +102,8 @@ fn a_command_that_two_ctrl_c_cut_off_needs_a_word() {
     send(&child, Signal::SIGINT);
     assert_eq!(child.wait().unwrap().code(), Some(2));
     assert_eq!(log(&play), ["a begun"]);
+    // What was cut off is not untouched.
+    assert!(events(&play).contains(r#""between":["a"],"untouched":["b"]"#));
     play.file("go", "");
     let ran = play.krun(&["resume"]);
     assert_eq!(ran.code, 2);

@@ -48,7 +48,7 @@ fn failure(ran: &Ran, play: &Play, server: &Server) -> String {
 #[test]
 fn controller_downloads_once_and_the_hosts_get_the_bytes_over_their_connection() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: all
   gather_facts: false
   tasks:
@@ -57,7 +57,7 @@ fn controller_downloads_once_and_the_hosts_get_the_bytes_over_their_connection()
     - name: Unpack
       unarchive: src=https://archive.example/dist/b.tar dest={{ dir }}/unpacked remote_src=yes
       when: inventory_hostname == 'a'
-"#,
+",
     );
     play.file(
         "krun.yml",

@@ -3,7 +3,7 @@
 use crate::support::{Play, Ran};
 use std::path::Path;
 
-const WIPE: &str = r#"
+const WIPE: &str = r"
 - hosts: a,b
   gather_facts: false
   tasks:
@@ -11,7 +11,7 @@ const WIPE: &str = r#"
       copy: dest={{ dir }}/{{ inventory_hostname }}.mark content=here
     - name: remove the data
       file: path={{ dir }}/{{ inventory_hostname }}/logs state=absent
-"#;
+";
 
 fn with_data(playbook: &str) -> Play {
     let play = Play::new(playbook);
@@ -103,7 +103,7 @@ fn plan_says_at_its_top_what_would_be_removed() {
 #[test]
 fn what_the_run_made_itself_and_what_is_empty_is_no_loss() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -119,7 +119,7 @@ fn what_the_run_made_itself_and_what_is_empty_is_no_loss() {
     - file: path={{ dir }}/empty state=absent
     - file: path={{ dir }}/link state=absent
     - file: path={{ dir }}/not-there state=absent
-"#,
+",
     );
     std::fs::create_dir(play.path().join("empty")).unwrap();
     play.file("linked/file", "x");
@@ -133,7 +133,7 @@ fn what_the_run_made_itself_and_what_is_empty_is_no_loss() {
 #[test]
 fn what_only_the_run_can_tell_is_guarded_on_the_host_right_before() {
     let play = with_data(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -143,7 +143,7 @@ fn what_only_the_run_can_tell_is_guarded_on_the_host_right_before() {
       file: path={{ logs.stat.path }} state=absent
       when: logs.stat.exists
     - debug: msg=after
-"#,
+",
     );
     let ran = play.run();
     assert_eq!(ran.code, 2);

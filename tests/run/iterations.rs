@@ -71,14 +71,14 @@ fn an_include_in_an_include_of_one_host_only_holds_nobody_up() {
 #[test]
 fn included_tasks_see_everything_that_the_loop_defines() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
     - include_tasks: one.yml
       loop: [x, y]
       loop_control: {extended: true, extended_allitems: false, index_var: at}
-"#,
+",
     );
     play.file(
         "one.yml",

@@ -27,7 +27,7 @@ fn playbook_that_changes_nothing_again_is_proven() {
 #[test]
 fn what_changes_again_is_named_with_its_diff() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a,b
   gather_facts: false
   tasks:
@@ -39,7 +39,7 @@ fn what_changes_again_is_named_with_its_diff() {
     - name: another says that
       copy: dest={{ dir }}/shared content=that
       run_once: true
-"#,
+",
     );
     let ran = play.subcommand("prove");
     assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
@@ -58,14 +58,14 @@ fn first_run_that_fails_proves_nothing_and_a_guard_refuses_the_second() {
         ran.stdout
     );
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
     - file: path={{ dir }}/logs state=absent
     - file: path={{ dir }}/logs state=directory
     - copy: dest={{ dir }}/logs/0.log content=record
-"#,
+",
     );
     let ran = play.subcommand("prove");
     assert_eq!(ran.code, 2);

@@ -27,9 +27,12 @@ fn text_of(dir: &Path) -> String {
     let entries = std::fs::read_dir(dir).unwrap();
     entries
         .map(|entry| entry.unwrap().path())
-        .map(|path| match path.is_dir() {
-            true => text_of(&path),
-            false => String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
+        .map(|path| {
+            if path.is_dir() {
+                text_of(&path)
+            } else {
+                String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+            }
         })
         .collect()
 }

@@ -24,14 +24,14 @@ fn registered_facts_have_their_whole_names_and_services_are_a_variable() {
 #[test]
 fn a_program_that_is_not_there_has_said_nothing() {
     let ran = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
     - command: no-such-program
       register: said
       failed_when: said.rc != 2 or said.stdout != '' or said.stdout_lines != []
-"#,
+",
     )
     .run();
     assert_eq!(ran.code, 0, "{}", ran.stdout);
@@ -131,12 +131,12 @@ fn what_hosts_say_runs_nothing_in_a_condition_that_a_template_makes() {
 #[test]
 fn files_that_lookups_find_are_found_from_everywhere() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
     - include_role: {name: one}
-"#,
+",
     );
     play.file(
         "roles/one/tasks/main.yml",

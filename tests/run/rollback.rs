@@ -188,7 +188,8 @@ fn failure(ran: &Ran) -> String {
         let begins = ["! would fail", "what run", "run 2", "Caused by", "help"];
         begins.iter().any(|begin| line.trim().starts_with(begin))
     });
-    lines.map(|line| format!("{}\n", line.trim())).collect()
+    let lines: Vec<&str> = lines.map(str::trim).collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::plan::{self, Plan, Selection};
 use crate::playbook::{self, LoadOptions, Playbook};
 use crate::record::{Header, Input};
 use crate::report::{Paint, diagnostics as draw};
-use crate::run::{self, Ask, Context, Interrupt, Past, Settings, TaskScope, World};
+use crate::run::{self, Context, Interrupt, Past, TaskScope, World};
 use crate::template::Templar;
 use crate::transport::Confined;
 use crate::value::{Dict, HostName};
@@ -307,7 +307,7 @@ pub(super) fn run_plan(
     }
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
-    let mut run_settings = settings_for(&errand, options, machine, &command)?;
+    let mut run_settings = settings::of_errand(&errand, options, machine, &command)?;
     let fetching = &mut loaded.fetching;
     let confined = match super::lab::on_lab(options, machine, &mut run_settings, fetching) {
         Ok(confined) => confined,
@@ -401,29 +401,6 @@ pub(super) fn run_plan(
         say(&format!("warning: {error}"));
     }
     Ok(ExitCode::from(code))
-}
-
-fn settings_for(
-    errand: &Errand,
-    options: &RunOptions,
-    machine: &Machine,
-    command: &[String],
-) -> std::io::Result<Settings> {
-    let again = match &errand.goes_back {
-        Some(goes_back) => goes_back.again.clone(),
-        None => record::goes_on_with(options, command),
-    };
-    let mut settings = settings::settings(options, machine, again)?;
-    settings.salt.clone_from(&errand.salt);
-    settings.ask = std::io::stdin()
-        .is_terminal()
-        .then_some(Ask(super::prompt::line));
-    if let Some(imagined) = &errand.imagined {
-        settings.is_imagined = true;
-        settings.review_salt.clone_from(&imagined.salt);
-        settings.state_dir.clone_from(&imagined.directory);
-    }
-    Ok(settings)
 }
 
 fn no_lab(error: &crate::lab::Error) -> ExitCode {

@@ -1,16 +1,18 @@
 //! Reads environment, home and password files into what the rest of krun is handed.
 
 use super::ansible_cfg::{self, Configuration};
+use super::apply::Errand;
 use super::exit::Program;
 use super::options::{FileOptions, RunOptions};
 use crate::agent;
 use crate::diag::{Diagnostic, Diagnostics, Source};
-use crate::run::{Guards, Settings};
+use crate::run::{Ask, Guards, Settings};
 use crate::transport;
 use crate::value::{Dict, Secret, Value};
 use crate::vault::Vault;
 use crate::yaml::{self, Vars};
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -320,6 +322,30 @@ pub(super) fn run_id() -> String {
         jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"),
         std::process::id()
     )
+}
+
+/// The settings of a run, and what its errand asks of it.
+pub(super) fn of_errand(
+    errand: &Errand,
+    options: &RunOptions,
+    machine: &Machine,
+    command: &[String],
+) -> std::io::Result<Settings> {
+    let again = match &errand.goes_back {
+        Some(goes_back) => goes_back.again.clone(),
+        None => super::record::goes_on_with(options, command),
+    };
+    let mut settings = settings(options, machine, again)?;
+    settings.salt.clone_from(&errand.salt);
+    settings.ask = std::io::stdin()
+        .is_terminal()
+        .then_some(Ask(super::prompt::line));
+    if let Some(imagined) = &errand.imagined {
+        settings.is_imagined = true;
+        settings.review_salt.clone_from(&imagined.salt);
+        settings.state_dir.clone_from(&imagined.directory);
+    }
+    Ok(settings)
 }
 
 /// What transport needs to know of this machine.

@@ -180,6 +180,11 @@ pub enum EventKind {
         /// `--allow-destroy`: it goes on; else it ends here.
         is_allowed: bool,
     },
+    /// What `set_stats` said in the course of the run.
+    CustomStats {
+        of_run: Mapping,
+        of_hosts: IndexMap<HostName, Mapping>,
+    },
     /// The roll ends early.
     RollStopped(Stop),
     RunEnded {

@@ -71,6 +71,23 @@ pub const ENTRIES: &[Entry] = &[
         "Puts each host into a group named by an expression.\n\n    - group_by: key=\"os_{{ ansible_distribution }}\"\n",
     ),
     entry(
+        "set_stats",
+        &[
+            Arg::new("data", ArgKind::Any, "names and values to say"),
+            Arg::new(
+                "per_host",
+                ArgKind::Bool,
+                "of each host, not of the run (default no)",
+            ),
+            Arg::new(
+                "aggregate",
+                ArgKind::Bool,
+                "add to what was said before, instead of replacing it (default yes)",
+            ),
+        ],
+        "Says something at the end of the run, summed up over hosts.\n\n    - set_stats:\n        data: { upgraded: 1 }\n",
+    ),
+    entry(
         "pause",
         &[
             Arg::new("seconds", ArgKind::Float, "how long"),

@@ -110,6 +110,10 @@ impl Known {
                 self.anything |= task.args_template.is_some()
                     || task.args.entries.keys().any(|key| is_template(key));
             }
+            "getent" => match task.arg("database").filter(|name| !is_template(name)) {
+                Some(database) => drop(self.names.insert(format!("getent_{database}"))),
+                None => self.anything = true,
+            },
             "include_vars" | "include_tasks" | "include_role" | "include" => {
                 self.anything = true;
             }

@@ -239,6 +239,17 @@ impl<W: Write> Human<W> {
         self.last_diff = Some((task.clone(), result.diffs.clone()));
     }
 
+    /// What `set_stats` said: of each host, then of the run.
+    fn custom_stats(&mut self, of_run: &Mapping, of_hosts: &IndexMap<HostName, Mapping>) {
+        self.heading("CUSTOM STATS");
+        let of_hosts = of_hosts.iter().map(|(host, stats)| (&**host, stats));
+        let of_run = (!of_run.is_empty()).then_some(("RUN", of_run));
+        for (whose, stats) in of_hosts.chain(of_run) {
+            let stats = serde_json::to_string(stats).unwrap_or_default();
+            self.line(&format!("{whose}: {stats}"));
+        }
+    }
+
     fn unreachable(
         &mut self,
         host: &HostName,
@@ -442,6 +453,7 @@ impl<W: Write> Report for Human<W> {
                 dangers,
                 is_allowed,
             } => self.guarded(dangers, *is_allowed),
+            EventKind::CustomStats { of_run, of_hosts } => self.custom_stats(of_run, of_hosts),
             EventKind::RollStopped(stop) => self.stopped(stop),
             EventKind::RunEnded { stats, elapsed_ms } => self.recap(stats, *elapsed_ms),
             EventKind::TaskProgress { .. } => {

@@ -70,6 +70,9 @@ pub(super) fn answer(
         "include_vars" => included_vars::include(run, scope, &given),
         "add_host" => add_host(run, given),
         "group_by" => group_by(run, scope, given),
+        "set_stats" => {
+            typed("set_stats", given).and_then(|given| run.custom_stats.set(&scope.host, &given))
+        }
         "pause" => return pause(run, scope, task, given),
         _ => Err(Error::new(format!("unknown module `{}`", task.module))
             .help("`krun doc` lists the modules that krun has")),

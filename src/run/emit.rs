@@ -1,5 +1,6 @@
 //! Says what happens: events with their time, secrets taken out before they exist.
 
+use super::custom_stats::CustomStats;
 use super::prepare::Item;
 use super::scope::TaskScope;
 use super::world::PlayContext;
@@ -152,6 +153,25 @@ impl Run {
             *diff = conceal::diff(std::mem::take(diff));
         }
         std::mem::replace(result, TaskResult::new(Status::Ok))
+    }
+
+    /// What `set_stats` said, at the end of the run.
+    pub(super) fn say_custom_stats(&mut self) {
+        let CustomStats {
+            mut of_run,
+            mut of_hosts,
+        } = std::mem::take(&mut self.custom_stats);
+        if of_run.is_empty() && of_hosts.is_empty() {
+            return;
+        }
+        let masks = self.world.masks.read().expect("masks lock");
+        for stats in of_hosts.values_mut().chain([&mut of_run]) {
+            let values = stats.iter_mut().map(|(_, value)| value);
+            values.for_each(|value| masks.mask_value(value));
+        }
+        drop(masks);
+        of_hosts.sort_keys();
+        self.emit(EventKind::CustomStats { of_run, of_hosts });
     }
 
     /// What is shown for an item of a loop.

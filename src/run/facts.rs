@@ -1,4 +1,7 @@
-//! Tells a fact's name from the names of Ansible's other variables: only a host could say a fact.
+//! Keeps facts, and tells a fact's name from the names of Ansible's other variables: only a host could say a fact.
+
+use super::{Run, world};
+use crate::value::{HostName, Mapping, display};
 
 /// Begin with `ansible_` and come from inventories, playbooks or the controller.
 const NOT_FACTS: &[&str] = &[
@@ -45,7 +48,27 @@ const OTHERS: &[&str] = &["ansible_facts", "kafka", "packages", "services"];
 /// Whether only a host could say this.
 pub(super) fn is_fact(name: &str) -> bool {
     let begins = |all: &[&str]| all.iter().any(|start| name.starts_with(start));
-    OTHERS.contains(&name) || name.starts_with("ansible_") && (!begins(NOT_FACTS) || begins(FACTS))
+    OTHERS.contains(&name)
+        || name.starts_with("getent_")
+        || name.starts_with("ansible_") && (!begins(NOT_FACTS) || begins(FACTS))
+}
+
+impl Run {
+    /// Adds what a task found to a host's facts, under their names without `ansible_`.
+    pub(super) fn add_facts(&self, host: &HostName, facts: &Mapping) {
+        if facts.is_empty() {
+            return;
+        }
+        world::write(&self.world.host(host), |vars| {
+            for (name, value) in facts {
+                let name = display(name);
+                vars.facts.insert(
+                    name.strip_prefix("ansible_").unwrap_or(&name).to_owned(),
+                    value.clone(),
+                );
+            }
+        });
+    }
 }
 
 #[cfg(test)]

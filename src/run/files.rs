@@ -16,7 +16,14 @@ pub(super) struct TaskFiles {
 }
 
 impl TaskFiles {
-    fn candidates(&self, kind: &str, name: &str) -> Vec<PathBuf> {
+    /// Returns where a path of the controller leads that is to be written: relative to the playbook.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        let dir = self.play_dir.as_deref().unwrap_or(Path::new("."));
+        dir.join(self.expanded(name))
+    }
+
+    /// `~` and `$NAME` are those of who runs krun.
+    fn expanded(&self, name: &str) -> String {
         let name = &expand::variables(name, |name| self.env(name));
         let home = |user: Option<&str>| match user {
             None => self.env("HOME"),
@@ -25,7 +32,11 @@ impl TaskFiles {
                 .flatten()
                 .map(|user| user.dir.display().to_string()),
         };
-        let name = &expand::user(name, home);
+        expand::user(name, home)
+    }
+
+    fn candidates(&self, kind: &str, name: &str) -> Vec<PathBuf> {
+        let name = &self.expanded(name);
         let path = Path::new(name);
         if path.is_absolute() {
             return vec![path.to_path_buf()];

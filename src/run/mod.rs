@@ -6,8 +6,10 @@ mod ask;
 mod back;
 mod barrier;
 mod batch;
+mod brought;
 mod connect;
 mod control;
+mod custom_stats;
 mod emit;
 mod facts;
 mod failing;
@@ -60,7 +62,7 @@ use crate::plan::{Ids, Plan, PlayPlan, Selection};
 use crate::playbook::{Keywords, Play, Task};
 use crate::template::Templar;
 use crate::transport;
-use crate::value::{HostName, Mapping, display};
+use crate::value::HostName;
 use crate::vault::Vault;
 use batch::{Batch, Ending};
 use host::HostState;
@@ -127,6 +129,7 @@ pub struct Run {
     pub(self) ids: Ids,
     sink: Box<dyn FnMut(&Event)>,
     stats: IndexMap<HostName, Stats>,
+    custom_stats: custom_stats::CustomStats,
     /// Hosts that failed or were lost: out of this play and of later ones.
     gone: HashSet<HostName>,
     kept: kept::Kept,
@@ -198,6 +201,7 @@ pub async fn run(
             unreachable: stats.values().any(|stats| stats.unreachable > 0),
         }
     };
+    run.say_custom_stats();
     run.emit(EventKind::RunEnded {
         stats,
         elapsed_ms: millis(since.elapsed()),
@@ -229,6 +233,7 @@ impl Run {
             ids: Ids::after(plan),
             sink,
             stats: IndexMap::new(),
+            custom_stats: custom_stats::CustomStats::default(),
             gone: HashSet::new(),
             promise: context.promise,
             past: context.past,
@@ -431,21 +436,6 @@ impl Run {
             self.stats(host).failed += 1;
         }
         self.stopped(play, reason, &[], &[], hosts, Vec::new());
-    }
-
-    pub(self) fn add_facts(&self, host: &HostName, facts: &Mapping) {
-        if facts.is_empty() {
-            return;
-        }
-        world::write(&self.world.host(host), |vars| {
-            for (name, value) in facts {
-                let name = display(name);
-                vars.facts.insert(
-                    name.strip_prefix("ansible_").unwrap_or(&name).to_owned(),
-                    value.clone(),
-                );
-            }
-        });
     }
 
     pub(self) fn forget_pending(&self, host: &HostName) {

@@ -26,6 +26,15 @@ pub struct TaskScope {
 }
 
 impl TaskScope {
+    /// The controller's files as the task sees them.
+    pub(super) fn local_files(&self) -> TaskFiles {
+        TaskFiles {
+            world: Arc::clone(&self.world),
+            task: self.task.clone(),
+            play_dir: self.play.as_ref().map(|play| play.play.dir.clone()),
+        }
+    }
+
     pub fn new(
         world: &Arc<World>,
         play: Option<&Arc<PlayContext>>,
@@ -216,6 +225,11 @@ fn version() -> Value {
     )
 }
 
+/// What modules other than `setup` bring is known without `ansible_`, too.
+fn has_own_name(name: &str) -> bool {
+    matches!(name, "services" | "packages") || name.starts_with("getent_")
+}
+
 /// `ansible_…` as facts inject it, or the whole of `ansible_facts`.
 fn fact(host: &HostVars, name: &str, is_imagined: bool) -> Option<Value> {
     if name == "ansible_facts" && !(is_imagined && host.facts.is_empty()) {
@@ -233,8 +247,7 @@ fn fact(host: &HostVars, name: &str, is_imagined: bool) -> Option<Value> {
             .or_else(|| host.facts.get("local"))
             .cloned();
     }
-    // What modules other than `setup` bring is known by its own name.
-    let own = matches!(name, "services" | "packages").then_some(name);
+    let own = has_own_name(name).then_some(name);
     let name = own.or_else(|| name.strip_prefix("ansible_"))?;
     host.facts.get(name).cloned()
 }
@@ -261,7 +274,7 @@ impl Scope for TaskScope {
         let known = read(&host, |host| {
             if host.is_pending(name)
                 || (host.are_facts_pending()
-                    && name.starts_with("ansible_")
+                    && (name.starts_with("ansible_") || has_own_name(name))
                     && fact(host, name, is_imagined).is_none())
                 || (host.are_facts_pending() && name == "ansible_facts")
             {
@@ -396,10 +409,6 @@ impl Scope for TaskScope {
     }
 
     fn files(&self) -> Arc<dyn Files> {
-        Arc::new(TaskFiles {
-            world: Arc::clone(&self.world),
-            task: self.task.clone(),
-            play_dir: self.play.as_ref().map(|play| play.play.dir.clone()),
-        })
+        Arc::new(self.local_files())
     }
 }

@@ -1,6 +1,7 @@
 //! Takes the results of a host in the order of its steps: judged, registered, counted, and carried on to handlers and failures.
 
 use super::batch::{Batch, Ending, task_name};
+use super::brought;
 use super::control;
 use super::host::{Flight, Share};
 use super::prepare::{ItemState, Judged, Shape, Work, skipped};
@@ -173,6 +174,11 @@ impl Batch<'_> {
             self.hosts[host].unsaid.push_back((step, event));
             return true;
         }
+        let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
+            .with(item.locals.clone());
+        let only_shows = item.envelope.check_mode;
+        let result =
+            result.and_then(|outcome| brought::keep(&scope, &item.work, outcome, only_shows));
         let recheck = item.before.take_if(|before| before.is_recheck);
         if let (Some(before), Err(error)) = (&recheck, &result) {
             let warning = format!("it cannot be looked at again: {error}");
@@ -181,8 +187,6 @@ impl Batch<'_> {
         }
         let drops = result.is_err() && !item.envelope.on_failure.is_ignored;
         flight.n_failures += u32::from(drops);
-        let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
-            .with(item.locals.clone());
         let verdict = verdict::judge(&self.run.templar, &scope, task, result, item.attempt);
         let (attempt, envelope) = (item.attempt, Arc::clone(&item.envelope));
         let item = &mut self.hosts[host].flights[0].items[index];

@@ -228,6 +228,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         ids,
         sink: Box::new(|_: &Event| {}),
         stats: indexmap::IndexMap::new(),
+        custom_stats: super::custom_stats::CustomStats::default(),
         gone: HashSet::new(),
         kept: kept::Kept::new(dir, &[], String::new()),
         promise: None,

@@ -4,6 +4,7 @@
 mod ansible;
 mod ask;
 mod blocks;
+mod brought;
 mod configured;
 mod end_state;
 mod faults;

@@ -368,6 +368,72 @@ const CASES: &[Case] = &[
         ],
         "name: UTC",
     ),
+    (
+        "sysctl",
+        &[("/etc/x", "")],
+        "{name: vm.swappiness, value: 1, reload: no, mode: '0600'}",
+    ),
+    (
+        "sysctl",
+        &[("/etc/sysctl.conf", "vm.swappiness = 60\n")],
+        "{name: vm.swappiness, value: 1, reload: no}",
+    ),
+    (
+        "sysctl",
+        &[
+            ("/etc/sysctl.conf", "vm.swappiness=1\n"),
+            ("/proc/sys/vm/swappiness", "1\n"),
+        ],
+        "{name: vm.swappiness, value: 1, sysctl_set: yes}",
+    ),
+    (
+        "cron",
+        &[("/etc/cron.d/x", "")],
+        "{name: a, job: /bin/a, cron_file: a, user: kafka}",
+    ),
+    (
+        "cron",
+        &[("/etc/cron.d/a", "#Ansible: a\n* * * * * kafka /bin/b\n")],
+        "{name: a, job: /bin/a, cron_file: a, user: kafka}",
+    ),
+    (
+        "cron",
+        &[("/etc/cron.d/a", "#Ansible: a\n* * * * * kafka /bin/a\n")],
+        "{name: a, state: absent, cron_file: a}",
+    ),
+    (
+        "authorized_key",
+        ACCOUNTS,
+        "{user: old, key: ssh-rsa AAAA me}",
+    ),
+    (
+        "authorized_key",
+        &[
+            ACCOUNTS[0],
+            ("/home/old/.ssh/authorized_keys", "ssh-rsa AAAA you\n"),
+        ],
+        "{user: old, key: ssh-rsa AAAA me}",
+    ),
+    (
+        "authorized_key",
+        &[ACCOUNTS[0], ("/keys/old", "ssh-rsa AAAA me\n")],
+        "{user: old, key: ssh-rsa AAAA me, path: /keys/old}",
+    ),
+    (
+        "ini_file",
+        &[("/etc/x", "")],
+        "{path: /etc/a, section: a, option: b, value: c}",
+    ),
+    (
+        "ini_file",
+        &[("/etc/a", "[a]\nb = d\n")],
+        "{path: /etc/a, section: a, option: b, value: c, owner: '5', backup: yes}",
+    ),
+    (
+        "ini_file",
+        &[("/etc/a", "[a]\nb = c\n")],
+        "{path: /etc/a, section: a, option: b, value: c}",
+    ),
 ];
 
 #[test]

@@ -54,14 +54,14 @@ fn check_mode_says_what_would_be_fetched_and_writes_nothing() {
 #[test]
 fn a_missing_file_and_a_directory_as_destination_fail() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
     - fetch: src={{ dir }}/none dest=x
       ignore_errors: true
     - fetch: src=/etc/passwd dest={{ dir }} flat=yes
-"#,
+",
     );
     let ran = play.run();
     assert_eq!(ran.code, 2);

@@ -245,6 +245,11 @@ impl Links {
         machine(one).is_some_and(|it| machine(other) == Some(it))
     }
 
+    /// Whether the host is this machine.
+    pub(super) fn is_local(&self, host: &str) -> bool {
+        self.by_host.get(host).is_some_and(|link| link.is_local)
+    }
+
     /// Whether the host is reached over a network, and has answered.
     pub(super) fn is_remote(&self, host: &str) -> bool {
         let link = self.by_host.get(host);

@@ -30,7 +30,9 @@ impl Batch<'_> {
                 return;
             };
             let quiet = self.hosts[host].flights.is_empty();
-            if step.needs_quiet_host() && !quiet {
+            // On this machine a task may write what the next one's lookups and sources read.
+            let is_here = self.run.links.is_local(&self.hosts[host].name);
+            if (step.needs_quiet_host() || is_here) && !quiet {
                 return;
             }
             // It may add steps behind itself: a host that passes it waits here, too.

@@ -204,3 +204,29 @@ fn a_task_may_say_how_its_template_is_to_be_read() {
     assert_eq!(read("own"), "1 {{ not_ours }}\n");
     assert_eq!(read("kept"), "\n1\n");
 }
+
+#[test]
+fn what_a_task_writes_on_this_machine_is_read_by_the_next() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - shell: sleep 0.3; echo new > {{ dir }}/looked-up
+    - copy: {dest: "{{ dir }}/one", content: "{{ lookup('file', dir ~ '/looked-up') }}"}
+    - shell: sleep 0.3; echo new > {{ dir }}/template.j2
+    - template: {src: template.j2, dest: "{{ dir }}/two"}
+    - shell: sleep 0.3; echo new > {{ dir }}/source
+    - copy: {src: source, dest: "{{ dir }}/three"}
+"#,
+    );
+    for name in ["looked-up", "template.j2", "source"] {
+        play.file(name, "old\n");
+    }
+    play.run();
+    let read = |name: &str| std::fs::read_to_string(play.path().join(name)).unwrap();
+    assert_eq!(
+        [read("one"), read("two"), read("three")],
+        ["new", "new\n", "new\n"]
+    );
+}

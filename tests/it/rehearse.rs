@@ -162,14 +162,14 @@ fn a_failure_and_a_wish_to_stop_leave_no_lab() {
     assert_check(&said, "not applicable", "a second run has nothing to do");
     assert_gone("it-rehearse-bad");
 
-    files.put("long.yml", "- hosts: web\n  gather_facts: false\n  tasks:\n    - name: A long wait\n      pause: {seconds: 600}\n");
+    files.put("long.yml", "- hosts: web\n  gather_facts: false\n  tasks:\n    - name: Before a long wait\n      command: /bin/true\n    - pause: {seconds: 600}\n");
     let mut child = files
         .rehearse("it-rehearse-bad", &["long.yml"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let begun = |line: &Result<String, _>| line.as_ref().unwrap().contains("A long wait");
+    let begun = |line: &Result<String, _>| line.as_ref().unwrap().contains("Before a long wait");
     assert!(lines.any(|line| begun(&line)), "the playbook began");
     kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     let rest: Vec<String> = lines.map(Result::unwrap).collect();

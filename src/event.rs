@@ -14,6 +14,24 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl EventKind {
+    /// What a task came to on a host, with the label of the item; of a loop its items, not their sum.
+    pub fn result(&self) -> Option<(&HostName, &TaskName, Option<&str>, &TaskResult)> {
+        match self {
+            Self::ItemEnded {
+                host,
+                task,
+                label,
+                result,
+            } => Some((host, task, Some(label), result)),
+            Self::TaskEnded { host, task, result } if !result.is_loop => {
+                Some((host, task, None, result))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Where a task, play or handler was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct At {
@@ -299,6 +317,17 @@ pub struct Stop {
     pub command: String,
     /// Said loudly: a service that the roll stopped and that is not running again.
     pub down: Vec<String>,
+}
+
+impl Stop {
+    /// Its hosts by how far they came, each group with its name; a group may be empty.
+    pub fn groups(&self) -> [(&'static str, &[HostName]); 3] {
+        [
+            ("done", &self.done),
+            ("in between", &self.between),
+            ("untouched", &self.untouched),
+        ]
+    }
 }
 
 /// A host's line of the recap.

@@ -217,11 +217,7 @@ fn stopped(story: &Story) -> String {
         escape(&stop.play),
         escape(&stop.reason)
     );
-    for (what, hosts) in [
-        ("done", &stop.done),
-        ("in between", &stop.between),
-        ("untouched", &stop.untouched),
-    ] {
+    for (what, hosts) in stop.groups() {
         if !hosts.is_empty() {
             let _ = writeln!(out, "- {what}: {}", counted_hosts(hosts));
         }

@@ -168,11 +168,7 @@ fn stopped(out: &mut String, story: &Story, paint: Paint) {
     let Some(stop) = &story.stop else { return };
     let line = paint.bold_red(format!("stopped in {}: {}", stop.play, stop.reason));
     let _ = writeln!(out, "\n{line}");
-    for (what, names) in [
-        ("done", &stop.done),
-        ("in between", &stop.between),
-        ("untouched", &stop.untouched),
-    ] {
+    for (what, names) in stop.groups() {
         if !names.is_empty() {
             let _ = writeln!(out, "  {what}: {}", counted_hosts(names));
         }

@@ -29,21 +29,11 @@ pub(super) fn ends(events: &[Event]) -> IndexMap<Key, End<'_>> {
     let mut all = IndexMap::new();
     let mut in_play = "";
     for event in events {
-        let (host, task, item, result) = match &event.kind {
-            EventKind::PlayStarted { name, .. } => {
-                in_play = name;
-                continue;
-            }
-            EventKind::ItemEnded {
-                host,
-                task,
-                label,
-                result,
-            } => (host, task, Some(label.as_str()), result),
-            EventKind::TaskEnded { host, task, result } if !result.is_loop => {
-                (host, task, None, result)
-            }
-            _ => continue,
+        if let EventKind::PlayStarted { name, .. } = &event.kind {
+            in_play = name;
+        }
+        let Some((host, task, item, result)) = event.kind.result() else {
+            continue;
         };
         let mut key = Key {
             host: host.clone(),

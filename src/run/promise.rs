@@ -1,6 +1,6 @@
 //! Turns the events of a plan into a promise, and what is found on a host into leave to change it: as it was shown, or not at all.
 
-use crate::event::{At, Event, EventKind, Status, TaskName, TaskResult};
+use crate::event::{At, Event, Status, TaskName, TaskResult};
 use crate::modules::Error;
 use crate::modules::diff::{Attribute, Content, Diff};
 use crate::value::{HostName, Value};
@@ -94,17 +94,8 @@ impl Promise {
     pub fn of(events: &[Event], salt: &str, allow_unknown: bool) -> Self {
         let mut shown: IndexMap<Key, Vec<Shown>> = IndexMap::new();
         for event in events {
-            let (host, task, item, result) = match &event.kind {
-                EventKind::ItemEnded {
-                    host,
-                    task,
-                    label,
-                    result,
-                } => (host, task, Some(label.as_str()), result),
-                EventKind::TaskEnded { host, task, result } if !result.is_loop => {
-                    (host, task, None, result)
-                }
-                _ => continue,
+            let Some((host, task, item, result)) = event.kind.result() else {
+                continue;
             };
             let all = shown.entry(Key::new(host, task, item)).or_default();
             all.push(Shown::of(task, result));

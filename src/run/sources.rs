@@ -50,9 +50,7 @@ pub(super) fn action(
         Action::Template(template) => {
             let source = template.source().to_owned();
             let path = find(&*files, "templates", &source)?;
-            let bytes = files
-                .read(&path)
-                .map_err(|error| unreadable(&path, &error))?;
+            let bytes = read(&*files, &path)?;
             let text = String::from_utf8(bytes).map_err(|_| {
                 Error::new(format!("the template `{}` is not UTF-8", path.display()))
             })?;
@@ -80,28 +78,19 @@ pub(super) fn action(
         Action::Unarchive(unarchive) => {
             if let Some(source) = unarchive.needs_source().map(str::to_owned) {
                 let path = find(&*files, "files", &source)?;
-                let bytes = files
-                    .read(&path)
-                    .map_err(|error| unreadable(&path, &error))?;
-                unarchive.set_archive(Arc::new(Archive::new(bytes)));
+                unarchive.set_archive(Arc::new(Archive::new(read(&*files, &path)?)));
             }
         }
         Action::Uri(uri) => {
             if let Some(source) = uri.needs_source().map(str::to_owned) {
                 let path = find(&*files, "files", &source)?;
-                let bytes = files
-                    .read(&path)
-                    .map_err(|error| unreadable(&path, &error))?;
-                uri.set_sent(bytes);
+                uri.set_sent(read(&*files, &path)?);
             }
         }
         Action::Script(script) => {
             let source = script.source()?;
             let path = find(&*files, "files", &source)?;
-            let bytes = files
-                .read(&path)
-                .map_err(|error| unreadable(&path, &error))?;
-            script.with_content(bytes);
+            script.with_content(read(&*files, &path)?);
         }
         Action::Assemble(assemble) => {
             if let Some(source) = assemble.needs_source().map(str::to_owned) {
@@ -118,6 +107,10 @@ pub(super) fn action(
     } else {
         action
     })
+}
+
+fn read(files: &dyn Files, path: &Path) -> Result<Vec<u8>, Error> {
+    files.read(path).map_err(|error| unreadable(path, &error))
 }
 
 /// How a template file is to be read, where the task says so.

@@ -141,11 +141,7 @@ fn head(story: &Story, what: &str) -> String {
             escape(&stop.play),
             escape(&stop.reason)
         );
-        for (name, hosts) in [
-            ("done", &stop.done),
-            ("in between", &stop.between),
-            ("untouched", &stop.untouched),
-        ] {
+        for (name, hosts) in stop.groups() {
             if !hosts.is_empty() {
                 let _ = write!(out, "<li>{name}: {}</li>", escape(&counted_hosts(hosts)));
             }

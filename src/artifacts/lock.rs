@@ -23,7 +23,7 @@ pub struct Lock {
 pub struct Base {
     /// As the user names it: `debian:12`.
     pub name: String,
-    /// The registry's digest, or the hash of its packages' names and versions.
+    /// The registry's digest (`sha256:…`), or the hash of the `Release` of Debian's archive (`release:…`).
     pub digest: String,
 }
 

@@ -1,6 +1,7 @@
 //! The exit codes, in one place (design.md §9), and Ansible's under the name `ansible-playbook`.
 
 use crate::diag::{Diagnostics, Severity};
+use crate::lab;
 use crate::run::Conclusion;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ pub(super) enum Program {
     AnsiblePlaybook,
 }
 
-/// The user's files or command line are wrong; no host was contacted.
+/// The user's files or command line are wrong, or this machine lacks what a lab needs; no host was contacted.
 pub(super) fn usage() -> ExitCode {
     ExitCode::from(5)
 }
@@ -23,6 +24,15 @@ pub(super) const PENDING: u8 = 3;
 /// A rehearsal in which not all was well, or that was stopped.
 pub(super) fn not_proven() -> ExitCode {
     ExitCode::from(2)
+}
+
+/// What stands in the way of a lab.
+pub(super) fn of_lab(error: &lab::Error) -> ExitCode {
+    if error.is_users() {
+        usage()
+    } else {
+        internal()
+    }
 }
 
 /// A fault of krun's own, or of the machine it runs on.

@@ -7,7 +7,7 @@ use super::fetching::rehearsed;
 use super::options::{FileOptions, RunOptions};
 use super::settings::Machine;
 use crate::artifacts::Fetching;
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics};
 use crate::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot};
 use crate::run::Settings;
 use crate::transport::Confined;
@@ -156,6 +156,9 @@ struct UpOptions {
     /// A further Debian package of the image.
     #[arg(long, value_name = "NAME")]
     package: Vec<String>,
+    /// Give the hosts a dnf with an empty package of that name; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    stand_in: Vec<String>,
     /// A web site that the lab stands in for, and the directory with its files.
     #[arg(long, value_name = "NAME=DIR", value_parser = site)]
     site: Vec<(String, PathBuf)>,
@@ -165,6 +168,29 @@ struct UpOptions {
     lab: String,
     /// Names of hosts, beside those of the inventory.
     hosts: Vec<String>,
+}
+
+/// A base and the settings, for its image alone.
+pub(super) fn settled(base: Option<String>, config: &Config) -> LabSpec {
+    let begin = BeginOptions {
+        base,
+        from_snapshot: None,
+    };
+    settle(
+        LabSpec::default(),
+        config,
+        &EngineOption { engine: None },
+        &begin,
+    )
+}
+
+/// What is wrong with `--site`.
+pub(super) fn check_sites(sites: &[(String, PathBuf)], diagnostics: &mut Diagnostics) {
+    for (name, dir) in sites.iter().filter(|(_, dir)| !dir.is_dir()) {
+        let dir = dir.display();
+        let fault = format!("`--site {name}={dir}`: there is no directory `{dir}`");
+        diagnostics.push(Diagnostic::global(fault));
+    }
 }
 
 pub(super) fn site(text: &str) -> Result<(String, PathBuf), String> {
@@ -255,7 +281,7 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
                 say(&format!("Caused by: {it}"));
                 cause = it.source();
             }
-            exit::internal()
+            exit::of_lab(&error)
         }
     }
 }
@@ -294,6 +320,7 @@ fn spec(
         hosts,
         users: options.user,
         packages: options.package,
+        stand_ins: options.stand_in,
         stop: Some(until_interrupted()),
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()

@@ -1,23 +1,21 @@
 //! `krun lock`: what playbooks fetch → `krun.lock`, without asking any host.
 
-use super::apply::{compile, context, load, paint, show_diagnostics};
+use super::apply::{compile, load, paint, show_diagnostics};
+use super::config::Config;
 use super::fetching::{configured, lock_file};
 use super::options::RunOptions;
 use super::settings::{self, Machine};
-use super::{config, exit};
-use crate::artifacts::{Fetching, Lock, LockError};
+use super::wants::{Wants, way_out};
+use super::{config, exit, lab};
+use crate::artifacts::{Base, Fetching, Lock, LockError};
 use crate::diag::{Diagnostic, Diagnostics};
-use crate::facts;
-use crate::modules;
+use crate::lab::Lab;
 use crate::report::Paint;
-use crate::run::Interrupt;
-use crate::run::foresee::{Foreseen, What, foresee};
-use crate::sys::Sys;
 use crate::sys::http::bare;
 use clap::Args;
-use indexmap::{IndexMap, IndexSet};
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -27,38 +25,15 @@ pub(super) struct LockOptions {
     /// Fetch again what `krun.lock` has already, and take over what has changed.
     #[arg(long)]
     update: bool,
-}
-
-/// What playbooks fetch, in their order.
-#[derive(Default)]
-struct Fetched {
-    /// By URL, the first task that fetches it; the reason why nobody can say whether that runs, where there is one.
-    urls: IndexMap<String, (String, Option<String>)>,
-    /// Tasks whose URL cannot be told, a line each.
-    unknown: IndexSet<String>,
-}
-
-impl Fetched {
-    fn add(&mut self, foreseen: Foreseen) {
-        let task = format!("{} ({})", foreseen.task.full_title(), foreseen.task.span);
-        let action = match foreseen.what {
-            What::Does(action, perhaps) => (action, perhaps),
-            What::Unknown(cause) | What::Fault(cause) => {
-                self.unknown.insert(format!("{task}: {cause}"));
-                return;
-            }
-        };
-        let (action, perhaps) = action;
-        for url in action.urls() {
-            let known = self
-                .urls
-                .entry(url)
-                .or_insert((task.clone(), perhaps.clone()));
-            if perhaps.is_none() {
-                known.1 = None;
-            }
-        }
-    }
+    /// A web site that rehearsals stand in for, and the directory with its files: they are what is locked.
+    #[arg(long, value_name = "NAME=DIR", value_parser = lab::site)]
+    site: Vec<(String, PathBuf)>,
+    /// What rehearsals' hosts begin as (default debian:12).
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
+    /// Leave the base as it is in the file: make no image.
+    #[arg(long, conflicts_with = "base")]
+    no_base: bool,
 }
 
 pub(super) fn lock(options: &LockOptions) -> ExitCode {
@@ -77,54 +52,52 @@ pub(super) fn lock(options: &LockOptions) -> ExitCode {
             Lock::default()
         }
     };
+    lab::check_sites(&options.site, &mut diagnostics);
     show_diagnostics(&diagnostics, paint);
     if diagnostics.has_errors() {
         return exit::usage();
     }
-    let (_, interrupt) = Interrupt::channel();
-    let context = settings::settings(run, &machine, String::new())
-        .and_then(|settings| context(loaded, settings, run, &machine, interrupt, None));
-    let context = match context {
-        Ok(context) => context,
-        Err(error) => return failed(&error.to_string()),
+    let mut wants = Wants::default();
+    let wanted = settings::settings(run, &machine, String::new())
+        .and_then(|settings| wants.add(plan, loaded, settings, run, &machine));
+    if let Err(error) = wanted {
+        return failed(&error.to_string());
+    }
+    let mut fetching = configured(&config, &machine);
+    for (name, dir) in &options.site {
+        let dir = machine.cwd.join(dir);
+        let mirror = |scheme| (format!("{scheme}://{name}/"), format!("{}/", dir.display()));
+        fetching.mirrors.extend(["https", "http"].map(mirror));
+    }
+    let Some(mut lock) = locked(&wants, options.update, &before, &fetching, &machine, paint) else {
+        say("error: krun.lock is as it was");
+        return exit::usage();
     };
-    let mut fetched = Fetched::default();
-    foresee(plan, context, modules::FETCHING, &facts(), &mut |it| {
-        fetched.add(it);
-    });
-    let fetching = configured(&config, &machine);
-    let Some(lock) = locked(&fetched, &before, options.update, &fetching, paint) else {
-        return failed("krun.lock is as it was");
-    };
-    for line in &fetched.unknown {
+    if !options.no_base {
+        lock.base = base(options, &config, before.base, &machine, paint);
+    }
+    for line in &wants.unknown {
         say(&paint.yellow(format!("not locked: {line}")));
     }
     if let Err(error) = lock.write(&lock_file(&machine)) {
         return failed(&error.to_string());
     }
-    say(&summary(&lock, fetched.unknown.len()));
+    say(&summary(&lock, wants.unknown.len()));
     ExitCode::SUCCESS
-}
-
-/// The names that facts have: those of this machine are as good as any.
-fn facts() -> Vec<String> {
-    let facts = facts::gather(&Sys::host(), &facts::Wanted::default()).unwrap_or_default();
-    let names = facts.keys().filter_map(|name| name.as_str());
-    let names = names.map(|name| format!("ansible_{}", name.trim_start_matches("ansible_")));
-    names.chain(["ansible_facts".to_owned()]).collect()
 }
 
 /// Fetches what is not locked yet, and says what is new, other or gone; none if something cannot be had.
 fn locked(
-    fetched: &Fetched,
-    before: &Lock,
+    wants: &Wants,
     update: bool,
+    before: &Lock,
     fetching: &Fetching,
+    machine: &Machine,
     paint: Paint,
 ) -> Option<Lock> {
     let mut lock = Lock::new(before.base.clone());
     let mut is_whole = true;
-    for (url, (task, perhaps)) in &fetched.urls {
+    for (url, wanted) in &wants.urls {
         let shown = bare(url);
         let known = before.find(url);
         if let Some(known) = known.filter(|_| !update) {
@@ -143,12 +116,14 @@ fn locked(
                 lock.add(url, held.bytes);
             }
             Err(error) => {
-                if let Some(cause) = perhaps {
+                let task = wanted.title();
+                if let Some(cause) = &wanted.perhaps {
                     say(&paint.yellow(format!("not locked: {task}: {error}; {cause}")));
                 } else {
                     is_whole = false;
                     say(&paint.red(format!("error: {error}")));
                     say(&format!("  of the task {task}"));
+                    say(&format!("  help: {}", way_out(url, &machine.lab_root())));
                 }
             }
         }
@@ -160,6 +135,39 @@ fn locked(
         say(&paint.red(format!("gone     {url}")));
     }
     Some(lock)
+}
+
+/// What the hosts of rehearsals begin as; as it was before where nobody can say it here.
+fn base(
+    options: &LockOptions,
+    config: &Config,
+    before: Option<Base>,
+    machine: &Machine,
+    paint: Paint,
+) -> Option<Base> {
+    let spec = lab::settled(options.base.clone(), config);
+    let name = spec.base().to_owned();
+    let known = before.as_ref().filter(|it| it.name == name);
+    if known.is_some() && !options.update {
+        return before;
+    }
+    let progress = |text: &str| say(&paint.dim(format!("  {text}")));
+    match Lab::base_digest(&machine.lab_root(), &spec, &progress) {
+        Ok(digest) => {
+            match known {
+                None => say(&paint.green(format!("new      base {name}"))),
+                Some(known) if known.digest != digest => {
+                    say(&paint.yellow(format!("changed  base {name}")));
+                }
+                Some(_) => {}
+            }
+            Some(Base { name, digest })
+        }
+        Err(error) => {
+            say(&paint.yellow(format!("not locked: the base `{name}`: {error}")));
+            before
+        }
+    }
 }
 
 fn summary(lock: &Lock, n_unknown: usize) -> String {

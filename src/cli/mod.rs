@@ -22,6 +22,7 @@ mod saved;
 mod settings;
 mod show;
 mod sink;
+mod wants;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use exit::Program;

@@ -54,7 +54,13 @@ impl EngineSpec {
     /// Finds the engine, and that it works.
     pub(super) fn choose(&self) -> Result<Engine, Error> {
         if let Some(kind) = self.kind {
-            return self.of(kind);
+            return self.of(kind).map_err(|error| match error {
+                Error::Command { stderr, .. } => Error::NotWorking {
+                    program: kind.program(),
+                    why: stderr,
+                },
+                error => error,
+            });
         }
         let mut why = Vec::new();
         for kind in Kind::ALL {

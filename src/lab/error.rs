@@ -21,6 +21,30 @@ pub enum Error {
         /// What each of them said.
         why: String,
     },
+    /// The engine that was asked for does not work.
+    #[error("`{program}` does not work on this machine: {why}")]
+    NotWorking {
+        /// The engine's program.
+        program: &'static str,
+        /// What it said.
+        why: String,
+    },
+    /// The hosts would begin as something else than `krun.lock` says.
+    #[error(
+        "the hosts would begin as `{base}` with the digest {has}, and krun.lock says {locked}\n\
+         help: `krun lock --update` takes over what is here; where what is here is old, remove the image `{image}`, \
+         and the next lab makes it anew"
+    )]
+    OtherBase {
+        /// The base, as the user named it.
+        base: String,
+        /// The digest of what is here.
+        has: String,
+        /// The digest in krun.lock.
+        locked: String,
+        /// The engine's name for what is here.
+        image: String,
+    },
     /// This machine has no way to run hosts without root.
     #[error(
         "a lab without root cannot be made here: {why}; run krun as root, or use `--engine docker`"
@@ -173,6 +197,35 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it is the user's to mend: words that mean nothing here, or what this machine lacks. Nothing was made.
+    pub fn is_users(&self) -> bool {
+        match self {
+            Self::Missing { .. }
+            | Self::NoEngine { .. }
+            | Self::NotWorking { .. }
+            | Self::OtherBase { .. }
+            | Self::NoRootless { .. }
+            | Self::NoBase { .. }
+            | Self::NoRoom { .. }
+            | Self::AlreadyUp { .. }
+            | Self::NoSuchLab { .. }
+            | Self::NoLab
+            | Self::WhichLab
+            | Self::SeveralLabs { .. }
+            | Self::NoSuchSnapshot { .. }
+            | Self::SnapshotExists { .. }
+            | Self::NoSuchHost { .. }
+            | Self::BadName { .. } => true,
+            Self::Start { .. }
+            | Self::Command { .. }
+            | Self::NotStopped { .. }
+            | Self::Interrupted
+            | Self::NoAnswer { .. }
+            | Self::Unreadable { .. }
+            | Self::File { .. } => false,
+        }
+    }
+
     /// Returns a function for `map_err` that says which file could not be `verb`ed.
     pub(super) fn file(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::Error;
 use super::command::Run;
 use super::engine::Engine;
+use super::stand_in;
 
 /// How a base becomes a host; part of the image's name, so that another recipe is another image.
 const SETUP: &str = include_str!("setup.sh");
@@ -64,6 +65,8 @@ pub(super) struct Recipe<'a> {
     pub(super) base: &'a str,
     /// Packages beside the usual ones.
     pub(super) packages: &'a [String],
+    /// Whether hosts make stand-ins of packages.
+    pub(super) has_stand_ins: bool,
 }
 
 impl Recipe<'_> {
@@ -71,12 +74,19 @@ impl Recipe<'_> {
     pub(super) fn tag(&self) -> String {
         let mut hash = Sha256::new();
         let own = [self.base, SETUP, DEBOOTSTRAP, SEED, MIRROR, JDK];
-        let own = own.into_iter().chain(PACKAGES.iter().copied());
-        for text in own.chain(self.packages.iter().map(String::as_str)) {
+        let stand_ins = self.has_stand_ins.then_some(stand_in::SCRIPT);
+        for text in own.into_iter().chain(stand_ins).chain(self.all_packages()) {
             hash.update(text);
             hash.update([0]);
         }
         format!("localhost/krun-lab:{}", &hex::encode(hash.finalize())[..16])
+    }
+
+    /// The usual packages and the others.
+    fn all_packages(&self) -> impl Iterator<Item = &str> {
+        let tools = stand_in::TOOLS.iter().filter(|_| self.has_stand_ins);
+        let own = PACKAGES.iter().chain(tools).copied();
+        own.chain(self.packages.iter().map(String::as_str))
     }
 
     fn suite(&self) -> Option<&'static str> {
@@ -112,9 +122,28 @@ pub(super) fn ensure(
 }
 
 /// What the image of a recipe was made from, as `krun.lock` keeps it: the registry's digest of its base, or the hash
-/// of its packages' names and versions.
+/// of the `Release` of Debian's archive that it came from, which names every version of every package.
 pub(super) fn digest(engine: &Engine, tag: &str) -> Result<String, Error> {
     engine.image(tag, "{{index .Config.Labels \"krun.digest\"}}")
+}
+
+/// Says that an image was made from another base than the locked one, if it was.
+pub(super) fn check(
+    engine: &Engine,
+    tag: &str,
+    recipe: Recipe<'_>,
+    locked: &str,
+) -> Result<(), Error> {
+    let has = digest(engine, tag)?;
+    if has == locked {
+        return Ok(());
+    }
+    Err(Error::OtherBase {
+        base: recipe.base.to_owned(),
+        has,
+        locked: locked.to_owned(),
+        image: tag.to_owned(),
+    })
 }
 
 /// Puts the scripts and the JDK into `work`.
@@ -124,6 +153,7 @@ fn prepare(work: &Path, progress: &(dyn Fn(&str) + Sync)) -> Result<(), Error> {
         ("image.sh", DEBOOTSTRAP),
         ("setup.sh", SETUP),
         ("seed.sh", SEED),
+        ("stand-ins.sh", stand_in::SCRIPT),
     ] {
         let path = work.join(name);
         fs::write(&path, text).map_err(Error::file("write", &path))?;
@@ -211,8 +241,7 @@ fn build(
     };
     let script: Vec<&str> = ["/mnt/setup.sh"]
         .into_iter()
-        .chain(PACKAGES.iter().copied())
-        .chain(recipe.packages.iter().map(String::as_str))
+        .chain(recipe.all_packages())
         .collect();
     engine.build(&name, work, &script, tag, &labels(recipe.base, &digest))
 }
@@ -246,13 +275,12 @@ fn debootstrap(
         .arg(work.join("image.sh"))
         .arg(work)
         .args([MIRROR, suite])
-        .args(PACKAGES)
-        .args(recipe.packages)
+        .args(recipe.all_packages())
         .stdin(held)
         .output()?;
-    let path = work.join("packages");
-    let packages = fs::read(&path).map_err(Error::file("read", &path))?;
-    let digest = format!("packages:{}", hex::encode(Sha256::digest(packages)));
+    let path = work.join("release");
+    let release = fs::read(&path).map_err(Error::file("read", &path))?;
+    let digest = format!("release:{}", hex::encode(Sha256::digest(release)));
     engine.import(&work.join("rootfs.tar"), tag, &labels(recipe.base, &digest))
 }
 
@@ -310,6 +338,7 @@ mod tests {
         let plain = Recipe {
             base: DEFAULT_BASE,
             packages: &[],
+            has_stand_ins: false,
         };
         let more = Recipe {
             packages: &chrony,
@@ -322,6 +351,11 @@ mod tests {
         assert_eq!(plain.tag(), plain.tag());
         assert_ne!(plain.tag(), more.tag());
         assert_ne!(plain.tag(), other.tag());
+        let with_stand_ins = Recipe {
+            has_stand_ins: true,
+            ..plain
+        };
+        assert_ne!(plain.tag(), with_stand_ins.tag());
     }
 
     #[test]

@@ -15,11 +15,11 @@ debootstrap --variant=minbase --include="$packages" "$suite" "$root" "$mirror" >
     tail -n 20 "$work/debootstrap.log" >&2
     exit 1
 }
+# What names every version of every package, for `krun lock`: the archive's list of its lists.
+cat "$root"/var/lib/apt/lists/*Release >"$work/release"
 mount --bind "$work" "$root/mnt"
 chroot "$root" sh /mnt/setup.sh
 umount "$root/mnt"
 umount "$root/proc" 2>/dev/null || true
 umount "$root/sys" 2>/dev/null || true
-# What it was made of, for `krun lock`.
-chroot "$root" dpkg-query -W -f '${Package}=${Version}\n' >"$work/packages"
 tar -C "$root" --numeric-owner --one-file-system -cf "$work/rootfs.tar" .

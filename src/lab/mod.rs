@@ -32,6 +32,7 @@ mod room;
 mod saved;
 mod seed;
 mod snapshot;
+mod stand_in;
 mod up;
 
 use std::fmt::{self, Display};
@@ -50,6 +51,7 @@ pub use fault::Signal;
 pub use image::DEFAULT_BASE;
 pub use saved::Listed;
 pub use snapshot::Snapshot;
+pub use stand_in::{can_stand_in, leads_to_jdk};
 
 /// What a lab shall be.
 #[derive(Debug, Clone, Default)]
@@ -71,11 +73,15 @@ pub struct LabSpec {
     pub engine: EngineSpec,
     /// The image that hosts begin as, as `ubuntu:24.04`. Default: [`DEFAULT_BASE`].
     pub base: Option<String>,
+    /// The digest that the base must have, as `krun.lock` keeps it; `None`: any.
+    pub digest: Option<String>,
     /// What each host will need, in bytes: less free memory is an error before anything is made. Default: what an
     /// empty host takes.
     pub memory_per_host: Option<u64>,
     /// Debian packages beside the usual ones; another list is another image.
     pub packages: Vec<String>,
+    /// Names of rpm packages of which every host has an empty one in reach: what dnf finds there, and nothing else.
+    pub stand_ins: Vec<String>,
     /// Web sites that one more container of the lab stands in for, by HTTP and HTTPS.
     pub sites: Vec<Site>,
     /// Directories of one host that are in memory, for a small or unfriendly file system.
@@ -87,9 +93,21 @@ pub struct LabSpec {
 impl LabSpec {
     fn recipe(&self) -> image::Recipe<'_> {
         image::Recipe {
-            base: self.base.as_deref().unwrap_or(DEFAULT_BASE),
+            base: self.base(),
             packages: &self.packages,
+            has_stand_ins: !self.stand_ins.is_empty(),
         }
+    }
+
+    /// What the hosts begin as.
+    pub fn base(&self) -> &str {
+        self.base.as_deref().unwrap_or(DEFAULT_BASE)
+    }
+
+    /// Whether its hosts are known to have apt, and no other manager of packages.
+    pub fn is_debian(&self) -> bool {
+        let name = self.base().rsplit('/').next().unwrap_or_default();
+        ["debian", "ubuntu"].contains(&name.split(':').next().unwrap_or_default())
     }
 }
 

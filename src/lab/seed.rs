@@ -17,6 +17,8 @@ pub(super) struct Shared<'a> {
     pub(super) login_key: String,
     /// The lab's authority, PEM.
     pub(super) authority: PathBuf,
+    /// What stands in for packages, as the hosts read it.
+    pub(super) stand_ins: String,
 }
 
 /// Writes one host's seed into `dir`, which does not exist yet; returns its host key as `known_hosts` has it.
@@ -50,6 +52,9 @@ pub(super) fn write(dir: &Path, host: &Host, shared: &Shared<'_>) -> Result<Stri
     // in a container; a login meanwhile waits for it.
     for user in users.lines().chain(["root"]) {
         put(&linger.join(user), "")?;
+    }
+    if !shared.stand_ins.is_empty() {
+        put(&dir.join("stand-ins"), &shared.stand_ins)?;
     }
     if shared.spec.outbound {
         put(&dir.join("outbound"), "")?;

@@ -34,6 +34,7 @@ if ! cmp -s $seed/id /var/lib/krun-lab/id; then
     for bundle in /etc/ssl/certs/ca-certificates.crt /etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem; do
         [ ! -e $bundle ] || cat $ca >>$bundle
     done
+    [ ! -e $seed/stand-ins ] || /usr/lib/krun-lab-stand-ins <$seed/stand-ins
     cp $seed/id /var/lib/krun-lab/id
 fi
 

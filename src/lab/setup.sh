@@ -25,6 +25,8 @@ install_packages() {
             procps) set -- "$@" procps-ng ;;
             netcat-openbsd) set -- "$@" nmap-ncat ;;
             nginx-light) set -- "$@" nginx ;;
+            rpm) set -- "$@" rpm-build ;;
+            createrepo-c) set -- "$@" createrepo_c ;;
             curl) command -v curl >/dev/null || set -- "$@" curl ;;
             *) set -- "$@" "$name" ;;
         esac
@@ -53,6 +55,7 @@ echo LANG=C.UTF-8 >/etc/default/locale
 rm -rf /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/lib/apt/lists/*_* /var/log/*.log
 
 install -m 0755 $work/seed.sh /usr/lib/krun-lab-seed
+install -m 0755 $work/stand-ins.sh /usr/lib/krun-lab-stand-ins
 cat >/etc/systemd/system/krun-lab-seed.service <<'UNIT'
 [Unit]
 Description=this host's own name, keys and trust, from the lab

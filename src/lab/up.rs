@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::engine::{Container, Engine, Network};
 use super::image::{self, Recipe};
 use super::seed::{self, Shared, put};
-use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved};
+use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved, stand_in};
 
 /// How long a host may take from its start to its sshd's first word. Usual: a second or two.
 const BOOT: Duration = Duration::from_secs(60);
@@ -82,6 +82,9 @@ fn make(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Lab, Error> {
     let image = image::ensure(engine, root, recipe, progress)?;
+    if let Some(locked) = &spec.digest {
+        image::check(engine, &image, recipe, locked)?;
+    }
     go_on(spec)?;
     progress("making network, keys and certificates");
     let network = engine.create_network(&spec.name)?;
@@ -93,6 +96,7 @@ fn make(
         hosts_file: hosts_file(&lab, spec),
         login_key,
         authority: authority.certificate(),
+        stand_ins: stand_in::lines(&spec.stand_ins)?,
     };
 
     let mut known_hosts = Vec::new();
@@ -369,6 +373,7 @@ fn check(spec: &LabSpec) -> Result<(), Error> {
             host: stray.host.clone(),
         });
     }
+    stand_in::lines(&spec.stand_ins)?;
     for name in &spec.users {
         let fits =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');

@@ -239,6 +239,13 @@ fn program(sys: &Sys, names: &[&'static str]) -> Result<&'static str, Error> {
     })
 }
 
+impl Yum {
+    /// The names that are to be there.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        self.0.wanted()
+    }
+}
+
 impl Dnf {
     /// Packages in a state, for `package`.
     pub fn of(name: Vec<String>, state: State) -> Self {
@@ -249,13 +256,23 @@ impl Dnf {
         }
     }
 
+    /// The names that are to be there; not `*`, which is what is there already.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        let names = match self.state {
+            State::Present | State::Latest => self.names(),
+            State::Absent => Vec::new(),
+        };
+        let named = names.into_iter().filter(|name| *name != "*");
+        named.map(str::to_owned).collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        let names = self.name.iter().map(|name| name.trim());
+        names.filter(|name| !name.is_empty()).collect()
+    }
+
     fn check_with(&self, sys: &Sys, program: &str) -> Result<Found<Change>, Error> {
-        let names: Vec<&str> = self
-            .name
-            .iter()
-            .map(|name| name.trim())
-            .filter(|n| !n.is_empty())
-            .collect();
+        let names = self.names();
         let mut change = Change::default();
         let mut diff = Diff::new("packages");
         if names == ["*"] {

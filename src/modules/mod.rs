@@ -28,6 +28,7 @@ pub mod group;
 mod guarded;
 pub mod hostname;
 pub mod ini_file;
+mod installing;
 mod kafka_access;
 pub mod kafka_carry_over;
 pub mod kafka_exchange;
@@ -74,6 +75,7 @@ pub mod words;
 
 pub use fetched::FETCHING;
 pub use guarded::GUARDED;
+pub use installing::INSTALLING;
 pub use registry::{Action, Entry, Place, entries, find};
 
 use crate::sys::Sys;

@@ -89,6 +89,16 @@ impl Module for Package {
 }
 
 impl Package {
+    /// The names that are to be there, where dnf is meant whatever the host is.
+    pub(super) fn rpm_wanted(&self) -> Vec<String> {
+        match self.manager.as_deref() {
+            Some("dnf" | "dnf4" | "dnf5" | "yum") => {
+                Dnf::of(self.name.clone(), self.state).wanted()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn choose(&self, sys: &Sys) -> Result<Manager, Error> {
         match self.manager.as_deref() {
             None | Some("auto") => {}

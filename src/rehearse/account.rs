@@ -10,8 +10,10 @@ use super::gaps::{self, Cause};
 use super::idempotence::Idempotence;
 use super::load::{Gap, Loaded};
 use super::work::Phase;
+use crate::lab::LabSpec;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What a rehearsal found. Times in milliseconds since the epoch.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +21,8 @@ pub struct Account {
     /// The command line.
     pub command: String,
     pub hosts: Vec<String>,
+    /// What of the lab was not what it is called.
+    pub stood_in: StoodIn,
     pub from: u64,
     pub to: u64,
     /// What brought the lab to today's state.
@@ -38,6 +42,26 @@ pub struct Account {
     pub faults: Option<Broken>,
     /// The user stopped it.
     pub stopped: bool,
+}
+
+/// What of a lab was not what it is called.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StoodIn {
+    /// Names of packages that were empty.
+    pub packages: Vec<String>,
+    /// Sites, each with the directory that had its files.
+    pub sites: Vec<(String, PathBuf)>,
+}
+
+impl StoodIn {
+    /// What is known of it from what the lab was to be.
+    pub fn of(spec: &LabSpec) -> Self {
+        let sites = spec.sites.iter();
+        Self {
+            packages: spec.stand_ins.clone(),
+            sites: sites.map(|it| (it.name.clone(), it.root.clone())).collect(),
+        }
+    }
 }
 
 /// What broke on purpose.
@@ -85,6 +109,7 @@ impl Account {
         Self {
             command: command.to_owned(),
             hosts,
+            stood_in: StoodIn::default(),
             from,
             to: from,
             today: Vec::new(),

@@ -166,6 +166,17 @@ fn ended(account: &Account) -> Check {
 }
 
 fn faults(phase: &Phase) -> String {
+    if !phase.held.is_empty() {
+        let would = phase.held.iter().map(|danger| match &danger.hosts[..] {
+            [host] => format!("{} on {host}", danger.what),
+            hosts => format!("{} on {} hosts", danger.what, hosts.len()),
+        });
+        return format!(
+            "{}: held before anything was changed, as it needs `--allow-destroy`: {}",
+            phase.title,
+            would.collect::<Vec<_>>().join("; ")
+        );
+    }
     match phase.faults.first() {
         None => format!("{} did not end well", phase.title),
         Some(first) => format!("{}: {first}", phase.title),
@@ -363,6 +374,7 @@ fn idempotence(found: &Idempotence, allowed: bool) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Danger;
     use crate::rehearse::brokers::State;
     use crate::rehearse::trial::account;
 
@@ -425,6 +437,26 @@ mod tests {
         assert_eq!(wiped, [KAFKA[7], KAFKA[9]]);
         let stopped = failed(|account| account.stopped = true);
         assert_eq!(stopped, ["the rehearsal came to its end"]);
+    }
+
+    #[test]
+    fn a_playbook_that_a_guard_held_says_what_it_would_have_done() {
+        let mut account = account();
+        let main = account.main.as_mut().unwrap();
+        let task = main.works[0].task.clone();
+        let danger = |what: &str, hosts: &[&str]| Danger {
+            task: task.clone(),
+            what: what.to_owned(),
+            hosts: hosts.iter().map(|&host| host.into()).collect(),
+        };
+        main.ended_well = false;
+        main.held = vec![
+            danger("stop the Kafka broker", &["k1", "k2"]),
+            danger("remove `/data/kafka-logs` with 258 files, 1.3 GB", &["k1"]),
+        ];
+        let found = checks(&account, false);
+        let check = found.iter().find(|it| it.outcome == Outcome::Failed);
+        insta::assert_snapshot!(check.unwrap().text, @"upgrade.yml: held before anything was changed, as it needs `--allow-destroy`: stop the Kafka broker on 2 hosts; remove `/data/kafka-logs` with 258 files, 1.3 GB on k1");
     }
 
     #[test]

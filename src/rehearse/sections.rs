@@ -1,6 +1,6 @@
 //! Turns what a rehearsal found, and its checks, into the sections of the report.
 
-use super::account::{Account, Cluster};
+use super::account::{Account, Cluster, StoodIn};
 use super::broken::broken;
 use super::estimate::Estimate;
 use super::idempotence::Idempotence;
@@ -9,6 +9,7 @@ use super::page::{Block, Cell, Mood, Section, Table, duration, grouped, offset};
 use super::proof::{Check, Outcome};
 use super::timeline::timeline;
 use super::work::{Phase, Work};
+use crate::lab::leads_to_jdk;
 use std::collections::BTreeSet;
 
 /// The whole report.
@@ -28,10 +29,10 @@ pub fn sections(account: &Account, checks: &[Check]) -> Vec<Section> {
     let mut picture = vec![Block::Timeline(timeline(account))];
     picture.extend(gates(account).map(Block::Table));
     all.push(Section::new("What happened when", picture));
-    if let Some(main) = &account.main {
+    if let Some(main) = account.main.as_ref().filter(|it| !it.works.is_empty()) {
         all.push(steps(main));
+        all.extend(account.estimate.as_ref().map(production));
     }
-    all.extend(account.estimate.as_ref().map(production));
     all.push(again(account));
     if let Some(comparison) = &account.comparison {
         let mut table = Table::new(["host", "task", "the plan said", "it happened"]);
@@ -57,8 +58,38 @@ pub fn sections(account: &Account, checks: &[Check]) -> Vec<Section> {
     }
     all.extend(account.faults.as_ref().map(broken));
     all.extend(account.main.as_ref().map(diffs));
+    all.extend(stood_in(&account.stood_in));
     all.push(tried);
     all
+}
+
+/// What is proven of nothing but its name.
+fn stood_in(it: &StoodIn) -> Option<Section> {
+    let mut blocks = Vec::new();
+    let (jdks, empty): (Vec<&str>, Vec<&str>) = it
+        .packages
+        .iter()
+        .map(String::as_str)
+        .partition(|name| leads_to_jdk(name));
+    if !empty.is_empty() {
+        let text = format!(
+            "Empty packages, of which nothing is proven: {}.",
+            empty.join(", ")
+        );
+        blocks.push(Block::Text(text));
+    }
+    if !jdks.is_empty() {
+        let text = format!(
+            "The lab's own OpenJDK 11 in the place of {}.",
+            jdks.join(", ")
+        );
+        blocks.push(Block::Text(text));
+    }
+    for (name, dir) in &it.sites {
+        let text = format!("The files of {} in the place of {name}.", dir.display());
+        blocks.push(Block::Text(text));
+    }
+    (!blocks.is_empty()).then(|| Section::new("What stood in", blocks))
 }
 
 fn checked(checks: &[Check]) -> Table {

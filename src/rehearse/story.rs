@@ -1,6 +1,6 @@
 //! The story of a rehearsal, in order, from no lab to no lab; whoever calls says what a playbook's run is.
 
-use super::account::{Acceptance, Account, Cluster, Kafka};
+use super::account::{Acceptance, Account, Cluster, Kafka, StoodIn};
 use super::brokers::{Away, brokers, most_down, standings};
 use super::compare::compare;
 use super::estimate::{Production, estimate};
@@ -176,6 +176,7 @@ pub(super) struct Stage {
 impl Stage {
     async fn play(&mut self, script: Script, hosts: Vec<String>) -> Result<Account, Error> {
         let mut account = Account::begin(&script.command, hosts, now());
+        account.stood_in = StoodIn::of(&script.spec);
         let confined = Confined {
             lab: self.lab.name.clone(),
             hosts: account.hosts.iter().cloned().collect(),

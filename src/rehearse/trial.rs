@@ -1,6 +1,6 @@
 //! What tests of this part stand on: works and phases in a few words.
 
-use super::account::{Acceptance, Account, Cluster, Kafka};
+use super::account::{Acceptance, Account, Cluster, Kafka, StoodIn};
 use super::brokers::{Broker, MostDown, Standing, State};
 use super::compare::{Comparison, Difference};
 use super::estimate::{Production, estimate};
@@ -184,6 +184,10 @@ pub(super) fn account() -> Account {
         hosts: vec!["k1".to_owned(), "k2".to_owned()],
         from: 5_000,
         to: 45_000,
+        stood_in: StoodIn {
+            packages: vec!["git".to_owned(), "java-1.8.0-openjdk".to_owned()],
+            sites: vec![("archive.apache.org".to_owned(), "/srv/apache".into())],
+        },
         today: Vec::new(),
         idempotence: judge(&again),
         comparison: Some(Comparison {

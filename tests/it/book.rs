@@ -6,11 +6,32 @@ use std::process::Command;
 
 use krun::lab::{LabSpec, Site};
 
+use crate::krun_run::{self, here};
+use crate::rehearse::assert_gone;
 use crate::stage::{BROKERS, Stage, ZOOKEEPERS, assemble, enabled};
+use crate::upgrade::canary;
 
-/// What the book's tasks ask dnf for.
-const PACKAGES: &str =
-    "dstat java-1.8.0-openjdk java-1.8.0-openjdk-devel krb5-workstation git krb5-server krb5-libs";
+/// What the book's tasks ask yum for.
+const PACKAGES: [&str; 7] = [
+    "dstat",
+    "java-1.8.0-openjdk",
+    "java-1.8.0-openjdk-devel",
+    "krb5-workstation",
+    "git",
+    "krb5-server",
+    "krb5-libs",
+];
+/// What of a KDC its Kerberos role needs, where `krb5-server` is empty.
+const KDC: &str = r#"
+mkdir -p /var/kerberos/krb5kdc
+echo '*/admin@EXAMPLE.COM *' >/var/kerberos/krb5kdc/kadm5.acl
+printf '#!/bin/sh\n: >/var/kerberos/krb5kdc/principal\n' >/usr/sbin/kdb5_util
+printf '#!/bin/sh\necho "$2" >>/var/kerberos/krb5kdc/principal\n' >/usr/sbin/kadmin.local
+chmod 0755 /usr/sbin/kdb5_util /usr/sbin/kadmin.local
+for unit in krb5kdc kadmin; do
+    printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/$unit.service
+done
+"#;
 
 #[test]
 #[ignore = "needs the book's playbooks; KRUN_LAB=1 KRUN_BOOK=DIR cargo test --test it -- --ignored"]
@@ -73,6 +94,43 @@ fn the_book_makes_a_cluster_of_2_1() {
     assert!(text.contains(" changed=1 "), "{text}");
 }
 
+/// The words with which this machine rehearses the book.
+fn rehearse(book: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let site = format!("archive.apache.org={}", assemble().display());
+    let output = Command::new(krun_run::krun())
+        .args(["rehearse", "-i", "hosts", "--lab", "it-book", "--stand-ins"])
+        .args(["--site", &site, "--canary"])
+        .arg(canary())
+        .args(words)
+        .current_dir(book)
+        .env("KRUN_RECORD", record())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+#[ignore = "needs root, podman and the book's playbooks; KRUN_LAB=1 KRUN_BOOK=DIR cargo test --test it -- --ignored"]
+fn the_books_cluster_is_upgraded_in_a_rehearsal_and_its_own_way_to_2_1_is_stopped() {
+    let Some(book) = book() else { return };
+    let upgrade = here().join("playbooks/upgrade-2.6.yml");
+    let today = ["--from", "zookeeper.yml", "--from", "kafka2.1.yml"];
+    let words = [&today[..], &[upgrade.to_str().unwrap()]].concat();
+    let (code, said) = rehearse(&book, &words);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("Empty packages, of which nothing is proven: dstat, krb5-workstation, git."),
+        "{said}"
+    );
+    assert!(said.contains("13 checks passed, 0 failed"), "{said}");
+
+    let (code, said) = rehearse(&book, &["--from", "site.yml", "kafka2.1.yml"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("remove `/data/kafka-logs` with"), "{said}");
+    assert_gone("it-book");
+}
+
 /// The book's six hosts with a dnf that knows the book's packages.
 fn stage() -> Stage {
     let stage = Stage::of(&LabSpec {
@@ -82,18 +140,15 @@ fn stage() -> Stage {
             .chain(BROKERS)
             .map(str::to_owned)
             .collect(),
-        packages: ["dnf", "rpm", "createrepo-c"].map(str::to_owned).into(),
+        stand_ins: PACKAGES.map(str::to_owned).into(),
         sites: vec![Site {
             name: "archive.apache.org".to_owned(),
             root: assemble(),
         }],
         ..LabSpec::default()
     });
-    let script = include_str!("../lab/dnf.sh");
-    for host in ZOOKEEPERS.into_iter().chain(BROKERS) {
-        let line = format!("sudo bash -s -- {PACKAGES} <<'SCRIPT'\n{script}SCRIPT");
-        stage.on(host, &line);
-    }
+    let line = format!("sudo sh -s <<'SCRIPT'\n{KDC}SCRIPT");
+    stage.on(ZOOKEEPERS[0], &line);
     stage
 }
 
@@ -117,10 +172,7 @@ fn krun(book: &Path, args: &[&str]) -> String {
         .args(args)
         .current_dir(book)
         // Nothing is left among the book's files.
-        .env(
-            "KRUN_RECORD",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("book"),
-        )
+        .env("KRUN_RECORD", record())
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -128,6 +180,11 @@ fn krun(book: &Path, args: &[&str]) -> String {
     assert!(output.status.success(), "{args:?}: {text}{stderr}");
     assert!(!stderr.contains("error"), "{args:?}: {stderr}");
     text
+}
+
+/// Where records go.
+fn record() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("book")
 }
 
 /// The host is in the recap with nothing failed.

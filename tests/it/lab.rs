@@ -204,6 +204,33 @@ fn lab_that_cannot_come_up_leaves_nothing() {
 
 #[test]
 #[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn dnf_of_a_host_finds_the_stand_ins_and_nothing_else() {
+    if !enabled() {
+        return;
+    }
+    let names = ["git", "java-1.8.0-openjdk-devel", "tool-2.1.0"];
+    let stage = Stage::of(&LabSpec {
+        name: "it-stand-ins".to_owned(),
+        hosts: vec!["k1".to_owned()],
+        stand_ins: names.map(str::to_owned).into(),
+        ..LabSpec::default()
+    });
+    let install = format!("sudo dnf -y -q install {} >&2", names.join(" "));
+    stage.on("k1", &install);
+    let found = stage.on("k1", "rpm -q git tool java-1.8.0-openjdk-devel");
+    assert_eq!(
+        found,
+        "git-0-0.krun.noarch\ntool-2.1.0-0.krun.noarch\njava-1.8.0-openjdk-devel-0-0.krun.noarch"
+    );
+    assert_eq!(stage.on("k1", "command -v git || echo none"), "none");
+    let java = "/usr/lib/jvm/java-1.8.0-openjdk/bin/java -version 2>&1";
+    assert!(stage.on("k1", java).contains("11.0.13"));
+    let other = stage.on("k1", "sudo dnf -y -q install chrony 2>&1 || true");
+    assert!(other.contains("No match for argument: chrony"), "{other}");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
 fn snapshot_stops_what_runs_in_order_and_a_new_lab_begins_where_it_was() {
     if !enabled() {
         return;

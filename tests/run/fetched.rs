@@ -106,7 +106,7 @@ fn locked_run_takes_the_locked_bytes_and_no_others() {
     let missing = play_locked(&play);
     assert_eq!(missing.code, 5);
     insta::assert_snapshot!("locked_run_without_a_lock", said(&missing, &play, &server));
-    let locked = play.subcommand("lock");
+    let locked = play.run_with(&["lock", "--no-base"]);
     assert_eq!(locked.code, 0);
     let lock = fs::read_to_string(play.path().join("krun.lock")).unwrap();
     insta::assert_snapshot!("lock", lock);
@@ -137,7 +137,7 @@ fn locked_run_takes_the_locked_bytes_and_no_others() {
 fn file_that_is_there_and_not_the_locked_one_is_replaced() {
     let server = Server::with(|_| answer("200 OK", "", b"kafka"));
     let play = from(&server, FETCH);
-    assert_eq!(play.subcommand("lock").code, 0);
+    assert_eq!(play.run_with(&["lock", "--no-base"]).code, 0);
     let path = play.file("kafka.tgz", "something else");
     assert_eq!(play.run().code, 0);
     assert_eq!(fs::read_to_string(&path).unwrap(), "something else");
@@ -195,11 +195,11 @@ fn lock_follows_what_the_controller_knows_and_names_what_only_a_run_can_tell() {
             .replace("AB", &"ab".repeat(32))
             .as_str(),
     );
-    let ran = play.subcommand("lock");
+    let ran = play.run_with(&["lock", "--no-base"]);
     insta::assert_snapshot!("lock_of_many_kinds", said(&ran, &play, &server));
     assert_eq!(ran.code, 0);
     let before = server.asked().len();
-    let again = play.subcommand("lock");
+    let again = play.run_with(&["lock", "--no-base"]);
     assert_eq!(
         server.asked().len(),
         before + 1,
@@ -212,12 +212,54 @@ fn lock_follows_what_the_controller_knows_and_names_what_only_a_run_can_tell() {
 fn what_cannot_be_had_leaves_the_lock_as_it_was() {
     let server = Server::with(|_| answer("404 Not Found", "", b""));
     let play = from(&server, FETCH);
-    let ran = play.subcommand("lock");
-    assert_eq!(ran.code, 1);
+    let ran = play.run_with(&["lock", "--no-base"]);
+    assert_eq!(ran.code, 5);
     insta::assert_snapshot!(said(&ran, &play, &server));
     assert!(!play.path().join("krun.lock").exists());
 }
 
 fn play_locked(play: &Play) -> Ran {
     play.run_with(&["--locked"])
+}
+
+#[test]
+fn lock_without_an_engine_says_that_the_base_is_not_locked() {
+    let server = Server::with(|_| answer("200 OK", "", b"kafka"));
+    let play = from(&server, FETCH);
+    let nothing = play.path().join("nothing").display().to_string();
+    let words = [
+        "lock",
+        "-i",
+        "a,",
+        "-e",
+        "site=http://site.example",
+        "-e",
+        "dir=/opt",
+    ];
+    let ran = play.krun_with(&[("PATH", &nothing)], &[&words[..], &["play.yml"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    insta::assert_snapshot!(said(&ran, &play, &server));
+}
+
+#[test]
+fn sites_that_rehearsals_stand_in_for_are_locked_from_their_directories() {
+    let play = Play::new(&FETCH.replace("{{ site }}", "https://site.example/dist"));
+    play.file("www/dist/kafka-2.6.0.tgz", "kafka");
+    let words = [
+        "lock",
+        "--no-base",
+        "--site",
+        "site.example=www",
+        "-i",
+        "a,",
+        "-e",
+        "dir=/opt",
+    ];
+    let ran = play.krun(&[&words[..], &["play.yml"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let lock = fs::read_to_string(play.path().join("krun.lock")).unwrap();
+    assert!(
+        lock.contains("url: https://site.example/dist/kafka-2.6.0.tgz"),
+        "{lock}"
+    );
 }

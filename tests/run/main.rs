@@ -18,6 +18,7 @@ mod language;
 mod plan;
 mod prove;
 mod records;
+mod rehearsed;
 mod results;
 mod resume;
 mod review;

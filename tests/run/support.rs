@@ -75,6 +75,13 @@ impl Play {
         self.finish(command)
     }
 
+    /// The same with further variables of the environment.
+    pub(crate) fn krun_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_krun"));
+        command.envs(variables.iter().copied()).args(words);
+        self.finish(command)
+    }
+
     /// Runs it with further words before its own options: `krun plan -o FILE`.
     pub(crate) fn words(&self, words: &[&str]) -> Ran {
         self.start("krun", words)

@@ -3,8 +3,10 @@
 mod eye;
 mod faults;
 mod options;
+mod packages;
 mod report;
 mod script;
+mod stock;
 
 pub(super) use eye::{EyeOptions, eye};
 pub(super) use options::RehearseOptions;
@@ -27,30 +29,47 @@ use tokio::sync::watch;
 pub(super) fn rehearse(options: &RehearseOptions, args: &[OsString]) -> ExitCode {
     let machine = Machine::read();
     let mut diagnostics = Diagnostics::new();
-    let script = script::script(options, &machine, args, &mut diagnostics);
-    show_diagnostics(
-        &diagnostics,
-        paint(std::io::stderr().is_terminal(), &machine),
-    );
+    let ready = script::script(options, &machine, args, &mut diagnostics);
+    let paint = paint(std::io::stderr().is_terminal(), &machine);
+    show_diagnostics(&diagnostics, paint);
     if diagnostics.has_errors() {
         return exit::usage();
     }
+    let ready = match ready {
+        Ok(ready) => ready,
+        Err(error) => return failed(&error),
+    };
     let say = narrator(options, &machine);
-    match script.and_then(|script| play(script, &say)) {
+    let missing = ready.stock(options, &say);
+    show_diagnostics(&missing, paint);
+    if missing.has_errors() {
+        return exit::usage();
+    }
+    match play(ready.script, &say) {
         Ok(Ok(account)) => report::report(&account, options, &machine, &say),
-        Ok(Err(error)) => failed(&error),
+        Ok(Err(error)) => {
+            tell(&error);
+            match &error {
+                rehearse::Error::Lab(error) => exit::of_lab(error),
+                _ => exit::internal(),
+            }
+        }
         Err(error) => failed(&error),
     }
 }
 
 #[expect(clippy::print_stderr, reason = "cli speaks to the user")]
-fn failed(error: &dyn std::error::Error) -> ExitCode {
+fn tell(error: &dyn std::error::Error) {
     eprintln!("error: {error}");
     let mut cause = error.source();
     while let Some(it) = cause {
         eprintln!("Caused by: {it}");
         cause = it.source();
     }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    tell(error);
     exit::internal()
 }
 

@@ -57,6 +57,12 @@ pub(in crate::cli) struct RehearseOptions {
     /// A further Debian package of the hosts.
     #[arg(long, value_name = "NAME")]
     pub(super) package: Vec<String>,
+    /// Give the hosts a dnf with empty packages of the names that the playbooks ask dnf and yum for.
+    #[arg(long)]
+    pub(super) stand_ins: bool,
+    /// An empty package of that name besides; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(super) stand_in: Vec<String>,
     /// Break something while the playbook runs, go on, and check that nothing is otherwise than without:
     /// `KIND[:HOST][@TASK]`, `random`, `random:N` or `all`; may be given several times.
     #[arg(long, value_name = "FAULT")]

@@ -1,20 +1,22 @@
 //! Turns the command line and the user's files into a script: every run compiled before there is a lab.
 
 use super::options::RehearseOptions;
-use super::{faults, report};
+use super::{faults, packages, report, stock};
+use crate::artifacts::Fetching;
 use crate::cli::apply::{Loaded, compile, context, load};
 use crate::cli::fetching::rehearsed;
-use crate::cli::lab::settle;
+use crate::cli::lab::{check_sites, settle};
 use crate::cli::options::RunOptions;
 use crate::cli::settings::{self, Machine};
 use crate::cli::sink::sink;
+use crate::cli::wants::Wants;
 use crate::cli::{config, prompt, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::Event;
 use crate::lab::{LabSpec, Site};
 use crate::plan::{Plan, serial};
 use crate::rehearse::estimate::Production;
-use crate::rehearse::{Act, Place, Script, Sink, Start, form};
+use crate::rehearse::{Act, Place, Say, Script, Sink, Start, form};
 use crate::run::{self, Interrupt, Settings};
 use crate::value::Masks;
 use std::collections::BTreeMap;
@@ -31,12 +33,27 @@ struct Prepared {
     plan: Plan,
 }
 
+/// A script, and what is to be had before it begins.
+pub(super) struct Ready {
+    pub script: Script,
+    wants: Wants,
+    fetching: Fetching,
+}
+
+impl Ready {
+    /// Fetches what the playbooks will.
+    pub(super) fn stock(&self, options: &RehearseOptions, say: &Say) -> Diagnostics {
+        let root = &self.script.root;
+        stock::stock(&self.wants, &self.fetching, options, root, say)
+    }
+}
+
 pub(super) fn script(
     options: &RehearseOptions,
     machine: &Machine,
     args: &[OsString],
     diagnostics: &mut Diagnostics,
-) -> std::io::Result<Script> {
+) -> std::io::Result<Ready> {
     let command = record::quoted(&record::command(args, &Masks::default()));
     let settings = settings::settings(&options.run, machine, command.clone())?;
     let mut main = prepare(options.run.clone(), &settings, machine, diagnostics);
@@ -76,6 +93,13 @@ pub(super) fn script(
     for it in from.iter_mut().chain([&mut main]) {
         it.loaded.fetching = fetching.clone();
     }
+    let mut wants = Wants::default();
+    if !diagnostics.has_errors() {
+        for it in from.iter().chain([&main]) {
+            let (plan, loaded) = (it.plan.clone(), it.loaded.clone());
+            wants.add(plan, loaded, it.settings.clone(), &it.options, machine)?;
+        }
+    }
     let act = |prepared: Prepared| Act {
         title: names(&prepared.options.playbooks),
         start: start(prepared, machine.clone()),
@@ -89,10 +113,29 @@ pub(super) fn script(
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()
     };
+    let mut spec = settle(spec, &config, &options.engine, &options.begin);
+    let locked = fetching.lock.as_ref().and_then(|lock| lock.base.as_ref());
+    if let Some(locked) = locked.filter(|_| spec.snapshot.is_none()) {
+        if locked.name != spec.base() {
+            let fault = format!(
+                "the hosts begin as `{}`, and krun.lock says `{}`",
+                spec.base(),
+                locked.name
+            );
+            let help = format!(
+                "`--base {}`, or `krun lock --base {}` with the same inventory and playbooks",
+                locked.name,
+                spec.base()
+            );
+            diagnostics.push(Diagnostic::global(fault).help(help));
+        }
+        spec.digest = Some(locked.digest.clone());
+    }
+    spec.stand_ins = packages::stand_ins(&wants, &spec, options, diagnostics);
     let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
     let broken = faults::faults(options, machine, args, &main.plan, &root, diagnostics)?;
     faults::check(&options.fault, &spec.hosts, &main.plan, diagnostics);
-    Ok(Script {
+    let script = Script {
         command,
         program: std::env::current_exe()?,
         canary,
@@ -101,7 +144,7 @@ pub(super) fn script(
         root,
         faults: broken,
         evidence: evidence(options, machine),
-        spec: settle(spec, &config, &options.engine, &options.begin),
+        spec,
         allow_local: options.allow_local,
         keep: options.keep,
         production: Production {
@@ -113,6 +156,11 @@ pub(super) fn script(
         again: act(main.clone()),
         main: act(main),
         from: from.into_iter().map(act).collect(),
+    };
+    Ok(Ready {
+        script,
+        wants,
+        fetching,
     })
 }
 
@@ -147,15 +195,7 @@ fn wrong(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
             diagnostics.push(Diagnostic::global(fault));
         }
     }
-    for (name, dir) in &options.site {
-        if !dir.is_dir() {
-            let fault = format!(
-                "`--site {name}={0}`: there is no directory `{0}`",
-                dir.display()
-            );
-            diagnostics.push(Diagnostic::global(fault));
-        }
-    }
+    check_sites(&options.site, diagnostics);
     for setting in options.client_setting.iter().filter(|it| !it.contains('=')) {
         let fault = format!("`--client-setting {setting}` is not `name=value`");
         diagnostics.push(Diagnostic::global(fault));

@@ -1,0 +1,101 @@
+//! What a rehearsal is refused for before anything is made: every fault at once, with its place and the way out.
+
+use crate::support::{Play, Ran};
+
+const PLAY: &str = r"
+- hosts: web
+  become: true
+  tasks:
+    - name: Tools
+      yum: {name: [git, java-11-openjdk-headless], state: latest}
+    - name: Tools of one kind of host
+      dnf: name=chrony
+      when: ansible_os_family == 'RedHat'
+    - name: Fetch Kafka
+      get_url: url=https://archive.example/dist/kafka.tgz dest=/opt/ checksum=sha512:https://archive.example/dist/kafka.tgz.sha512
+    - name: Fetch a tool
+      get_url: url=https://tools.example/a/tool dest=/opt/
+    - name: Fetch what is there
+      get_url: url=https://tools.example/b dest=/opt/
+";
+
+/// Two hosts behind ssh, and sites of which one file is there.
+fn play(playbook: &str) -> Play {
+    let play = Play::new(playbook);
+    play.file("hosts", "[web]\nweb1.prod\nweb2.prod\n");
+    play.file(
+        "krun.yml",
+        "mirrors: {'https://archive.example/': mirror/, 'https://tools.example/': tools/}\n",
+    );
+    play.file("mirror/dist/kafka.tgz.sha512", "0\n");
+    play.file("tools/b", "b\n");
+    play
+}
+
+fn rehearse(play: &Play, words: &[&str]) -> Ran {
+    let common = ["rehearse", "-i", "hosts", "--no-load"];
+    play.krun(&[&common, words, &["play.yml"]].concat())
+}
+
+/// Both streams, with nothing in them that another run would say otherwise.
+fn said(ran: &Ran, play: &Play) -> String {
+    let text = format!("{}{}", ran.stdout, ran.stderr);
+    text.replace(&play.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn packages_of_red_hat_on_hosts_of_debian_are_said_before_there_is_a_lab() {
+    let play = play(PLAY);
+    let ran = rehearse(&play, &[]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(said(&ran, &play));
+}
+
+#[test]
+fn what_can_have_no_stand_in_is_said_with_its_place() {
+    let play = play("- hosts: web\n  tasks:\n    - yum: name=@development,git\n");
+    let ran = rehearse(&play, &["--stand-ins"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(said(&ran, &play));
+}
+
+#[test]
+fn all_artifacts_that_cannot_be_had_are_said_before_there_is_a_lab() {
+    let play = play(PLAY);
+    let ran = rehearse(&play, &["--stand-ins", "--site", "archive.example=mirror"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(said(&ran, &play));
+}
+
+#[test]
+fn artifact_that_the_lock_does_not_have_is_said_before_there_is_a_lab() {
+    let play = play(PLAY);
+    play.file("krun.lock", "version: 1\nartifacts: []\n");
+    let ran = rehearse(&play, &["--stand-ins"]);
+    assert_eq!(ran.code, 5);
+    let text = said(&ran, &play);
+    assert_eq!(text.matches("is not in krun.lock").count(), 4, "{text}");
+}
+
+#[test]
+fn machine_without_an_engine_is_told_what_to_install() {
+    let play = play("- hosts: web\n  tasks:\n    - command: id\n");
+    let nothing = play.path().join("nothing").display().to_string();
+    let ran = play.krun_with(
+        &[("PATH", &nothing)],
+        &["rehearse", "-i", "hosts", "--no-load", "play.yml"],
+    );
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(said(&ran, &play));
+    let ran = play.krun_with(&[("PATH", &nothing)], &["lab", "up", "-i", "hosts", "x"]);
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+}
+
+#[test]
+fn host_and_task_that_are_this_machines_are_refused_with_their_places() {
+    let play = play("- hosts: web\n  tasks:\n    - command: id\n      delegate_to: localhost\n");
+    play.file("hosts", "[web]\nweb1.prod\nhere ansible_connection=local\n");
+    let ran = rehearse(&play, &[]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(said(&ran, &play));
+}

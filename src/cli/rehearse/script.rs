@@ -2,7 +2,7 @@
 
 use super::options::RehearseOptions;
 use super::{faults, packages, report, stock};
-use crate::artifacts::Fetching;
+use crate::artifacts::{Base, Fetching};
 use crate::cli::apply::{Loaded, compile, context, load};
 use crate::cli::fetching::rehearsed;
 use crate::cli::lab::{check_sites, settle};
@@ -93,13 +93,7 @@ pub(super) fn script(
     for it in from.iter_mut().chain([&mut main]) {
         it.loaded.fetching = fetching.clone();
     }
-    let mut wants = Wants::default();
-    if !diagnostics.has_errors() {
-        for it in from.iter().chain([&main]) {
-            let (plan, loaded) = (it.plan.clone(), it.loaded.clone());
-            wants.add(plan, loaded, it.settings.clone(), &it.options, machine)?;
-        }
-    }
+    let wants = wants(from.iter().chain([&main]), machine, diagnostics)?;
     let act = |prepared: Prepared| Act {
         title: names(&prepared.options.playbooks),
         start: start(prepared, machine.clone()),
@@ -114,23 +108,7 @@ pub(super) fn script(
         ..LabSpec::default()
     };
     let mut spec = settle(spec, &config, &options.engine, &options.begin);
-    let locked = fetching.lock.as_ref().and_then(|lock| lock.base.as_ref());
-    if let Some(locked) = locked.filter(|_| spec.snapshot.is_none()) {
-        if locked.name != spec.base() {
-            let fault = format!(
-                "the hosts begin as `{}`, and krun.lock says `{}`",
-                spec.base(),
-                locked.name
-            );
-            let help = format!(
-                "`--base {}`, or `krun lock --base {}` with the same inventory and playbooks",
-                locked.name,
-                spec.base()
-            );
-            diagnostics.push(Diagnostic::global(fault).help(help));
-        }
-        spec.digest = Some(locked.digest.clone());
-    }
+    hold_base(&mut spec, &fetching, diagnostics);
     spec.stand_ins = packages::stand_ins(&wants, &spec, options, diagnostics);
     let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
     let broken = faults::faults(options, machine, args, &main.plan, &root, diagnostics)?;
@@ -162,6 +140,37 @@ pub(super) fn script(
         wants,
         fetching,
     })
+}
+
+/// Has the lab begin as `krun.lock` says, where it does.
+fn hold_base(spec: &mut LabSpec, fetching: &Fetching, diagnostics: &mut Diagnostics) {
+    let locked = fetching.lock.as_ref().and_then(|lock| lock.base.as_ref());
+    let Some(Base { name, digest }) = locked.filter(|_| spec.snapshot.is_none()) else {
+        return;
+    };
+    let base = spec.base();
+    if name != base {
+        let fault = format!("the hosts begin as `{base}`, and krun.lock says `{name}`");
+        let help = format!(
+            "`--base {name}`, or `krun lock --base {base}` with the same inventory and playbooks"
+        );
+        diagnostics.push(Diagnostic::global(fault).help(help));
+    }
+    spec.digest = Some(digest.clone());
+}
+
+/// What the tasks of all playbooks want, once they are in order.
+fn wants<'a>(
+    all: impl Iterator<Item = &'a Prepared>,
+    machine: &Machine,
+    diagnostics: &Diagnostics,
+) -> std::io::Result<Wants> {
+    let mut wants = Wants::default();
+    for it in all.filter(|_| !diagnostics.has_errors()) {
+        let (plan, loaded) = (it.plan.clone(), it.loaded.clone());
+        wants.add(plan, loaded, it.settings.clone(), &it.options, machine)?;
+    }
+    Ok(wants)
 }
 
 /// Beside the records of ordinary runs.

@@ -57,6 +57,12 @@ pub(super) fn apply_after(
 ) -> ExitCode {
     let machine = Machine::read();
     let mut diagnostics = Diagnostics::new();
+    if options.answers_on_stdin
+        && let Err(error) = super::answers::take()
+    {
+        say(&format!("error: the answers on standard input: {error}"));
+        return exit::usage();
+    }
     let mut loaded = load(
         &options.files,
         &options.playbooks,
@@ -302,9 +308,7 @@ pub(super) fn run_plan(
     errand: Errand,
 ) -> std::io::Result<ExitCode> {
     let (mut plan, mut loaded) = (plan, loaded);
-    if std::io::stdin().is_terminal() {
-        super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
-    }
+    super::prompt::variables(&mut plan, &loaded.extra, &loaded.templar)?;
     let masks = loaded.vault.masks();
     let command = record::command(args, &masks);
     let mut run_settings = settings::of_errand(&errand, options, machine, &command)?;

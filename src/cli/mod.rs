@@ -1,6 +1,7 @@
 //! Turns the command line and the environment into one call of the library; the only part that knows all others.
 
 mod ansible_cfg;
+mod answers;
 mod apply;
 mod config;
 mod exit;

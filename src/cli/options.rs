@@ -116,6 +116,9 @@ pub(super) struct RunOptions {
     /// With --on-lab: `connection: local` still means this machine.
     #[arg(long, hide = true)]
     pub on_lab_local: bool,
+    /// What would be asked for comes as JSON on standard input.
+    #[arg(long, hide = true)]
+    pub answers_on_stdin: bool,
     /// Leave no record.
     #[arg(long)]
     pub no_record: bool,

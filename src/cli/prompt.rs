@@ -1,5 +1,6 @@
 //! Asks the user on the terminal: passwords, and the variables of `vars_prompt`, before anything is contacted.
 
+use super::answers;
 use crate::plan::Plan;
 use crate::run::{TaskScope, World};
 use crate::template::Templar;
@@ -7,17 +8,19 @@ use crate::value::{Dict, HostName, Secret, Value, as_bool};
 use crate::yaml::Node;
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::sync::mpsc::{Receiver, channel};
 
 /// Asks for a password, without showing it.
 pub(super) fn password(prompt: &str) -> io::Result<Secret> {
-    let mut terminal = open()?;
-    ask(&mut terminal, &format!("{prompt}: "), true).map(Secret::new)
+    answers::once(prompt, || ask(&mut open()?, &format!("{prompt}: "), true))
 }
 
-/// Asks for everything that the plays' `vars_prompt` want and `-e` does not give.
+/// Asks for everything that the plays' `vars_prompt` want and `-e` does not give, where there is a terminal.
 pub(super) fn variables(plan: &mut Plan, extra: &Dict, templar: &Templar) -> io::Result<()> {
+    if answers::told(plan) || !io::stdin().is_terminal() {
+        return Ok(());
+    }
     let wanted = |prompt: &Node| {
         let name = prompt.entry("name").and_then(Node::as_str)?;
         (!extra.contains_key(name)).then(|| name.to_owned())

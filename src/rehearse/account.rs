@@ -146,6 +146,14 @@ impl Account {
         gaps::cause(gap, &self.rehearsed())
     }
 
+    /// The longest time without an acknowledgement of all replicas in sync on any partition, in milliseconds.
+    pub fn silence(&self) -> Option<u64> {
+        let load = self.cluster()?.load.as_ref()?.as_ref().ok()?;
+        let flow = load.flows.iter().find(|flow| flow.acks == "all")?;
+        let gaps = flow.sent.partitions.iter().filter_map(|it| it.longest_gap);
+        gaps.map(|gap| gap.milliseconds()).max()
+    }
+
     pub fn cluster(&self) -> Option<&Cluster> {
         match &self.kafka {
             Kafka::Seen(cluster) => Some(cluster),

@@ -23,7 +23,17 @@ pub fn broken(broken: &Broken) -> Section {
         broken.of,
         broken.seed
     );
-    let mut table = Table::new(["", "fault", "at", "on", "the runs", "took"]);
+    let mut table = Table::new([
+        "",
+        "fault",
+        "at",
+        "on",
+        "lasted",
+        "no produce for",
+        "took",
+        "the runs",
+    ]);
+    let time = |milliseconds: Option<u64>| milliseconds.map_or("–".to_owned(), duration);
     for trial in &broken.trials {
         let (word, mood) = verdict(trial);
         table.row([
@@ -31,8 +41,10 @@ pub fn broken(broken: &Broken) -> Section {
             trial.fault.kind.name().into(),
             trial.fault.task.clone().into(),
             trial.fault.host.clone().into(),
-            trial.legs.join(", then ").into(),
+            time(trial.lasted).into(),
+            time(trial.silence).into(),
             duration(trial.seconds * 1000).into(),
+            trial.legs.join(", then ").into(),
         ]);
     }
     let mut blocks = vec![Block::Text(text), Block::Table(table)];
@@ -40,11 +52,16 @@ pub fn broken(broken: &Broken) -> Section {
         blocks.push(Block::Table(kinds(broken)));
     }
     for trial in &broken.trials {
+        let (fault, wish) = (&trial.fault, trial.fault.wish());
+        let mut said = Vec::new();
         if let Some(dir) = &trial.evidence {
-            let (fault, dir) = (&trial.fault, dir.display());
-            blocks.push(Block::Text(format!(
-                "{fault}: what tells why lies in {dir}"
-            )));
+            said.push(format!("what tells why lies in {}", dir.display()));
+        }
+        if !trial.passed() {
+            said.push(format!("`--fault '{wish}'` tries it again"));
+        }
+        if !said.is_empty() {
+            blocks.push(Block::Text(format!("{fault}: {}.", said.join("; "))));
         }
     }
     Section::new(title, blocks)
@@ -109,6 +126,8 @@ mod tests {
                 "x",
             )],
             seconds: 95,
+            lasted: (kind == Kind::FillDisk).then_some(75_000),
+            silence: Some(1_234),
             evidence: (!holds).then(|| ".krun/rehearsals/1/002-fill-disk".into()),
         }
     }

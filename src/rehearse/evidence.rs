@@ -26,7 +26,8 @@ pub fn is_wanted(run: &Phase) -> bool {
     })
 }
 
-/// Collects from all hosts at once, into a file for each, and the controller's records beside them.
+/// Collects from all hosts at once, into a file for each, and the controller's records beside them. `why` is what is
+/// known already, a line for each thing.
 ///
 /// # Errors
 /// The directory cannot be written.
@@ -35,8 +36,10 @@ pub fn collect(
     hosts: &[String],
     records: &Path,
     dir: &Path,
+    why: &[String],
 ) -> std::io::Result<Evidence> {
     fs::create_dir_all(dir)?;
+    fs::write(dir.join("why.txt"), why.join("\n") + "\n")?;
     let texts: Vec<(&String, String)> = thread::scope(|scope| {
         let all: Vec<_> = hosts
             .iter()

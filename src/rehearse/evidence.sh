@@ -1,13 +1,26 @@
 # Prints what a person needs to see why a broker does not come back: threads, logs, journals. Runs on a lab's host, as root.
 say() { printf '\n===== %s\n' "$*"; }
+say "the host"
+uptime
+df -h
+ip -brief address
 for pid in $(pgrep -f '[ ]kafka[.]Kafka '); do
+    say "process $pid"
+    grep -E '^(State|Threads|VmRSS)' "/proc/$pid/status"
     say "threads of process $pid"
     timeout 20 jstack -l "$pid" 2>&1 || {
         say "it does not answer: kill -3, its threads are in its journal below"
         kill -QUIT "$pid" && sleep 2
     }
-    logs=$(tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n 's/^-Dkafka.logs.dir=//p' | tail -1)
-    for log in "$logs"/server.log "$logs"/controller.log "$logs"/state-change.log; do
+done
+# Where running brokers write, and where one wrote that is gone.
+{
+    for pid in $(pgrep -f '[ ]kafka[.]Kafka '); do
+        tr '\0' '\n' <"/proc/$pid/cmdline" | sed -n 's/^-Dkafka.logs.dir=//p'
+    done | xargs -r realpath
+    find /usr/local /opt /srv /home /var/log /data -maxdepth 5 -name server.log -mmin -60 -printf '%h\n' 2>/dev/null
+} | sort -u | while read -r dir; do
+    for log in "$dir"/server.log "$dir"/controller.log "$dir"/state-change.log; do
         [ -e "$log" ] || continue
         say "the end of $log"
         tail -n 1500 "$log"

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How long brokers whose processes are there may take until they all know each other.
 const JOINING: Duration = Duration::from_secs(120);
+/// How long a broker that was started may take to be a process.
+const FIRST: Duration = Duration::from_secs(3);
 /// How long the first glances may take.
 const GLANCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -34,25 +36,29 @@ pub(super) struct LoadWish {
     pub(super) settings: Vec<String>,
 }
 
-/// Waits until all brokers that run know each other; `None` where none runs.
-pub(super) fn entrance(watch: &Watch) -> Option<Entrance> {
+/// Waits until all brokers that run, `at_least` so many, know each other; `None` where none runs.
+pub(super) fn entrance(watch: &Watch, at_least: usize) -> Option<Entrance> {
     let begun = Instant::now();
     loop {
         let brokers = watch.now();
         let waited = begun.elapsed();
-        if brokers.is_empty() && waited > GLANCE.min(Duration::from_secs(3)) && watch.all_looked() {
-            return None;
-        }
-        let known = |seen: &BrokerSeen| seen.view.as_ref().map_or(0, |view| view.brokers.len());
-        let is_whole = brokers.iter().all(|(_, seen)| known(seen) == brokers.len());
-        if !brokers.is_empty() && (is_whole || waited > JOINING) {
+        if brokers.is_empty() {
+            let is_bare = at_least == 0 && watch.all_looked() && waited > FIRST;
+            if is_bare || waited > GLANCE {
+                return None;
+            }
+        } else if waited > JOINING || (watch.all_looked() && is_whole(&brokers, at_least)) {
             return Some(of(&brokers));
-        }
-        if brokers.is_empty() && waited > GLANCE {
-            return None;
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Whether there are enough, and each knows as many.
+fn is_whole(brokers: &[(String, BrokerSeen)], at_least: usize) -> bool {
+    let known = |seen: &BrokerSeen| seen.view.as_ref().map_or(0, |view| view.brokers.len());
+    let mut all = brokers.iter();
+    brokers.len() >= at_least && all.all(|(_, seen)| known(seen) == brokers.len())
 }
 
 fn of(brokers: &[(String, BrokerSeen)]) -> Entrance {
@@ -158,5 +164,31 @@ pub(super) fn in_sync(watch: &Watch, limit: Duration) {
             return;
         }
         thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rehearse::eye::View;
+
+    #[test]
+    fn a_cluster_is_whole_when_all_that_were_there_before_know_each_other() {
+        let broker = |known: i32| {
+            let brokers = (0..known).map(|id| (id, format!("k{id}:9092"))).collect();
+            let view = Some(View {
+                brokers,
+                ..View::default()
+            });
+            let seen = BrokerSeen {
+                view,
+                ..BrokerSeen::default()
+            };
+            ("k".to_owned(), seen)
+        };
+        let (two, three) = ([broker(2), broker(2)], [broker(3), broker(3), broker(3)]);
+        assert!(is_whole(&two, 0) && is_whole(&three, 3));
+        assert!(!is_whole(&two, 3));
+        assert!(!is_whole(&[broker(3), broker(3), broker(2)], 3));
     }
 }

@@ -212,7 +212,7 @@ impl Stage {
             rate: script.rate,
             settings: script.client_settings,
         };
-        let before = self.before(&script.program, wish).await;
+        let before = self.before(&script.program, wish, 0).await;
         if self.is_stopped() {
             return Ok(self.end(account));
         }
@@ -227,13 +227,18 @@ impl Stage {
             account.again = Some(again);
         }
         if evidence::is_wanted(&main) {
-            account.evidence = Some(self.collect(&account.hosts, script.evidence.clone()).await);
+            let dir = script.evidence.clone();
+            account.evidence = Some(self.collect(&account.hosts, dir, &main.faults).await);
         }
         let end = match &script.faults {
             Some(_) if main.ended_well => Some(self.states(&account.hosts).await),
             _ => None,
         };
         account.main = Some(main);
+        let brokers = match &before {
+            Before::NoBroker(_) => 0,
+            Before::Cluster(known) => known.entrance.brokers,
+        };
         account.kafka = match before {
             Before::NoBroker(why) => Kafka::Absent(why),
             Before::Cluster(before) => {
@@ -248,6 +253,7 @@ impl Stage {
                 unsteady: end.unsteady(&self.states(&account.hosts).await),
                 state: end,
                 second_run: account.idempotence.words(),
+                brokers,
             });
         }
         let found = account.cluster().map_or(&[][..], |it| &it.brokers);
@@ -264,14 +270,19 @@ impl Stage {
     }
 
     /// What tells why a gate stayed shut.
-    async fn collect(&self, hosts: &[String], dir: PathBuf) -> Result<evidence::Evidence, String> {
+    async fn collect(
+        &self,
+        hosts: &[String],
+        dir: PathBuf,
+        why: &[String],
+    ) -> Result<evidence::Evidence, String> {
         (self.say)(&format!(
             "A gate stayed shut: thread dumps, logs and journals go to {}",
             dir.display()
         ));
-        let (lab, hosts) = (self.lab.clone(), hosts.to_vec());
+        let (lab, hosts, why) = (self.lab.clone(), hosts.to_vec(), why.to_vec());
         let records = self.lab.state_dir().join("runs");
-        let found = aside(move || evidence::collect(&lab, &hosts, &records, &dir)).await;
+        let found = aside(move || evidence::collect(&lab, &hosts, &records, &dir, &why)).await;
         found.map_err(|error| error.to_string())
     }
 
@@ -295,8 +306,13 @@ impl Stage {
         recorder.take().end(conclusion.is_ok())
     }
 
-    /// What is there before the playbook: brokers, an old message, and load that flows.
-    pub(super) async fn before(&mut self, program: &Path, wish: settle::LoadWish) -> Before {
+    /// What is there before the playbook: brokers, `at_least` so many, an old message, and load that flows.
+    pub(super) async fn before(
+        &mut self,
+        program: &Path,
+        wish: settle::LoadWish,
+        at_least: usize,
+    ) -> Before {
         let (watch, lab, say) = (
             Arc::clone(&self.watch),
             self.lab.clone(),
@@ -304,7 +320,7 @@ impl Stage {
         );
         let program = program.to_owned();
         self.unless_stopped(move || {
-            let Some(entrance) = settle::entrance(&watch) else {
+            let Some(entrance) = settle::entrance(&watch, at_least) else {
                 let why = "no broker ran before the playbook".to_owned();
                 return Before::NoBroker(why);
             };

@@ -1,6 +1,6 @@
 //! Turns the events of a run into what was done: which task on which host, from when to when, and what it waited for.
 
-use crate::event::{At, Danger, Event, EventKind, Status, TaskName};
+use crate::event::{At, Danger, Event, EventKind, Status, TaskName, TaskResult};
 use crate::modules::diff::Diff;
 use crate::value::HostName;
 use serde::Serialize;
@@ -140,7 +140,7 @@ impl Recorder {
                     diffs.clone_from(&result.diffs);
                 }
                 if result.status == Status::Failed {
-                    let why = result.msg.clone().unwrap_or_default();
+                    let why = why(result);
                     self.phase
                         .faults
                         .push(format!("{host}: {}: {why}", task.title));
@@ -213,4 +213,18 @@ impl Batch {
             self.hosts.len()
         }
     }
+}
+
+/// What a failed task says, with the first of its causes.
+fn why(result: &TaskResult) -> String {
+    const TOLD: usize = 2;
+    let mut why = result.msg.clone().unwrap_or_default();
+    for cause in result.causes.iter().take(TOLD) {
+        why += "; ";
+        why += cause;
+    }
+    if result.causes.len() > TOLD {
+        why += "; …";
+    }
+    why
 }

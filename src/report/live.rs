@@ -109,8 +109,7 @@ impl Live {
                 .chars()
                 .take(150)
                 .collect();
-            out.push_str(&paint.dim(line));
-            out.push('\n');
+            out.push_str(&one_row(&paint.dim(line)));
             self.drawn += 1;
         }
         if self.busy.len() > ROWS {
@@ -133,6 +132,11 @@ impl Live {
         let elapsed = u64::try_from(busy.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(format!("waiting: [{host}] {}: {text}", duration(elapsed)))
     }
+}
+
+/// A line that a narrow terminal cuts off instead of wrapping: a second row would not be counted, and stay.
+fn one_row(line: &str) -> String {
+    format!("\x1b[?7l{line}\x1b[?7h\n")
 }
 
 /// Only the live lines: for what is drawn whole at its end.
@@ -165,5 +169,37 @@ impl<W: Write> Report for Quiet<W> {
     fn hear(&mut self, event: &Event) {
         self.live.hear(event);
         self.tick();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{At, TaskName};
+
+    #[test]
+    fn a_line_that_is_wider_than_the_terminal_takes_one_row_and_is_taken_away_again() {
+        let mut live = Live::new(true);
+        live.hear(&Event {
+            at: 1,
+            kind: EventKind::TaskProgress {
+                host: "k1".into(),
+                task: TaskName {
+                    title: "Every broker is in sync".to_owned(),
+                    at: At {
+                        file: "play.yml".to_owned(),
+                        line: 1,
+                        column: 1,
+                    },
+                    module: "wait_for_isr".to_owned(),
+                    is_handler: false,
+                },
+                text: "waiting: ".to_owned() + &"cannot connect ".repeat(20),
+            },
+        });
+        let drawn = live.redraw(Paint { colour: false });
+        assert!(drawn.starts_with("\x1b[?7l  k1 ") && drawn.ends_with("\x1b[?7h\n"));
+        assert_eq!(drawn.lines().count(), 1);
+        assert_eq!(live.clear(), "\x1b[1F\x1b[J");
     }
 }

@@ -1,6 +1,7 @@
 //! `krun rehearse --fault`: what breaks on purpose leaves what the run without it leaves.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -72,6 +73,44 @@ fn a_killed_controller_and_a_killed_host_leave_what_a_run_without_them_leaves() 
     }
     assert_gone("it-faults");
     assert!(Snapshot::find(Path::new(ROOT), "it-faults-today").is_err());
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn the_runs_of_a_fault_are_told_what_the_terminal_answered() {
+    if !enabled() {
+        return;
+    }
+    let files = tempfile::tempdir().unwrap();
+    let play = "- hosts: web1.prod\n  become: true\n  gather_facts: false\n  \
+        vars_prompt: [{name: colour}]\n  tasks:\n    \
+        - copy: {content: \"{{ colour }}\\n\", dest: /etc/app.conf}\n    \
+        - name: A slow command\n      command: sleep 4\n      changed_when: false\n";
+    fs::write(files.path().join("site.yml"), play).unwrap();
+    let line = format!(
+        "{} rehearse -i web1.prod, --lab it-faults-ask --no-load -K --ask-vault-pass \
+         --fault 'kill-controller@A slow command' site.yml",
+        krun().display()
+    );
+    let mut child = Command::new("script")
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(files.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It stays open: at its end the terminal would be told that nobody types any more.
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"login\nvault\nblue\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for question in ["BECOME password: ", "Vault password: ", "colour: "] {
+        assert_eq!(said.matches(question).count(), 1, "`{question}`: {said}");
+    }
+    assert!(said.contains("was killed by signal 9, then ended with 2 and asked for --again A slow command, then ended well"), "{said}");
+    assert_gone("it-faults-ask");
 }
 
 #[test]

@@ -83,6 +83,37 @@ fn without_a_terminal_the_default_counts_and_what_has_none_must_be_given() {
 }
 
 #[test]
+fn a_run_that_is_told_the_answers_beforehand_asks_nobody() {
+    let play = Play::new(ASKS);
+    let run = |args: &[&str], answers: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_krun"))
+            .args(["-i", "a,", "-e", "ansible_connection=local given=yes"])
+            .args(["--answers-on-stdin", "play.yml"])
+            .args(args)
+            .current_dir(play.path())
+            .env("HOME", play.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        input.unwrap().write_all(answers.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = [&output.stdout[..], &output.stderr[..]].concat();
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let variables = r#""variables": [{"who": "me", "secret": "xyz", "hash": "$6$salt$"}]"#;
+    let all = format!(r#"{{"passwords": {{"BECOME password": "p"}}, {variables}}}"#);
+    let said = run(&["-K"], &all);
+    assert!(said.contains("me 3 salt yes"), "{said}");
+    let said = run(&["-K"], &format!(r#"{{"passwords": {{}}, {variables}}}"#));
+    assert!(said.contains("nobody is there to be asked"), "{said}");
+    let said = run(&[], "blue");
+    assert!(said.contains("the answers on standard input: "), "{said}");
+}
+
+#[test]
 fn a_pause_asks_once_for_all_hosts_and_registers_what_was_typed() {
     let play = Play::new(
         r#"

@@ -1,6 +1,7 @@
 //! Turns `--fault` and the command line around it into what shall break, and into the commands whose runs it breaks.
 
 use super::options::RehearseOptions;
+use crate::cli::answers;
 use crate::cli::options::RunOptions;
 use crate::cli::record;
 use crate::cli::settings::Machine;
@@ -22,23 +23,18 @@ pub(super) fn faults(
     args: &[OsString],
     plan: &Plan,
     root: &Path,
-    diagnostics: &mut Diagnostics,
 ) -> std::io::Result<Option<Faults>> {
     if options.fault.is_empty() {
         return Ok(None);
     }
     let run = &options.run;
-    if run.ask_become_pass || run.ask_pass || run.files.ask_vault_pass {
-        let fault = Diagnostic::global("with `--fault` nobody is there to be asked for a password");
-        let help = "name a file: `--become-password-file`, `--connection-password-file`, `--vault-password-file`";
-        diagnostics.push(fault.help(help));
-    }
     let dir = root.join("labs").join(&options.lab);
     let own = own_options(args);
     // Of these its record keeps no secrets.
     let is_secret = |word: &&OsString| word.to_string_lossy().starts_with("--extra-vars=");
     let secrets: Vec<OsString> = own.iter().filter(is_secret).cloned().collect();
-    let mut words: Vec<OsString> = vec!["--on-lab".into(), dir.clone().into()];
+    let lab = dir.clone().into();
+    let mut words: Vec<OsString> = vec!["--on-lab".into(), lab, "--answers-on-stdin".into()];
     if options.allow_local {
         words.push("--on-lab-local".into());
     }
@@ -70,6 +66,7 @@ pub(super) fn faults(
             path: std::env::current_exe()?,
             run: words,
             resume: [&["resume".into()], &said[..], &secrets].concat(),
+            answers: Some(answers::handed_over(plan)?),
         },
         snapshot: format!("{}-today", options.lab),
         journal: root.join("faults").join(format!("{}.jsonl", options.lab)),

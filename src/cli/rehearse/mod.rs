@@ -111,11 +111,16 @@ fn narrator(options: &RehearseOptions, machine: &Machine) -> Say {
         reason = "cli speaks to the user"
     )]
     Arc::new(move |text| {
+        let seconds = begun.elapsed().as_secs();
+        let line = format!(
+            "{:3}:{:02}  {}",
+            seconds / 60,
+            seconds % 60,
+            text.trim_start()
+        );
         let line = if text.starts_with(' ') {
-            format!("        {}", paint.dim(text.trim_start()))
+            paint.dim(line)
         } else {
-            let seconds = begun.elapsed().as_secs();
-            let line = format!("{:3}:{:02}  {text}", seconds / 60, seconds % 60);
             format!("\n{}", paint.bold(line))
         };
         if is_json {

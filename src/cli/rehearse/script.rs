@@ -21,7 +21,6 @@ use crate::run::{self, Interrupt, Settings};
 use crate::value::Masks;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 /// Playbooks that were read and compiled.
@@ -79,7 +78,7 @@ pub(super) fn script(
         options.allow_local,
         diagnostics,
     );
-    if std::io::stdin().is_terminal() && !diagnostics.has_errors() {
+    if !diagnostics.has_errors() {
         for it in from.iter_mut().chain([&mut main]) {
             prompt::variables(&mut it.plan, &it.loaded.extra, &it.loaded.templar)?;
         }
@@ -111,7 +110,7 @@ pub(super) fn script(
     hold_base(&mut spec, &fetching, diagnostics);
     spec.stand_ins = packages::stand_ins(&wants, &spec, options, diagnostics);
     let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
-    let broken = faults::faults(options, machine, args, &main.plan, &root, diagnostics)?;
+    let broken = faults::faults(options, machine, args, &main.plan, &root)?;
     faults::check(&options.fault, &spec.hosts, &main.plan, diagnostics);
     let script = Script {
         command,

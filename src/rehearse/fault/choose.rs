@@ -16,19 +16,34 @@ pub fn choose(
     seed: u64,
 ) -> Result<Vec<Fault>, String> {
     let mut chance = StdRng::seed_from_u64(seed);
+    // In which order hosts took their turns is another matter in every run.
+    let mut places = places.to_vec();
+    places.sort_by(|one, other| {
+        let key = |it: &Place| (it.at.file.clone(), it.at.line, it.host.clone());
+        key(one).cmp(&key(other))
+    });
     let mut faults = Vec::new();
     for wish in wishes {
         match wish {
-            Wish::All => faults.extend(all(places, &mut chance)),
+            Wish::All => faults.extend(all(&places, &mut chance)),
             Wish::Random(count) => {
                 for _ in 0..*count {
                     let kind = *Kind::ALL.choose(&mut chance).expect("there are kinds");
-                    faults.push(one(kind, None, None, places, hosts, &mut chance)?);
+                    faults.push(one(kind, None, None, &places, hosts, &mut chance)?);
                 }
             }
-            Wish::One { kind, host, task } => {
+            Wish::One {
+                kind,
+                host,
+                task,
+                after,
+            } => {
                 let (host, task) = (host.as_deref(), task.as_deref());
-                faults.push(one(*kind, host, task, places, hosts, &mut chance)?);
+                let mut fault = one(*kind, host, task, &places, hosts, &mut chance)?;
+                if task.is_some() {
+                    fault.after = *after;
+                }
+                faults.push(fault);
             }
         }
     }
@@ -80,11 +95,8 @@ fn one(
     {
         return Err(format!("the inventory has no host `{host}`"));
     }
-    let named: Vec<&Place> = match task {
-        Some(task) => places
-            .iter()
-            .filter(|place| is_named(place, task))
-            .collect(),
+    let named = match task {
+        Some(task) => named(places, task),
         None => rolling(places),
     };
     if named.is_empty() {
@@ -118,11 +130,16 @@ fn one(
 }
 
 /// By its whole name, else by where it stands, else by a part of its name.
-fn is_named(place: &Place, task: &str) -> bool {
-    let at = format!("{}:{}", place.at.file, place.at.line);
-    place.task.eq_ignore_ascii_case(task)
-        || at.ends_with(task)
-        || place.task.to_lowercase().contains(&task.to_lowercase())
+fn named<'a>(places: &'a [Place], task: &str) -> Vec<&'a Place> {
+    let part = task.to_lowercase();
+    let ways: [&dyn Fn(&Place) -> bool; 3] = [
+        &|place| place.task.eq_ignore_ascii_case(task),
+        &|place| format!("{}:{}", place.at.file, place.at.line).ends_with(task),
+        &|place| place.task.to_lowercase().contains(&part),
+    ];
+    let found = ways.map(|is_it| places.iter().filter(|place| is_it(place)).collect());
+    let mut found = found.into_iter();
+    found.find(|it: &Vec<_>| !it.is_empty()).unwrap_or_default()
 }
 
 fn at_once(kind: Kind, place: &Place) -> Fault {
@@ -138,8 +155,10 @@ fn at_once(kind: Kind, place: &Place) -> Fault {
 
 /// Somewhere between its beginning and its end.
 fn within(kind: Kind, place: &Place, chance: &mut StdRng) -> Fault {
+    // A part of the time that it takes: whatever that is, the next number of chance is the same.
+    let part: u16 = chance.random_range(0..=1_000);
     Fault {
-        after: chance.random_range(0..=place.took),
+        after: place.took * u64::from(part) / 1_000,
         ..at_once(kind, place)
     }
 }
@@ -207,6 +226,31 @@ mod tests {
                 ),
                 ("k2", 9, 0, true)
             );
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_faults_whichever_host_took_its_turn_first_and_for_how_long() {
+        let hosts = ["k1", "k2"].map(str::to_owned);
+        let wishes = ["random:9", "all"].map(|wish| wish.parse().unwrap());
+        let names = |places: &[Place]| {
+            let faults = choose(&wishes, places, &hosts, 7).unwrap();
+            faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let mut later = places();
+        later.reverse();
+        later[0].took = 90_000;
+        assert_eq!(names(&places()), names(&later));
+    }
+
+    #[test]
+    fn a_whole_name_is_not_a_part_of_another_one() {
+        let mut places = places();
+        places.push(place("k1", "Restart the broker", 20, true));
+        for seed in 0..9 {
+            let wish = "kill-ssh@start the broker".parse().unwrap();
+            let fault = &choose(&[wish], &places, &[], seed).unwrap()[0];
+            assert_eq!(fault.at.line, 12);
         }
     }
 

@@ -2,15 +2,17 @@
 
 use super::strike::{self, Struck};
 use super::{Fault, Kind};
-use crate::event::{Event, EventKind};
+use crate::event::{At, Event, EventKind};
 use crate::lab::Lab;
 use crate::rehearse::story::Stops;
 use crate::rehearse::work::{Phase, Recorder};
+use crate::value::Secret;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,6 +28,8 @@ pub struct Program {
     pub run: Vec<OsString>,
     /// Going on with the last run that stopped.
     pub resume: Vec<OsString>,
+    /// What each of them reads from standard input.
+    pub answers: Option<Secret>,
 }
 
 /// The exit code of a command line that cannot be used, in words.
@@ -37,6 +41,8 @@ const RESUMES: usize = 3;
 /// A run that takes longer is ended.
 const LIMIT: Duration = Duration::from_secs(3600);
 const TICK: Duration = Duration::from_millis(50);
+/// After so long without a word, what a host waits for is said.
+const SILENCE: Duration = Duration::from_secs(10);
 /// How many of a run's last lines on standard error are kept.
 const LAST: usize = 6;
 
@@ -64,6 +70,13 @@ pub struct Driven {
 impl Driven {
     pub fn ended_well(&self) -> bool {
         self.legs.last().is_some_and(|leg| leg.phase.ended_well)
+    }
+
+    /// How long the trouble lasted, in milliseconds; `None` where it is over at once.
+    pub fn lasted(&self) -> Option<u64> {
+        let struck = self.struck.as_ref()?;
+        let lasts = struck.found && struck.fault.kind.lasts();
+        lasts.then(|| self.mended.saturating_sub(struck.at))
     }
 }
 
@@ -98,7 +111,11 @@ impl Drive<'_> {
             };
             let leg = self.leg(&args, Some(fault), &mut driven)?;
             let well = leg.phase.ended_well;
-            (self.say)(&format!("  the run {}", leg.end));
+            let why = match leg.phase.faults.first() {
+                Some(why) if !well => format!(": {why}"),
+                _ => String::new(),
+            };
+            (self.say)(&format!("  the run {}{why}", leg.end));
             let refused = if well {
                 None
             } else {
@@ -133,17 +150,20 @@ impl Drive<'_> {
         fault: Option<&Fault>,
         driven: &mut Driven,
     ) -> Result<Leg, String> {
-        let mut running = Running::start(&self.program.path, args)?;
+        let mut running = Running::start(self.program, args)?;
         let mut recorder = Recorder::new("");
         let mut wants = Vec::new();
         let begun = Instant::now();
+        let mut progress = Progress::new();
         let (mut due, mut is_told) = (None, false);
         loop {
             match running.events.recv_timeout(TICK) {
                 Ok(event) => {
                     recorder.hear(&event);
                     wants.extend(wanted(&event));
-                    self.tell(&event);
+                    if let Some(line) = progress.line(&event) {
+                        (self.say)(&format!("  {line}"));
+                    }
                     if let Some(fault) = fault
                         && due.is_none()
                         && is_sign(fault, &event)
@@ -200,26 +220,57 @@ impl Drive<'_> {
         })
     }
 
-    /// Says what a person waits for.
-    fn tell(&self, event: &Event) {
-        match &event.kind {
-            EventKind::BatchStarted { number, of, hosts } => {
-                (self.say)(&format!("  batch {number} of {of}: {}", hosts.join(", ")));
-            }
-            EventKind::TaskStarted { task } => (self.say)(&format!("  {}", task.title)),
-            _ => {}
-        }
-    }
-
     fn mend(&self, driven: &mut Driven, controller: Option<Pid>) -> Result<(), String> {
         if let Some(struck) = &driven.struck
             && driven.mended == 0
         {
             strike::mend(self.lab, struck, controller).map_err(|error| error.to_string())?;
             driven.mended = now();
-            (self.say)("  the trouble is over");
+            if struck.fault.kind.lasts() {
+                (self.say)("  the trouble is over");
+            }
         }
         Ok(())
+    }
+}
+
+/// What a person who waits is told of a run.
+struct Progress {
+    /// When something was said last.
+    said: Instant,
+    /// The tasks of this batch that were named.
+    named: HashSet<At>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            said: Instant::now(),
+            named: HashSet::new(),
+        }
+    }
+
+    /// Each batch, each task as the first host begins it, and after some silence what a host waits for.
+    fn line(&mut self, event: &Event) -> Option<String> {
+        let line = match &event.kind {
+            EventKind::BatchStarted { number, of, hosts } => {
+                self.named.clear();
+                format!("batch {number} of {of}: {}", hosts.join(", "))
+            }
+            EventKind::TaskProgress { task, .. } | EventKind::TaskStarted { task }
+                if self.named.insert(task.at.clone()) =>
+            {
+                task.title.clone()
+            }
+            EventKind::TaskProgress { host, text, .. }
+                if !text.is_empty() && self.said.elapsed() > SILENCE =>
+            {
+                format!("{host}: {text}")
+            }
+            _ => return None,
+        };
+        self.said = Instant::now();
+        Some(line)
     }
 }
 
@@ -265,16 +316,21 @@ struct Running {
 }
 
 impl Running {
-    fn start(path: &PathBuf, args: &[OsString]) -> Result<Self, String> {
-        let mut child = Command::new(path)
+    fn start(program: &Program, args: &[OsString]) -> Result<Self, String> {
+        let path = program.path.display();
+        let mut child = Command::new(&program.path)
             .args(args)
             // A Ctrl-C is not for it: it is told.
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("`{}`: {error}", path.display()))?;
+            .map_err(|error| format!("`{path}`: {error}"))?;
+        if let (Some(mut input), Some(answers)) = (child.stdin.take(), &program.answers) {
+            // One that reads none of it has ended, and says why itself.
+            let _ = input.write_all(answers.reveal().as_bytes());
+        }
         let (sender, events) = channel();
         if let Some(out) = child.stdout.take() {
             thread::spawn(move || {
@@ -327,7 +383,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{At, Status, TaskName, TaskResult};
+    use crate::event::{Status, TaskName, TaskResult};
 
     fn ended(host: &str, help: &str) -> Event {
         let mut result = TaskResult::new(Status::Failed);
@@ -356,6 +412,37 @@ mod tests {
         let help = "look at the host, then `krun resume --again 'Stop it'` runs it again, or `krun resume --done 'Stop it'` takes it as done";
         assert_eq!(wanted(&ended("k1", help)), ["--again", "Stop it"]);
         assert_eq!(wanted(&ended("k1", "`krun resume` goes on")), [""; 0]);
+    }
+
+    #[test]
+    fn a_task_is_named_once_in_a_batch_as_it_begins() {
+        let EventKind::TaskEnded { host, task, .. } = ended("k1", "").kind else {
+            unreachable!("it is one");
+        };
+        let text = "waiting: 3 replicas missing".to_owned();
+        let event = |kind| Event { at: 1, kind };
+        let begun = event(EventKind::TaskProgress {
+            host,
+            task: task.clone(),
+            text,
+        });
+        let batch = event(EventKind::BatchStarted {
+            number: 1,
+            of: 3,
+            hosts: vec!["k1".into()],
+        });
+        let mut progress = Progress::new();
+        assert_eq!(progress.line(&batch).unwrap(), "batch 1 of 3: k1");
+        assert_eq!(progress.line(&begun).unwrap(), "Stop");
+        assert_eq!(progress.line(&event(EventKind::TaskStarted { task })), None);
+        // What is said again and again is told only where it had been silent.
+        assert_eq!(progress.line(&begun), None);
+        progress.said = Instant::now().checked_sub(SILENCE * 2).unwrap();
+        assert_eq!(
+            progress.line(&begun).unwrap(),
+            "k1: waiting: 3 replicas missing"
+        );
+        assert!(progress.line(&batch).is_some() && progress.line(&begun).is_some());
     }
 
     #[test]

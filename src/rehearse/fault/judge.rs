@@ -17,6 +17,12 @@ pub struct Trial {
     pub struck: Strike,
     pub checks: Vec<Check>,
     pub seconds: u64,
+    /// How long the trouble lasted, and the longest time without an acknowledgement of all replicas in sync, in
+    /// milliseconds.
+    #[serde(default)]
+    pub lasted: Option<u64>,
+    #[serde(default)]
+    pub silence: Option<u64>,
     /// Where a gate's evidence lies.
     pub evidence: Option<PathBuf>,
 }

@@ -150,7 +150,8 @@ impl Matrix {
                 break;
             }
             let number = index + 1;
-            say(&format!("Fault {number} of {}: {fault}", broken.of));
+            let left = left(&broken.trials, broken.of);
+            say(&format!("Fault {number} of {}{left}: {fault}", broken.of));
             let Some(trial) = trial(&self.setting, fault, number, &header.reference).await? else {
                 break;
             };
@@ -158,6 +159,7 @@ impl Matrix {
                 say("  all is as it would be without");
             } else {
                 say(&format!("  FAILED: {}", trial.faults()));
+                say(&format!("  `--fault '{}'` tries it again", fault.wish()));
             }
             append(&self.faults.journal, &trial).map_err(|source| self.unwritten(source))?;
             broken.trials.push(trial);
@@ -207,6 +209,19 @@ impl Matrix {
     }
 }
 
+/// About how long what is not done yet takes, as a part of a line; nothing before the first is done.
+fn left(done: &[Trial], of: usize) -> String {
+    let took: u64 = done.iter().map(|trial| trial.seconds).sum();
+    let (count, open) = (done.len() as u64, (of - done.len()) as u64);
+    let Some(minutes) = (took * open).div_ceil(60).checked_div(count) else {
+        return String::new();
+    };
+    match minutes {
+        0..60 => format!(", about {minutes} min left"),
+        _ => format!(", about {} h {} min left", minutes / 60, minutes % 60),
+    }
+}
+
 /// The matrix of that key, and what is done of it.
 fn read(path: &Path, key: &str) -> Option<(Header, Vec<Trial>)> {
     let text = fs::read_to_string(path).ok()?;
@@ -226,4 +241,40 @@ fn append(path: &Path, line: &impl Serialize) -> io::Result<()> {
     text.push(b'\n');
     file.write_all(&text)?;
     file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::At;
+    use crate::rehearse::fault::Kind;
+    use crate::rehearse::fault::judge::Strike;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_is_done() {
+        let trial = |seconds| Trial {
+            fault: Fault {
+                kind: Kind::KillHost,
+                host: "k1".to_owned(),
+                task: "Stop".to_owned(),
+                at: At {
+                    file: "roll.yml".to_owned(),
+                    line: 9,
+                    column: 7,
+                },
+                is_its_own: true,
+                after: 0,
+            },
+            legs: Vec::new(),
+            struck: Strike::Hit,
+            checks: Vec::new(),
+            seconds,
+            lasted: None,
+            silence: None,
+            evidence: None,
+        };
+        assert_eq!(left(&[], 9), "");
+        assert_eq!(left(&[trial(100), trial(200)], 10), ", about 20 min left");
+        assert_eq!(left(&[trial(420)], 122), ", about 14 h 7 min left");
+    }
 }

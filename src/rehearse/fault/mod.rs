@@ -14,8 +14,9 @@ pub mod trial;
 use super::work::Phase;
 use crate::event::At;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +75,14 @@ impl Kind {
         )
     }
 
+    /// Whether it goes on until it is taken away.
+    pub fn lasts(self) -> bool {
+        !matches!(
+            self,
+            Self::KillController | Self::KillSsh | Self::KillBroker
+        )
+    }
+
     /// Whether the host's broker is as good as down while it lasts, whatever is seen of its process.
     pub fn hides_broker(self) -> bool {
         matches!(
@@ -108,12 +117,14 @@ pub enum Wish {
     All,
     /// So many, anywhere.
     Random(usize),
-    /// `KIND[:HOST][@TASK]`; what is left out is chosen at random.
+    /// `KIND[:HOST][@TASK[+SECONDS]]`; what is left out is chosen at random.
     One {
         kind: Kind,
         host: Option<String>,
         /// Its name, a part of it, or `FILE:LINE`.
         task: Option<String>,
+        /// From the beginning of the task, in milliseconds.
+        after: u64,
     },
 }
 
@@ -140,14 +151,27 @@ impl FromStr for Wish {
             None => (place, None),
         };
         if task.is_some_and(str::is_empty) || host.is_some_and(str::is_empty) {
-            return Err(format!("`{text}` is not `KIND[:HOST][@TASK]`"));
+            return Err(format!("`{text}` is not `KIND[:HOST][@TASK[+SECONDS]]`"));
         }
+        let (task, after) = task.map_or((None, 0), |task| {
+            let (task, after) = later(task).unwrap_or((task, 0));
+            (Some(task), after)
+        });
         Ok(Self::One {
             kind: kind.parse()?,
             host: host.map(str::to_owned),
             task: task.map(str::to_owned),
+            after,
         })
     }
+}
+
+/// `TASK+2.5`: some time after it began.
+fn later(task: &str) -> Option<(&str, u64)> {
+    let (task, seconds) = task.rsplit_once('+')?;
+    let after = Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+    let after = u64::try_from(after.as_millis()).ok()?;
+    (!task.is_empty()).then_some((task, after))
 }
 
 /// What breaks, and when.
@@ -162,6 +186,22 @@ pub struct Fault {
     pub is_its_own: bool,
     /// From the beginning of the task, in milliseconds.
     pub after: u64,
+}
+
+impl Fault {
+    /// What `--fault` wants for exactly this one.
+    pub fn wish(&self) -> String {
+        let file = self.at.file.rsplit('/').next().unwrap_or_default();
+        let mut wish = format!("{}:{}@{file}:{}", self.kind, self.host, self.at.line);
+        if self.after > 0 {
+            let _ = write!(
+                wish,
+                "+{:.3}",
+                Duration::from_millis(self.after).as_secs_f64()
+            );
+        }
+        wish
+    }
 }
 
 impl fmt::Display for Fault {
@@ -180,6 +220,9 @@ pub struct Reference {
     pub unsteady: state::Unsteady,
     /// Whether a second run had nothing to do, in words.
     pub second_run: String,
+    /// How many brokers ran before the playbook.
+    #[serde(default)]
+    pub brokers: usize,
 }
 
 /// A task on a host.
@@ -226,6 +269,7 @@ mod tests {
             kind,
             host: host.map(str::to_owned),
             task: task.map(str::to_owned),
+            after: 0,
         };
         assert_eq!("all".parse(), Ok(Wish::All));
         assert_eq!("random".parse(), Ok(Wish::Random(1)));
@@ -239,9 +283,36 @@ mod tests {
             .map(|text| text.parse::<Wish>().unwrap_err());
         insta::assert_snapshot!(faults.join("\n"), @r"
         `random:0` is not `random` or `random:N`
-        `kill-broker@` is not `KIND[:HOST][@TASK]`
+        `kill-broker@` is not `KIND[:HOST][@TASK[+SECONDS]]`
         there is no fault `burn`; there are: all, random, kill-host, freeze-host, kill-controller, freeze-controller, kill-ssh, freeze-ssh, kill-broker, freeze-broker, fill-disk, delay-network, cut-network
-        `kill-host:@Stop` is not `KIND[:HOST][@TASK]`
+        `kill-host:@Stop` is not `KIND[:HOST][@TASK[+SECONDS]]`
         ");
+    }
+
+    #[test]
+    fn a_fault_that_was_chosen_says_how_to_wish_for_it() {
+        let mut fault = Fault {
+            kind: Kind::KillHost,
+            host: "k1".to_owned(),
+            task: "Stop the broker".to_owned(),
+            at: At {
+                file: "playbooks/roll.yml".to_owned(),
+                line: 9,
+                column: 7,
+            },
+            is_its_own: true,
+            after: 0,
+        };
+        assert_eq!(fault.wish(), "kill-host:k1@roll.yml:9");
+        fault.after = 2_540;
+        assert_eq!(fault.wish(), "kill-host:k1@roll.yml:9+2.540");
+        let Wish::One { task, after, .. } = fault.wish().parse().unwrap() else {
+            unreachable!("it names a kind");
+        };
+        assert_eq!((task.as_deref(), after), (Some("roll.yml:9"), 2_540));
+        let Wish::One { task, .. } = "kill-ssh@Copy a+b".parse().unwrap() else {
+            unreachable!("it names a kind");
+        };
+        assert_eq!(task.as_deref(), Some("Copy a+b"));
     }
 }

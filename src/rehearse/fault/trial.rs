@@ -9,7 +9,7 @@ use crate::rehearse::account::{Account, Kafka};
 use crate::rehearse::brokers::Away;
 use crate::rehearse::evidence;
 use crate::rehearse::idempotence;
-use crate::rehearse::proof;
+use crate::rehearse::proof::{self, Outcome};
 use crate::rehearse::settle;
 use crate::rehearse::story::{Before, Error, Stage, aside, now, remove};
 use crate::rehearse::watch::Watch;
@@ -31,6 +31,7 @@ pub(super) async fn trial(
     number: usize,
     reference: &Reference,
 ) -> Result<Option<Trial>, Error> {
+    let begun = now();
     let lab = aside({
         let (root, spec, say) = (
             setting.root.clone(),
@@ -40,7 +41,7 @@ pub(super) async fn trial(
         move || Lab::up(&root, &spec, &|step| say(&format!("  {step}")))
     })
     .await?;
-    let told = told(setting, &lab, fault, number, reference).await;
+    let told = told(setting, &lab, fault, number, reference, begun).await;
     remove(&setting.root, &setting.spec.engine, &lab.name).await?;
     told
 }
@@ -51,8 +52,8 @@ async fn told(
     fault: &Fault,
     number: usize,
     reference: &Reference,
+    begun: u64,
 ) -> Result<Option<Trial>, Error> {
-    let begun = now();
     let (here, trouble) = (lab.clone(), fault.clone());
     aside(move || strike::prepare(&here, &trouble)).await?;
     let watch = Watch::start(lab, &setting.hosts, &setting.program)?;
@@ -68,7 +69,9 @@ async fn told(
         rate: setting.rate,
         settings: setting.client_settings.clone(),
     };
-    let before = stage.before(&setting.program, wish).await;
+    let before = stage
+        .before(&setting.program, wish, reference.brokers)
+        .await;
     if stage.is_stopped() {
         return Ok(None);
     }
@@ -120,9 +123,13 @@ async fn told(
         let (lab, hosts) = (stage.lab.clone(), setting.hosts.clone());
         let dir = evidence_dir(setting, fault, number);
         (setting.say)(&format!("  what tells why goes to {}", dir.display()));
+        let failed = checks.iter().filter(|it| it.outcome == Outcome::Failed);
+        let why: Vec<String> = failed
+            .map(|it| format!("{}: {}", it.name, it.text))
+            .collect();
         let collect = move || {
             let records = lab.state_dir().join("runs");
-            evidence::collect(&lab, &hosts, &records, &dir).ok()
+            evidence::collect(&lab, &hosts, &records, &dir, &why).ok()
         };
         collected = aside(collect).await;
     }
@@ -139,6 +146,8 @@ async fn told(
         },
         checks,
         seconds: (now() - begun) / 1000,
+        lasted: driven.lasted(),
+        silence: account.silence(),
         evidence: collected.map(|it| it.dir),
     }))
 }
@@ -171,7 +180,7 @@ async fn drive(
                 "  a gate stayed shut: its evidence goes to {}",
                 dir.display()
             ));
-            let found = match evidence::collect(&lab, &hosts, &records, &dir) {
+            let found = match evidence::collect(&lab, &hosts, &records, &dir, &run.faults) {
                 Ok(found) => found,
                 Err(error) => {
                     say(&format!("  it cannot be written: {error}"));

@@ -91,6 +91,19 @@ pub fn form(
                 let what = "this would not be done on a host of the lab";
                 diagnostics.push(here.span.error(what).help(kind.way_out()));
             }
+            for task in play.steps.iter().filter_map(|step| step.task()) {
+                // Of one with a condition only the run can tell whether it comes to that.
+                let elsewhere = word(task.keywords.delegate_to.as_ref())
+                    .filter(|name| task.when.is_empty() && !inventory.hosts.contains_key(&**name));
+                if let (Some(name), Some(node)) = (elsewhere, &task.keywords.delegate_to)
+                    && !is_this_machine(node)
+                {
+                    let what =
+                        format!("`{name}` is no host of the lab, and nothing else is reached");
+                    let help = "only hosts of the inventory are in the lab; leave the task out with `--skip-tags`";
+                    diagnostics.push(node.span.error(what).help(help));
+                }
+            }
             let is_foreign = |host: &&HostName| !inventory.hosts.contains_key(&***host);
             let is_local = play
                 .play
@@ -195,6 +208,13 @@ mod tests {
             form,
             faults.replace(&format!("{}/", dir.path().display()), ""),
         )
+    }
+
+    #[test]
+    fn what_would_be_done_on_a_host_that_no_lab_has_is_named_with_its_place() {
+        let play = "- hosts: k1\n  tasks:\n    - command: id\n      delegate_to: db.prod\n    - command: id\n      delegate_to: k1\n    - command: id\n      delegate_to: \"{{ where }}\"\n    - command: id\n      delegate_to: db.prod\n      when: some_day\n";
+        let (_, faults) = formed("k1\n", play, true);
+        insta::assert_snapshot!(faults);
     }
 
     #[test]

@@ -54,6 +54,23 @@ fn run_that_would_remove_data_is_held_before_anything_is_changed() {
 }
 
 #[test]
+fn play_without_a_host_yet_is_no_obstacle_to_the_question() {
+    let late = "- hosts: b\n  gather_facts: false\n  tasks:\n    - group_by: key=late\n\
+                - hosts: late\n  gather_facts: false\n  serial: 1\n  tasks:\n    - debug: msg=late\n";
+    let play = with_data(&format!("{late}{WIPE}"));
+    let ran = play.run();
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("held before anything"),
+        "{}",
+        ran.stdout
+    );
+    let ran = play.run_with(&["--allow-destroy"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    ran.says(&["TASK [before]"]);
+}
+
+#[test]
 fn what_is_allowed_is_said_first_and_done() {
     let play = with_data(WIPE);
     let ran = play.run_with(&["--allow-destroy"]);

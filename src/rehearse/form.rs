@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_would_be_done_on_a_host_that_no_lab_has_is_named_with_its_place() {
-        let play = "- hosts: k1\n  tasks:\n    - command: id\n      delegate_to: db.prod\n    - command: id\n      delegate_to: k1\n    - command: id\n      delegate_to: \"{{ where }}\"\n    - command: id\n      delegate_to: db.prod\n      when: some_day\n";
+        let play = "- hosts: k1\n  tasks:\n    - command: id\n      delegate_to: db.prod\n    - command: id\n      delegate_to: k1\n    - command: id\n      delegate_to: \"{{ where }}\"\n    - command: id\n      delegate_to: db.prod\n      when: \"some_day | default(false)\"\n";
         let (_, faults) = formed("k1\n", play, true);
         insta::assert_snapshot!(faults);
     }

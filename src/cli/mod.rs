@@ -116,9 +116,22 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return not_understood(&error, Program::Krun),
+        Err(error) => {
+            let code = not_understood(&error, Program::Krun);
+            if error.use_stderr()
+                && let Some(right) = with_command_first(&args)
+            {
+                apply::say(&format!("help: the command comes first: {right}"));
+            }
+            return code;
+        }
     };
     match cli.command {
+        None if cli.run.playbooks.iter().any(|path| is_command(path)) => {
+            let right = with_command_first(&args).unwrap_or_default();
+            apply::say(&format!("error: the command comes first\nhelp: {right}"));
+            exit::usage()
+        }
         None if cli.run.playbooks.is_empty() => {
             let _ = Cli::command().print_help();
             exit::usage()
@@ -143,6 +156,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Eye(options)) => rehearse::eye(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
     }
+}
+
+/// A command's name, and not that of a file.
+fn is_command(word: impl AsRef<Path>) -> bool {
+    let word = word.as_ref();
+    let named = |command: &clap::Command| word.as_os_str() == command.get_name();
+    Cli::command().get_subcommands().any(named) && !word.exists()
+}
+
+/// The command line of somebody who wrote options before the command; `None` where it is in its place.
+fn with_command_first(args: &[OsString]) -> Option<String> {
+    let position = args.iter().skip(1).position(is_command)? + 1;
+    let mut words: Vec<_> = args.iter().map(|word| word.to_string_lossy()).collect();
+    let command = words.remove(position);
+    words[0] = "krun".into();
+    words.insert(1, command);
+    (position > 1).then(|| words.join(" "))
 }
 
 /// `--check` by another name, drawn when it is over.

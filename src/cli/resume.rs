@@ -30,6 +30,9 @@ pub(super) struct ResumeOptions {
     /// Go on where finished hosts differ from what the stopped run left, and leave them so.
     #[arg(long)]
     differences_ok: bool,
+    /// Of a saved plan: let what it could not know be done as it turns out.
+    #[arg(long)]
+    allow_unknown: bool,
     /// A secret of the stopped run's command line, which its record does not keep: name=value, or @FILE.
     #[arg(short, long = "extra-vars", value_name = "VARS")]
     extra_vars: Vec<String>,
@@ -61,7 +64,10 @@ fn prepare(options: &ResumeOptions) -> Result<(RunOptions, Vec<OsString>, GoesOn
     let header = &stopped.header;
     is_here(&stopped, &runs, &machine)?;
     let args = with_secrets(&header.command, &options.extra_vars)?;
-    let (mut run, promise) = parsed(&args)?;
+    let (mut run, mut promise) = parsed(&args)?;
+    if let Some(promise) = &mut promise {
+        promise.allow_unknown |= options.allow_unknown;
+    }
     run.record = options.record.clone();
     run.verbose = run.verbose.max(options.verbose);
     run.output = options.output;

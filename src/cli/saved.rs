@@ -49,6 +49,15 @@ pub(super) struct ApplyOptions {
     further: Vec<OsString>,
 }
 
+const ALLOW_UNKNOWN: &str = "--allow-unknown";
+
+impl ApplyOptions {
+    /// Behind the file's name the option is among the further ones.
+    fn allows_unknown(&self) -> bool {
+        self.allow_unknown || self.further.iter().any(|word| word == ALLOW_UNKNOWN)
+    }
+}
+
 #[derive(Debug, Parser)]
 struct Again {
     #[command(flatten)]
@@ -183,7 +192,8 @@ fn opened(
     let saved = SavedPlan::read(&options.file).map_err(|error| error.to_string())?;
     let mut args = vec![program.clone()];
     args.extend(saved.args.iter().map(OsString::from));
-    args.extend(options.further.iter().cloned());
+    let of_run = options.further.iter().filter(|word| *word != ALLOW_UNKNOWN);
+    args.extend(of_run.cloned());
     let again = Again::try_parse_from(&args).map_err(|error| error.to_string())?;
     Ok((saved, args, again.run))
 }
@@ -194,7 +204,7 @@ pub(super) fn resumed(
     program: &OsString,
 ) -> Result<(RunOptions, Promise), String> {
     let (saved, _, run) = opened(options, program)?;
-    let promise = Promise::of(&saved.events, &saved.salt, options.allow_unknown);
+    let promise = Promise::of(&saved.events, &saved.salt, options.allows_unknown());
     Ok((run, promise))
 }
 
@@ -212,7 +222,7 @@ pub(super) fn apply(options: &ApplyOptions, program: &OsString) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let promise = Promise::of(&saved.events, &saved.salt, options.allow_unknown);
+    let promise = Promise::of(&saved.events, &saved.salt, options.allows_unknown());
     let faults = faults(&saved, &promise, &run, &machine, &plan, &inventory);
     if !faults.is_empty() {
         say(&format!(
@@ -259,7 +269,7 @@ pub(super) fn apply(options: &ApplyOptions, program: &OsString) -> ExitCode {
     words.splice(1..1, [OsString::from("apply"), options.file.clone().into()]);
     words.truncate(3);
     if options.allow_unknown {
-        words.insert(2, "--allow-unknown".into());
+        words.insert(2, ALLOW_UNKNOWN.into());
     }
     words.extend(options.further.iter().cloned());
     ran(run_plan(plan, inventory, &run, &machine, &words, errand))

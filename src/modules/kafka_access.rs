@@ -29,7 +29,7 @@ pub(super) const ACCESS: [Arg; 3] = [
 /// Check mode: what runs is not what a rehearsed start or stop would leave, so that a look at it tells nothing.
 pub(super) fn after_a_start(sys: &Sys) -> Option<Outcome> {
     let unit = started_or_stopped(sys).into_iter().next()?;
-    let seen = format!("for what runs once `{unit}` has been started or stopped");
+    let seen = format!("for what runs after `{unit}` starts or stops");
     Some(Outcome::would_wait(seen))
 }
 

@@ -51,6 +51,6 @@ impl FactsArgs {
                 units.into_iter().find(is_of)
             }
         };
-        unit.map(|unit| format!("what runs once `{unit}` has been started or stopped"))
+        unit.map(|unit| format!("what runs after `{unit}` starts or stops"))
     }
 }

@@ -29,19 +29,20 @@ impl Module for PreferredLeadersArgs {
         let mut outcome = Outcome::new().with("partitions", left.len());
         outcome.unknown = started_or_stopped(sys)
             .first()
-            .map(|unit| format!("who leads once `{unit}` has been started or stopped"));
-        if left.is_empty() {
+            .map(|unit| format!("who leads after `{unit}` starts or stops"));
+        if left.is_empty() && outcome.unknown.is_none() {
             return Ok(Found::same(outcome));
         }
-        Ok(Found::change(left.len(), outcome.diff(diff(left.len()))))
+        Ok(Found::change(left.len(), outcome.diff(diff())))
     }
 
     fn apply(&self, sys: &Sys, count: usize) -> Result<Outcome, Error> {
         elect_preferred(sys, self).map_err(|error| failed(&error))?;
         Ok(Outcome::new()
             .changed()
+            .msg(format!("{count} partitions were led by another replica"))
             .with("partitions", count)
-            .diff(diff(count)))
+            .diff(diff()))
     }
 
     fn rehearse(&self, _: &Sys, _: usize, seen: Outcome) -> Result<Outcome, Error> {
@@ -50,12 +51,13 @@ impl Module for PreferredLeadersArgs {
     }
 }
 
-fn diff(count: usize) -> Diff {
+/// Without their number, which nobody knows before a roll: what a plan shows of it is what is done then.
+fn diff() -> Diff {
     let mut diff = Diff::new("leaders of the cluster");
     diff.attributes.push(Attribute {
-        name: "partitions not led by their preferred replica".into(),
-        before: Some(count.into()),
-        after: Some(0.into()),
+        name: "preferred replicas".into(),
+        before: Some("some do not lead".into()),
+        after: Some("all lead".into()),
     });
     diff
 }

@@ -116,7 +116,7 @@ mod tests {
         };
         assert_eq!(
             outcome.unknown.unwrap(),
-            "would wait: for what runs once `kafka.service` has been started or stopped"
+            "would wait: for what runs after `kafka.service` starts or stops"
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::sys::Sys;
 use crate::value::{Mapping, Value, display};
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Properties {
@@ -109,7 +109,12 @@ impl Module for Properties {
         let keys: Vec<Value> = keys.into_iter().map(|key| key.as_str().into()).collect();
         let wish = self.wish(sys, &original)?;
         let found = original.becomes(sys, &new, &wish, &self.safeguards)?;
-        Ok(edit::map_outcome(found, |outcome| {
+        let msg = self
+            .from
+            .as_ref()
+            .map(|from| carried(from, &before, &after));
+        Ok(edit::map_outcome(found, |mut outcome| {
+            outcome.msg = msg.clone().or(outcome.msg);
             conceal::outcome(outcome).with("keys", keys.clone())
         }))
     }
@@ -140,6 +145,24 @@ impl Properties {
             wish.gid.get_or_insert(stat.gid);
         }
         Ok(wish)
+    }
+}
+
+/// Says how a file differs from the one whose text it begins with: what a reader knows already is not news.
+fn carried(from: &Path, before: &properties::Properties, after: &properties::Properties) -> String {
+    let set = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value))
+        .map(|(key, value)| conceal::text(&format!("{key}={value}")));
+    let gone = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| format!("without {key}"));
+    let differs: Vec<String> = set.chain(gone).collect();
+    let from = from.display();
+    match differs.as_slice() {
+        [] => format!("as {from}"),
+        differs => format!("as {from}, but for:\n  {}", differs.join("\n  ")),
     }
 }
 
@@ -208,6 +231,7 @@ mod tests {
         let text = "# mine\nbroker.id=1\n\nlisteners = PLAINTEXT://:9092\n# held\na=1\n";
         assert_eq!(host.text("/new/p"), text);
         assert!(shown(&outcome).contains("fresh=1"), "{}", shown(&outcome));
+        assert_eq!(outcome.msg.as_deref(), Some("as /p, but for:\n  a=1"));
         assert_eq!(host.lstat("/new/p").mode, 0o640);
         host.run("{path: /p, mode: '0600'}").unwrap();
         host.converges("{path: /new/q, from: /p}");

@@ -306,7 +306,7 @@ impl Batch<'_> {
             let scope: Arc<dyn Scope> = scope.with(locals.clone()).shared();
             let skip = match conditions(&templar, &task.when, &scope) {
                 Err(error) if error.is_unknown() => {
-                    let cause = format!("whether it is included hangs on {error}");
+                    let cause = format!("whether it is included depends on {error}");
                     self.report(host, at, task, verdict::unforeseen(cause));
                     continue;
                 }

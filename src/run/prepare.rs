@@ -355,7 +355,7 @@ fn rendered(
             Ok(None) => {}
             Err(error) if error.is_pending() => return Err(NotNow::Pending),
             Err(error) if error.is_unknown() => {
-                let cause = format!("whether it runs hangs on {error}");
+                let cause = format!("whether it runs depends on {error}");
                 if on_controller {
                     return alone(Work::Unknown(cause));
                 }

@@ -168,7 +168,7 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
         "would change: [a]",
         "TASK [after it]",
         "perhaps: [a]",
-        &format!("whether it runs hangs on `made`, which `build` would bring ({cause})"),
+        &format!("whether it runs depends on `made`, which `build` would bring ({cause})"),
         "TASK [with its output]",
         "unknown: [a]",
         &format!("it needs `made`, which `build` would bring ({cause})"),
@@ -306,7 +306,7 @@ fn what_perhaps_runs_is_shown_with_its_diff_and_what_it_would_write_is_unknown()
     );
     play.file("more.yml", "- debug: msg=never\n");
     let plan = play.subcommand("--check");
-    let hangs = "whether it runs hangs on `asked`, which `asks` would bring (command does not run in check mode)";
+    let hangs = "whether it runs depends on `asked`, which `asks` would bring (command does not run in check mode)";
     plan.says(&[
         "TASK [perhaps writes]",
         "perhaps: [a]",

@@ -202,7 +202,7 @@ fn a_condition_on_an_unknown_fact_is_a_perhaps() {
     play.file("play.yml", &PLAYBOOK.replace("    - name: Up", conditional));
     let shown = reviewed(&play, &["HEAD"]);
     assert!(
-        shown.contains("new: perhaps: whether it runs hangs on `ansible_os_family`"),
+        shown.contains("new: perhaps: whether it runs depends on `ansible_os_family`"),
         "{shown}"
     );
 }

@@ -74,7 +74,7 @@ fn document(story: &Story) -> Value {
             "at": play.at.as_ref().map(place),
             "skipped": play.skipped,
             "batches": play.batches.iter().map(batch).collect::<Vec<_>>(),
-            "outcomes": play.outcomes().iter().filter(|outcome| outcome.is_news())
+            "outcomes": play.ends().iter().filter(|outcome| outcome.is_news())
                 .map(|outcome| shared(outcome, story.check_mode)).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })

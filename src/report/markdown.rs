@@ -3,6 +3,7 @@
 use super::dangers;
 use super::diff::{NO_NEWLINE, hunks, opaque};
 use super::story::{Outcome, Story, as_wished, word};
+use super::together::around;
 use super::words::{count, counted_hosts, duration, moment, value};
 use crate::event::{Stats, Status};
 use crate::modules::diff::{Content, Diff};
@@ -118,7 +119,8 @@ impl Page {
         }
         self.open = true;
         for outcome in outcomes {
-            if !self.add(&one(outcome, check_mode)) {
+            let pieces = pieces(outcome, check_mode);
+            if !pieces.iter().all(|piece| self.add(piece)) {
                 self.left_out += 1;
             }
         }
@@ -241,7 +243,8 @@ fn kinds(outcomes: &[Outcome<'_>], check_mode: bool) -> String {
     kinds.join(", ")
 }
 
-fn one(outcome: &Outcome<'_>, check_mode: bool) -> String {
+/// What all hosts of an end share, and then what only some of them have, each by itself.
+fn pieces(outcome: &Outcome<'_>, check_mode: bool) -> Vec<String> {
     let (task, result) = (outcome.task, outcome.result);
     let item = outcome.item.map(|item| format!(" ({})", escape(item)));
     let handler = if task.is_handler { "handler " } else { "" };
@@ -259,11 +262,21 @@ fn one(outcome: &Outcome<'_>, check_mode: bool) -> String {
     for cause in &result.causes {
         let _ = writeln!(out, "> caused by: {}", escape(cause));
     }
-    out.push('\n');
-    for diff in &result.diffs {
-        out.push_str(&one_diff(diff));
+    if let Some(line) = around(outcome) {
+        let _ = writeln!(out, "> {}", html(&line));
     }
-    out
+    out.push('\n');
+    let mut pieces = vec![out];
+    for (hosts, diffs) in &outcome.parts {
+        let drawn: String = diffs.iter().map(one_diff).collect();
+        if *hosts == outcome.hosts {
+            pieces[0].push_str(&drawn);
+        } else {
+            let hosts = html(&counted_hosts(hosts));
+            pieces.push(format!("and on {hosts}:\n\n{drawn}"));
+        }
+    }
+    pieces
 }
 
 /// One diff: its subject, attributes, keys and hunks.

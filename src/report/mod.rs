@@ -12,9 +12,11 @@ mod json;
 mod live;
 pub mod markdown;
 mod paint;
+pub mod parts;
 mod patch;
 pub mod story;
 mod text;
+mod together;
 pub mod words;
 
 pub use human::Human;

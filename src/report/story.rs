@@ -1,6 +1,7 @@
 //! Turns events into one story: plays, their batches, the tasks of each, and hosts with the same end told together.
 
 use super::dangers::{self, Fate};
+use super::together::together;
 use super::words::count;
 use crate::event::{
     At, Danger, Event, EventKind, Graph, Stats, Status, Stop, TaskName, TaskResult,
@@ -89,6 +90,10 @@ pub struct Outcome<'a> {
     pub item: Option<&'a str>,
     pub hosts: Vec<HostName>,
     pub result: &'a TaskResult,
+    /// Its diffs: those of all its hosts, and beneath what only some of them have.
+    pub parts: Vec<(Vec<HostName>, Vec<Diff>)>,
+    /// Whose unchanged lines stand around what all share, where those of the others are not the same.
+    pub example: Option<HostName>,
 }
 
 impl Story {
@@ -353,8 +358,13 @@ fn join(earlier: &mut Diff, later: &Diff) {
 }
 
 impl PlayStory {
-    /// Each end once, across batches, with the hosts that share it; in the order of the first of each.
+    /// Each end once, across batches; in the order of the first of each. What hosts share of their diffs stands once.
     pub fn outcomes(&self) -> Vec<Outcome<'_>> {
+        together(self.ends())
+    }
+
+    /// Each end once, across batches, with the hosts whose end is the same in everything.
+    pub fn ends(&self) -> Vec<Outcome<'_>> {
         let mut outcomes: Vec<Outcome<'_>> = Vec::new();
         let tasks = self.batches.iter().flat_map(|batch| &batch.tasks);
         for (task, told) in
@@ -365,7 +375,8 @@ impl PlayStory {
                     && outcome.task.is_handler == task.is_handler
                     && outcome.item == told.item.as_deref()
                     && !outcome.hosts.contains(&told.host)
-                    && same_end(outcome.result, &told.result)
+                    && same_words(outcome.result, &told.result)
+                    && outcome.result.diffs == told.result.diffs
             };
             match outcomes.iter_mut().find(same) {
                 Some(outcome) => outcome.hosts.push(told.host.clone()),
@@ -374,8 +385,13 @@ impl PlayStory {
                     item: told.item.as_deref(),
                     hosts: vec![told.host.clone()],
                     result: &told.result,
+                    parts: Vec::new(),
+                    example: None,
                 }),
             }
+        }
+        for outcome in &mut outcomes {
+            outcome.parts = vec![(outcome.hosts.clone(), outcome.result.diffs.clone())];
         }
         // The tasks of later batches stand beside those of the first.
         let first = |outcome: &Outcome<'_>| {
@@ -400,18 +416,14 @@ impl PlayStory {
     }
 }
 
-fn same_end(one: &TaskResult, other: &TaskResult) -> bool {
-    let end = |result: &TaskResult| {
-        (
-            result.status,
-            result.msg.clone(),
-            result.causes.clone(),
-            result.warnings.clone(),
-            result.show.clone(),
-            result.delegated_to.clone(),
-        )
-    };
-    end(one) == end(other) && one.diffs == other.diffs
+/// Whether two ends differ in their diffs at most.
+pub(super) fn same_words(one: &TaskResult, other: &TaskResult) -> bool {
+    one.status == other.status
+        && one.msg == other.msg
+        && one.causes == other.causes
+        && one.warnings == other.warnings
+        && one.show == other.show
+        && one.delegated_to == other.delegated_to
 }
 
 impl Outcome<'_> {

@@ -1,6 +1,7 @@
 //! Turns a story into text for a terminal: only what changes, each change once with the hosts that share it, and the count last.
 
 use super::story::{Outcome, PlayStory, Story, word};
+use super::together::around;
 use super::words::{count, counted_hosts, duration, hosts};
 use super::{Paint, dangers, diff};
 use crate::event::Status;
@@ -123,14 +124,25 @@ fn draw_outcome(
     for line in result.show.iter().flat_map(shown) {
         let _ = writeln!(out, "      {line}");
     }
-    for one in &result.diffs {
-        for line in diff::draw(one, paint).lines() {
+    if let Some(line) = around(outcome) {
+        let _ = writeln!(out, "      {}", paint.dim(line));
+    }
+    for (hosts, diffs) in &outcome.parts {
+        if *hosts != outcome.hosts {
+            let line = format!("~ and on {}", counted_hosts(hosts));
+            let _ = writeln!(out, "    {}", paint.yellow(line));
+        }
+        for line in diffs.iter().flat_map(|one| lines(&diff::draw(one, paint))) {
             let _ = writeln!(out, "      {line}");
         }
     }
     for warning in &result.warnings {
         let _ = writeln!(out, "      {} {warning}", paint.magenta("warning:"));
     }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
 }
 
 /// What `debug` shows, in lines.

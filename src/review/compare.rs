@@ -1,11 +1,11 @@
 //! Compares the ends of two plans: what differs on hosts, what tasks ask for, what is gone.
 
 use super::ends::{End, Key, ends};
-use super::parts::parts;
 use super::{Entry, Part, Review, Section, Side, inputs, roll};
 use crate::event::{Event, EventKind, Status};
 use crate::modules::diff::{Content, Diff};
 use crate::report::Story;
+use crate::report::parts::parts;
 use crate::value::{HostName, Mapping, Value, display};
 use indexmap::{IndexMap, IndexSet};
 
@@ -49,7 +49,7 @@ pub(super) fn compare(base: &Side<'_>, head: &Side<'_>, mut warnings: Vec<String
             .map(|(subject, diffs)| Entry {
                 title: (*subject).to_owned(),
                 place: diffs[0].1.source.clone(),
-                parts: parts(diffs),
+                parts: parts(diffs).into_iter().map(Part::from).collect(),
             })
             .collect();
         (!entries.is_empty()).then_some(Section { title, entries })

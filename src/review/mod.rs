@@ -10,7 +10,6 @@ mod ends;
 mod html;
 mod inputs;
 mod markdown;
-mod parts;
 pub mod revision;
 mod roll;
 #[cfg(test)]
@@ -66,6 +65,16 @@ pub struct Part {
     pub hosts: Vec<HostName>,
     pub notes: Vec<String>,
     pub diffs: Vec<Diff>,
+}
+
+impl From<crate::report::parts::Part> for Part {
+    fn from(part: crate::report::parts::Part) -> Self {
+        Self {
+            hosts: part.hosts,
+            notes: Vec::new(),
+            diffs: vec![part.diff],
+        }
+    }
 }
 
 /// A plan of one revision, and how it is called.

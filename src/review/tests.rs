@@ -1,10 +1,16 @@
 use super::markdown::draw_within;
-use super::parts::parts;
 use super::*;
+use crate::report::parts;
 
 fn texts(host: &str, before: &str, after: &str) -> (HostName, Diff) {
     let diff = Diff::new("/etc/a").bytes(Some(before.as_bytes()), Some(after.as_bytes()));
     (HostName::from(host), diff)
+}
+
+/// As a review holds them.
+fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
+    let parts = parts::parts(diffs).into_iter();
+    parts.map(Part::from).collect()
 }
 
 fn names(part: &Part) -> Vec<&str> {

@@ -2,6 +2,7 @@
 
 use super::super::diff::{NO_NEWLINE, Sign, hunks, opaque};
 use super::super::story::{Outcome, PlayStory, Story, word};
+use super::super::together::around;
 use super::super::words::{count, counted_hosts, hosts, value};
 use super::{escape, fold};
 use crate::event::Status;
@@ -114,10 +115,19 @@ fn one_end(outcome: &Outcome<'_>, check_mode: bool) -> String {
     lines.extend(result.show.iter().map(|show| escape(&shown(show))));
     let warnings = result.warnings.iter();
     lines.extend(warnings.map(|warning| format!("<b>warning:</b> {}", escape(warning))));
+    lines.extend(
+        around(outcome).map(|line| format!("<span class=\"dim\">{}</span>", escape(&line))),
+    );
     if !lines.is_empty() {
         let _ = writeln!(out, "<div class=\"said\">{}</div>", lines.join("\n"));
     }
-    result.diffs.iter().for_each(|one| out.push_str(&diff(one)));
+    for (hosts, diffs) in &outcome.parts {
+        if *hosts != outcome.hosts {
+            let hosts = escape(&counted_hosts(hosts));
+            let _ = writeln!(out, "<p class=\"end\">and on {hosts}</p>");
+        }
+        diffs.iter().for_each(|one| out.push_str(&diff(one)));
+    }
     out
 }
 

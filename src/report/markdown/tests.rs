@@ -12,7 +12,7 @@ fn hosts_that_share_everything_share_a_fold() {
 fn what_is_too_long_is_cut_between_results_and_says_so() {
     let story = Story::of(&example::plan());
     let whole = draw(&story);
-    for limit in [1700, 2000, 2500] {
+    for limit in [1300, 1600, 1900] {
         let cut = draw_within(&story, limit);
         assert!(cut.len() <= limit, "{limit}: {}", cut.len());
         assert!(cut.contains("**Cut here**: "), "{cut}");
@@ -33,7 +33,8 @@ fn thousands_of_changes_stay_within_the_limit() {
     let mut events = example::plan();
     let task = example::task("Many", 90);
     for n in 0..5000_usize {
-        let diff = example::settings(n);
+        let mut diff = example::settings(n);
+        diff.subject = format!("/etc/kafka/{n}.properties");
         events.push(crate::event::Event {
             at: 0,
             kind: crate::event::EventKind::TaskEnded {

@@ -1,9 +1,15 @@
 //! Turns the diffs of one thing on many hosts into parts: what hosts share stands once, what only some have beneath.
 
-use super::Part;
+use super::diff::{LinesChanged, changes, with_changes};
 use crate::modules::diff::{Attribute, Content, Diff};
-use crate::report::diff::{LinesChanged, changes, with_changes};
 use crate::value::HostName;
+
+/// What differs in one way on these hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub hosts: Vec<HostName>,
+    pub diff: Diff,
+}
 
 /// A diff of one host. Two changes are the same on two hosts whose files differ elsewhere.
 struct Pieces<'a> {
@@ -13,7 +19,7 @@ struct Pieces<'a> {
 }
 
 /// Puts together what hosts share.
-pub(super) fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
+pub fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
     let all: Vec<Pieces<'_>> = diffs
         .iter()
         .map(|(host, diff)| Pieces {
@@ -37,12 +43,17 @@ pub(super) fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
             .map(|group| part(group, group[0].diff.clone()))
             .collect();
     }
+    let first = frame(all[0].diff);
+    let same_frame = all.iter().all(|one| frame(one.diff) == first);
     let mut out = Vec::new();
     let takes: Vec<bool> = all[0].changes.iter().map(is_shared).collect();
-    out.push(part(&everyone, limited(&all[0], &takes, true)));
+    out.push(part(&everyone, limited(&all[0], &takes, true, same_frame)));
     let rest: Vec<&Pieces<'_>> = all
         .iter()
-        .filter(|one| !one.changes.iter().all(is_shared) || !one.diff.attributes.is_empty())
+        .filter(|one| {
+            let is_framed = !same_frame && !one.diff.attributes.is_empty();
+            is_framed || !one.changes.iter().all(is_shared)
+        })
         .collect();
     let groups = grouped(&rest, |one| {
         let own: Vec<LinesChanged> = one
@@ -59,7 +70,7 @@ pub(super) fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
             .iter()
             .map(|lines| !is_shared(lines))
             .collect();
-        part(group, limited(group[0], &takes, false))
+        part(group, limited(group[0], &takes, false, !same_frame))
     }));
     out
 }
@@ -92,20 +103,21 @@ fn grouped<'a, 'b, K: PartialEq>(
 fn part(group: &[&Pieces<'_>], diff: Diff) -> Part {
     Part {
         hosts: group.iter().map(|one| one.host.clone()).collect(),
-        notes: Vec::new(),
-        diffs: vec![diff],
+        diff,
     }
 }
 
 /// A diff of some of its changes: the shared ones are made first, the host's own behind them.
-fn limited(one: &Pieces<'_>, takes: &[bool], first: bool) -> Diff {
+fn limited(one: &Pieces<'_>, takes: &[bool], first: bool, framed: bool) -> Diff {
     let mut diff = one.diff.clone();
+    if !framed {
+        diff.attributes.clear();
+    }
     let Some(Content::Text { before, after }) = &one.diff.content else {
         return diff;
     };
     let takes = |position: usize| takes.get(position).copied().unwrap_or(true);
     let content = if first {
-        diff.attributes.clear();
         Content::Text {
             before: before.clone(),
             after: with_changes(before, after, takes),

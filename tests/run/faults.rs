@@ -152,3 +152,22 @@ fn a_module_of_another_system_fails_only_the_task_that_comes_to_it() {
     assert!(ran.recap("b").contains("failed=1"));
     assert_eq!(ran.code, 2);
 }
+
+#[test]
+fn a_command_behind_its_options_is_told_how_it_is_written() {
+    let play = Play::new("- hosts: a\n  tasks: []\n");
+    let ran = play.krun(&["-i", "a,", "plan", "play.yml"]);
+    assert_eq!(ran.code, 5);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: the command comes first
+    help: krun plan -i a, play.yml
+    ");
+    let ran = play.krun(&["-i", "a,", "plan", "-o", "a.plan", "play.yml"]);
+    assert_eq!(ran.code, 5);
+    assert!(
+        ran.stderr
+            .ends_with("help: the command comes first: krun plan -i a, -o a.plan play.yml\n"),
+        "{}",
+        ran.stderr
+    );
+}

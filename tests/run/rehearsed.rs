@@ -40,7 +40,21 @@ fn rehearse(play: &Play, words: &[&str]) -> Ran {
 /// Both streams, with nothing in them that another run would say otherwise.
 fn said(ran: &Ran, play: &Play) -> String {
     let text = format!("{}{}", ran.stdout, ran.stderr);
-    text.replace(&play.path().display().to_string(), "DIR")
+    let text = text.replace(&play.path().display().to_string(), "DIR");
+    let lines: Vec<String> = text.lines().map(without_time).collect();
+    lines.join("\n")
+}
+
+/// A step's line without the time since the beginning.
+fn without_time(line: &str) -> String {
+    let is_time = |word: &str| {
+        word.split_once(':')
+            .is_some_and(|(minutes, seconds)| minutes.parse::<u32>().is_ok() && seconds.len() == 2)
+    };
+    match line.trim_start().split_once("  ") {
+        Some((time, step)) if is_time(time) => format!("M:SS  {step}"),
+        _ => line.to_owned(),
+    }
 }
 
 #[test]

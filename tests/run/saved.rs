@@ -174,7 +174,16 @@ fn an_unknown_that_turns_out_to_change_something_needs_leave() {
         assert!(applied.stdout.contains(said), "{said}: {}", applied.stdout);
     }
     assert!(!play.path().join("x").exists());
-    let applied = play.krun(&["apply", "--allow-unknown", "a.plan"]);
+    let again = play.krun(&["resume"]);
+    assert_eq!(again.code, 2, "{}{}", again.stdout, again.stderr);
+    assert!(!play.path().join("x").exists());
+    let resumed = play.krun(&["resume", "--allow-unknown"]);
+    assert_eq!(resumed.code, 0, "{}{}", resumed.stdout, resumed.stderr);
+    assert!(play.path().join("x").exists());
+    for name in ["x", "more"] {
+        std::fs::remove_file(play.path().join(name)).unwrap();
+    }
+    let applied = play.krun(&["apply", "a.plan", "--allow-unknown"]);
     assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
     assert_eq!(text(&play, "x"), "hello");
     assert_eq!(text(&play, "more"), "more");

@@ -100,12 +100,14 @@ pub(super) fn usable(root: &Path, spec: &EngineSpec) -> Result<Vec<Lab>, Error> 
     listed.map(|listed| read(root, &listed.name)).collect()
 }
 
-/// The engines that may hold something of krun's: those that work here, and those that labs were made with.
+/// The engines that may hold something of krun's: those that work here, and those that labs were made with, of which
+/// one that does not answer hides no lab but its own.
 fn engines(root: &Path, spec: &EngineSpec) -> Result<Vec<Engine>, Error> {
     let mut all = spec.all_that_work();
     for name in kept(root)? {
         if let Ok(lab) = read(root, &name)
             && !all.contains(&lab.engine)
+            && lab.engine.networks().is_ok()
         {
             all.push(lab.engine);
         }
@@ -120,6 +122,9 @@ fn engines(root: &Path, spec: &EngineSpec) -> Result<Vec<Engine>, Error> {
 
 pub(super) fn down(root: &Path, spec: &EngineSpec, name: &str) -> Result<(), Error> {
     check_name(name)?;
+    if let Ok(lab) = read(root, name) {
+        return remove(&lab.engine, root, name);
+    }
     if !list(root, spec)?.iter().any(|listed| listed.name == name) {
         return Err(Error::NoSuchLab {
             name: name.to_owned(),
@@ -214,6 +219,34 @@ mod tests {
             lab.host("c").unwrap_err().to_string(),
             "the lab `t` has no host named `c`"
         );
+    }
+
+    #[test]
+    fn another_labs_engine_that_does_not_answer_is_not_asked() {
+        let root = tempfile::tempdir().unwrap();
+        let dead = Engine {
+            kind: crate::lab::EngineKind::Docker,
+            args: ["--host", "unix:///nowhere/docker.sock"]
+                .map(str::to_owned)
+                .into(),
+            ..Engine::default()
+        };
+        let dir = dir(root.path(), "t");
+        fs::create_dir_all(&dir).unwrap();
+        write(&Lab {
+            name: "t".to_owned(),
+            hosts: Vec::new(),
+            server: None,
+            sites: Vec::new(),
+            engine: dead.clone(),
+            dir,
+        })
+        .unwrap();
+        // Where no engine is at all, none is found.
+        let found = engines(root.path(), &EngineSpec::default()).unwrap_or_default();
+        assert!(!found.contains(&dead), "{found:?}");
+        let error = down(root.path(), &EngineSpec::default(), "t").unwrap_err();
+        assert!(error.to_string().contains("docker"), "{error}");
     }
 
     #[test]

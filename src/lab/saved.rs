@@ -5,6 +5,8 @@ use std::fmt::{self, Display};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::{EngineSpec, Error, Lab};
@@ -151,6 +153,17 @@ pub(super) fn down_all(root: &Path, spec: &EngineSpec) -> Result<Vec<String>, Er
 pub(super) fn remove(engine: &Engine, root: &Path, name: &str) -> Result<(), Error> {
     engine.remove(name)?;
     remove_files(root, name)
+}
+
+/// Removes what was made of a lab that did not come up. Its engine may still be busy with that.
+pub(super) fn clear(engine: &Engine, root: &Path, name: &str) {
+    const TRIES: usize = 3;
+    for _ in 0..TRIES {
+        if remove(engine, root, name).is_ok() {
+            return;
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
 }
 
 fn remove_files(root: &Path, name: &str) -> Result<(), Error> {

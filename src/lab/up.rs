@@ -68,7 +68,7 @@ pub(super) fn up(
     )
     .inspect_err(|_| {
         // The first failure is the one to tell; what stays behind is listed and can be removed.
-        let _ = saved::remove(&engine, root, &spec.name);
+        saved::clear(&engine, root, &spec.name);
     })
 }
 

@@ -23,6 +23,8 @@ pub struct Account {
     pub hosts: Vec<String>,
     /// What of the lab was not what it is called.
     pub stood_in: StoodIn,
+    /// The snapshot that the hosts began from.
+    pub snapshot: Option<String>,
     pub from: u64,
     pub to: u64,
     /// What brought the lab to today's state.
@@ -110,6 +112,7 @@ impl Account {
             command: command.to_owned(),
             hosts,
             stood_in: StoodIn::default(),
+            snapshot: None,
             from,
             to: from,
             today: Vec::new(),

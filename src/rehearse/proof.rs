@@ -139,7 +139,12 @@ pub fn passed(checks: &[Check]) -> bool {
 fn today(account: &Account) -> Check {
     let name = "the lab came to today's state";
     if account.today.is_empty() {
-        return Check::not_applicable(name, "no `--from` was given: the hosts began bare");
+        let began = match &account.snapshot {
+            Some(snapshot) => format!("as the snapshot `{snapshot}` has them"),
+            None => "bare".to_owned(),
+        };
+        let text = format!("no `--from` was given: the hosts began {began}");
+        return Check::not_applicable(name, text);
     }
     let bad: Vec<&Phase> = account.today.iter().filter(|it| !it.ended_well).collect();
     match bad.first() {
@@ -457,6 +462,14 @@ mod tests {
         let found = checks(&account, false);
         let check = found.iter().find(|it| it.outcome == Outcome::Failed);
         insta::assert_snapshot!(check.unwrap().text, @"upgrade.yml: held before anything was changed, as it needs `--allow-destroy`: stop the Kafka broker on 2 hosts; remove `/data/kafka-logs` with 258 files, 1.3 GB on k1");
+    }
+
+    #[test]
+    fn hosts_of_a_snapshot_are_not_said_to_have_begun_bare() {
+        let mut account = account();
+        account.snapshot = Some("today".to_owned());
+        let text = &checks(&account, false)[0].text;
+        assert!(text.ends_with("as the snapshot `today` has them"), "{text}");
     }
 
     #[test]

@@ -177,6 +177,7 @@ impl Stage {
     async fn play(&mut self, script: Script, hosts: Vec<String>) -> Result<Account, Error> {
         let mut account = Account::begin(&script.command, hosts, now());
         account.stood_in = StoodIn::of(&script.spec);
+        account.snapshot.clone_from(&script.spec.snapshot);
         let confined = Confined {
             lab: self.lab.name.clone(),
             hosts: account.hosts.iter().cloned().collect(),

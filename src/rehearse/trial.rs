@@ -188,6 +188,7 @@ pub(super) fn account() -> Account {
             packages: vec!["git".to_owned(), "java-1.8.0-openjdk".to_owned()],
             sites: vec![("archive.apache.org".to_owned(), "/srv/apache".into())],
         },
+        snapshot: None,
         today: Vec::new(),
         idempotence: judge(&again),
         comparison: Some(Comparison {

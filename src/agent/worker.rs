@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// After a longer wait for its turn, a task looks at the host once more before it changes anything.
 const STALE: Duration = Duration::from_secs(1);
 
+/// How many partitions that a stop would leave short are named.
+const SHOWN: usize = 4;
+
 /// Works until the lane has nothing left to do.
 pub(super) fn work(agent: &Arc<Agent>, lane: u32) {
     while let Some((task, cancel)) = agent.queue.next(lane) {
@@ -264,10 +267,25 @@ impl Turn<'_> {
             let error = lost.fold(error, Error::because);
             return Some(error.help("nothing was touched; say `--allow-destroy` if it may go"));
         }
-        let (stops, crowd) = (outcome.stops.as_ref()?, self.task.crowd.as_ref()?);
-        let text = format!("it would stop this {stops}, and not this one alone");
-        let error = Error::new(text).because(crowd);
-        Some(error.help("`serial: 1` and a gate stop one after the other; `--allow-destroy` stops them together"))
+        let stops = outcome.stops.as_ref()?;
+        if let Some(crowd) = &self.task.crowd {
+            let text = format!("it would stop this {stops}, and not this one alone");
+            let error = Error::new(text).because(crowd);
+            return Some(error.help("`serial: 1` and a gate stop one after the other; `--allow-destroy` stops them together"));
+        }
+        let n = outcome.shortens.len();
+        let partitions = if n == 1 {
+            "1 partition"
+        } else {
+            &format!("{n} partitions")
+        };
+        let text =
+            format!("stopping this {stops} now would leave {partitions} below min.insync.replicas");
+        let shortens = outcome.shortens.iter().take(SHOWN).cloned();
+        let more = (n > SHOWN).then(|| format!("and {} more", n - SHOWN));
+        let error = shortens.chain(more).fold(Error::new(text), Error::because);
+        let help = "nothing was touched; `kafka_safe_to_stop` before it waits until the other brokers are in sync, `--allow-destroy` stops it all the same";
+        (n > 0).then(|| error.help(help))
     }
 
     /// Whether what the check found may be out of date: it waited long, or another lane changed something meanwhile.

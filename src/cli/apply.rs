@@ -18,6 +18,7 @@ use crate::transport::Confined;
 use crate::value::{Dict, HostName};
 use crate::vault::Vault;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub(super) struct GoesOn {
     pub promise: Option<run::Promise>,
     /// Its files, where they must be the same; `None` if they may differ.
     pub inputs: Option<Vec<Input>>,
+    /// The hosts on which it did anything.
+    pub hosts: BTreeSet<HostName>,
 }
 
 pub(super) fn apply(options: &RunOptions, args: &[OsString]) -> ExitCode {
@@ -85,11 +88,14 @@ pub(super) fn apply_after(
     if let Some(GoesOn {
         run,
         inputs: Some(before),
+        hosts,
         ..
     }) = &goes_on
     {
         let now = record::inputs(options, &machine, &plan);
-        if let Some(words) = super::resume::differs("resume", run, before, now) {
+        let differs = super::resume::differs("resume", run, before, now);
+        let gone = || super::resume::gone("resume", run, hosts, &loaded.inventory);
+        if let Some(words) = differs.or_else(gone) {
             say(&words);
             return exit::usage();
         }

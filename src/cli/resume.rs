@@ -4,9 +4,14 @@ use super::apply::{self, GoesOn};
 use super::options::{Output, RecordOptions, RunOptions};
 use super::settings::Machine;
 use super::{AnsiblePlaybook, Cli, Command, exit, record};
+use crate::event::Event;
+use crate::inventory::Inventory;
+use crate::plan::short_name;
 use crate::record::{Became, Input, Inputs, Recorded, Runs, State, difference};
 use crate::run::{Decisions, Past, Promise};
+use crate::value::HostName;
 use clap::{Args, Parser};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -77,9 +82,11 @@ fn prepare(options: &ResumeOptions) -> Result<(RunOptions, Vec<OsString>, GoesOn
         anew: options.anew.clone(),
         differences_are_ok: options.differences_ok,
     });
-    for earlier in chain(&runs, &stopped) {
+    let mut hosts = BTreeSet::new();
+    for earlier in chain(&runs, &stopped)? {
         let events = earlier.events().map_err(|error| error.to_string())?;
         past.add(&earlier.header.run, &events);
+        hosts.extend(hosts_of(&events));
     }
     let inputs = header.inputs.clone();
     let goes_on = GoesOn {
@@ -87,6 +94,7 @@ fn prepare(options: &ResumeOptions) -> Result<(RunOptions, Vec<OsString>, GoesOn
         past,
         promise,
         inputs: (!options.changed_files_ok).then_some(inputs),
+        hosts,
     };
     Ok((run, args, goes_on))
 }
@@ -96,9 +104,9 @@ fn stopped(runs: &Runs, named: Option<&str>) -> Result<Recorded, String> {
     let found = if let Some(name) = named {
         runs.find(name).map_err(|error| error.to_string())?
     } else {
-        let all = runs.all().map_err(|error| error.to_string())?;
-        let last = all.into_iter().rfind(|run| !run.header.check_mode);
-        last.ok_or_else(|| format!("no run is recorded in `{}`", runs.dir().display()))?
+        let newest = runs.newest(|run| !run.header.check_mode);
+        let newest = newest.map_err(|error| error.to_string())?;
+        newest.ok_or_else(|| format!("no run is recorded in `{}`", runs.dir().display()))?
     };
     let name = &found.header.run;
     if let Some(run) = &found.header.rolls_back {
@@ -130,16 +138,20 @@ pub(super) fn is_here(run: &Recorded, runs: &Runs, machine: &Machine) -> Result<
     ))
 }
 
-/// The runs that this one went on with, the oldest first, and itself. One that was forgotten ends the chain.
-pub(super) fn chain(runs: &Runs, last: &Recorded) -> Vec<Recorded> {
+/// The runs that this one went on with, the oldest first, and itself. What one did that was forgotten, nobody knows.
+pub(super) fn chain(runs: &Runs, last: &Recorded) -> Result<Vec<Recorded>, String> {
     let mut chain = vec![last.clone()];
-    while let Some(earlier) = chain.last().and_then(|run| run.header.resumes.clone())
-        && let Ok(earlier) = runs.find(&earlier)
+    while let Some(run) = chain.last()
+        && let Some(earlier) = &run.header.resumes
     {
-        chain.push(earlier);
+        let found = runs.find(earlier).map_err(|error| {
+            let run = &run.header.run;
+            format!("{error}, and run {run} went on with that: what it did is not known any more")
+        });
+        chain.push(found?);
     }
     chain.reverse();
-    chain
+    Ok(chain)
 }
 
 /// The recorded command line with what is given anew. Secrets are not in a record: they must be given again.
@@ -236,6 +248,35 @@ pub(super) fn differs(
         "help: `krun {command} --changed-files-ok` goes on with the files as they are now"
     );
     Some(text)
+}
+
+/// The hosts on which a run did anything. Those of a run that made up hosts cannot be told from the inventory's.
+pub(super) fn hosts_of(events: &[Event]) -> BTreeSet<HostName> {
+    let results = || events.iter().filter_map(|event| event.kind.result());
+    if results().any(|(_, task, ..)| short_name(&task.module) == "add_host") {
+        return BTreeSet::new();
+    }
+    let hosts = results().map(|(host, ..)| HostName::clone(host));
+    hosts.collect()
+}
+
+/// Returns in words which hosts of the earlier run the inventory does not name any more; `None` if it names all.
+pub(super) fn gone(
+    command: &str,
+    run: &str,
+    hosts: &BTreeSet<HostName>,
+    inventory: &Inventory,
+) -> Option<String> {
+    let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "::1");
+    let is_gone = |host: &&HostName| !inventory.hosts.contains_key(&***host) && !is_local(host);
+    let gone: Vec<&str> = hosts.iter().filter(is_gone).map(|host| &**host).collect();
+    (!gone.is_empty()).then(|| {
+        format!(
+            "error: run {run} did something on hosts that are not in the inventory any more: {}\n\
+             help: `krun {command} --changed-files-ok` leaves them as they are",
+            gone.join(", ")
+        )
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -131,7 +132,7 @@ fn prepare(options: &RollbackOptions, machine: &Machine) -> Result<Walked, Strin
     run.verbose = run.verbose.max(options.verbose);
     run.output = options.output;
     let (mut past, mut names, mut all) = (Past::new(Decisions::default()), Vec::new(), Vec::new());
-    for earlier in resume::chain(&runs, &recorded) {
+    for earlier in resume::chain(&runs, &recorded)? {
         let events = earlier.events().map_err(|error| error.to_string())?;
         past.add(&earlier.header.run, &events);
         names.push(earlier.header.run.clone());
@@ -168,7 +169,10 @@ fn look(
         let header = &walked.recorded.header;
         let now = record::inputs(&run, machine, &plan);
         let command = format!("rollback {}", header.run);
-        if let Some(words) = resume::differs(&command, &header.run, &header.inputs, now) {
+        let differs = resume::differs(&command, &header.run, &header.inputs, now);
+        let hosts = resume::hosts_of(&walked.events);
+        let gone = || resume::gone(&command, &header.run, &hosts, &loaded.inventory);
+        if let Some(words) = differs.or_else(gone) {
             apply::say(&words);
             return Err(exit::usage());
         }
@@ -297,8 +301,72 @@ fn not_put_back(module: &str, result: &TaskResult, known: Option<&BTreeSet<&str>
     let is_known = |subject: &&str| {
         // A host with nothing to put back has it back already.
         let is_back = subject.starts_with('/') && result.delegated_to.is_none();
-        subject.starts_with("unit ") || known.map_or(is_back, |names| names.contains(subject))
+        // Of a tree that was unpacked or copied, each path is known by itself.
+        let is_kept = |names: &BTreeSet<&str>| {
+            let mut names = names.iter();
+            subject.starts_with('/') && names.any(|name| Path::new(name).starts_with(subject))
+        };
+        subject.starts_with("unit ") || known.map_or(is_back, is_kept)
     };
     let left = subjects.filter(|subject| !is_known(subject));
     left.map(|subject| format!(": {subject}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{At, TaskName};
+    use crate::modules::diff::Diff;
+
+    fn ended(module: &str, subjects: &[&str]) -> Event {
+        let mut result = TaskResult::new(Status::Changed);
+        result.diffs = subjects.iter().map(|subject| Diff::new(*subject)).collect();
+        let at = At {
+            file: "play.yml".into(),
+            line: 1,
+            column: 1,
+        };
+        let task = TaskName {
+            title: module.into(),
+            module: module.into(),
+            at,
+            is_handler: false,
+        };
+        let kind = EventKind::TaskEnded {
+            host: "a".into(),
+            task,
+            result,
+        };
+        Event { at: 0, kind }
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_to_stay() {
+        let then = [
+            ended("copy", &["/etc/a"]),
+            ended(
+                "sysctl",
+                &["/etc/sysctl.conf", "kernel parameter vm.swappiness"],
+            ),
+            ended("cron", &["crontab of kafka"]),
+            ended("user", &["user kafka"]),
+            ended("apt", &["packages"]),
+            ended("hostname", &["hostname"]),
+            ended("systemd", &["unit kafka-server"]),
+            ended("kafka_topic", &["topic orders"]),
+            // With `no_log`, nothing is known of them.
+            ended("cron", &[]),
+            ended("copy", &[]),
+        ];
+        insta::assert_snapshot!(left_out(&then, &[]).join("\n"), @r"
+        not put back, as it is neither file nor link of these hosts:
+          `apt` (play.yml:1): packages on a
+          `cron` (play.yml:1) on a
+          `cron` (play.yml:1): crontab of kafka on a
+          `hostname` (play.yml:1): hostname on a
+          `kafka_topic` (play.yml:1): topic orders on a
+          `sysctl` (play.yml:1): kernel parameter vm.swappiness on a
+          `user` (play.yml:1): user kafka on a
+        ");
+    }
 }

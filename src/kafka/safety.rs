@@ -9,6 +9,7 @@ use indexmap::IndexSet;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod reason;
+pub mod short;
 pub(super) use reason::missing_text;
 pub use reason::{Reason, summary};
 

@@ -1,6 +1,7 @@
 //! Turns an action into whether it may end what nobody can bring back, or what must not end everywhere at once.
 
 use super::Action;
+use crate::kafka::observe::short;
 use crate::sys::Sys;
 use std::path::PathBuf;
 
@@ -36,6 +37,15 @@ pub(super) fn clustered(sys: &Sys, pid: &str) -> Option<&'static str> {
         b"org.apache.zookeeper.server.quorum.QuorumPeerMain" => Some("ZooKeeper server"),
         _ => None,
     })
+}
+
+/// Partitions that would have too few replicas in sync without this process, as text; of anything but a broker none.
+pub(super) fn short_without(sys: &Sys, pid: &str) -> Vec<String> {
+    // In check mode another broker may be down by then, or up again.
+    match pid.parse() {
+        Ok(pid) if sys.overlay().is_none() => short::short_without(sys, pid),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -194,6 +194,9 @@ pub struct Outcome {
     /// What of a cluster it stops: `Kafka broker`.
     #[serde(default)]
     pub stops: Option<String>,
+    /// Partitions that would keep too few replicas in sync without what it stops.
+    #[serde(default)]
+    pub shortens: Vec<String>,
 }
 
 impl Outcome {

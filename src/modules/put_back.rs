@@ -1,6 +1,7 @@
 //! `put_back`: turns what a run changed on this host into what lay there before, from what its agent kept.
 
 mod differs;
+mod protocol;
 mod standing;
 
 use super::args::{Arg, ArgKind};
@@ -107,6 +108,7 @@ impl Module for PutBack {
         let mut services = standing::services(sys, &paths);
         services.retain(|unit, _| !self.restarted.iter().any(|name| is_same_unit(name, unit)));
         faults.services.extend(services);
+        faults.protocols = protocol::no_way_back(sys, &change)?;
         faults.into_result(&self.runs)?;
         let running = self.restarted.iter();
         let running = running.filter(|unit| standing::is_active(sys, unit));
@@ -257,12 +259,15 @@ struct Faults {
     lacking: Vec<String>,
     changed: Vec<String>,
     services: Vec<(String, PathBuf)>,
+    protocols: Vec<String>,
 }
 
 impl Faults {
     fn into_result(self, runs: &[String]) -> Result<(), Error> {
         let run = runs.last().map_or("", String::as_str);
-        let help = if !self.lacking.is_empty() {
+        let help = if !self.protocols.is_empty() {
+            "a protocol that was raised is not lowered again: go forward, or bring back the brokers' data from a backup, too".to_owned()
+        } else if !self.lacking.is_empty() {
             "what was not kept has to come from a backup".to_owned()
         } else if let Some((unit, _)) = self.services.first() {
             format!(
@@ -280,8 +285,9 @@ impl Faults {
             .iter()
             .map(|(unit, path)| format!("`{unit}` runs and stands on `{}`", path.display()));
         let all: Vec<String> = self
-            .lacking
+            .protocols
             .into_iter()
+            .chain(self.lacking)
             .chain(services)
             .chain(self.changed)
             .collect();

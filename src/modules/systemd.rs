@@ -109,8 +109,9 @@ impl Module for Systemd {
             .iter()
             .any(|step| matches!(step, Step::Stop | Step::Restart))
         {
-            let what = guarded::clustered(sys, unit.property("MainPID"));
-            outcome.stops = what.map(str::to_owned);
+            let pid = unit.property("MainPID");
+            outcome.stops = guarded::clustered(sys, pid).map(str::to_owned);
+            outcome.shortens = guarded::short_without(sys, pid);
         }
         if steps.is_empty() && !reload && !self.daemon_reexec {
             return Ok(Found::same(outcome));

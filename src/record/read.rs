@@ -90,6 +90,17 @@ impl Runs {
             .collect())
     }
 
+    /// Returns the newest record of its kind. One that cannot be read may be it, and is an error.
+    pub fn newest(&self, is_wanted: impl Fn(&Recorded) -> bool) -> Result<Option<Recorded>, Error> {
+        for name in self.names()?.iter().rev() {
+            let run = Recorded::read(&self.dir_of(name))?;
+            if is_wanted(&run) {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
+    }
+
     /// Finds a run by its name, by how its name begins, or the newest as `last`.
     pub fn find(&self, text: &str) -> Result<Recorded, Error> {
         let names = self.names()?;

@@ -55,6 +55,10 @@ impl Run {
                 asked.push(foreseen);
             }
         });
+        if let Some(past) = &self.past {
+            // Where it had begun, what it removed may be there anew, and is guarded by the host itself.
+            asked.retain(|foreseen| !past.has_begun(&foreseen.host));
+        }
         let mut questions = Vec::new();
         let mut tasks = Vec::new();
         for foreseen in asked {

@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// Why a run ends that the user stops.
+pub(super) const BY_CTRL_C: &str = "stopped by Ctrl-C";
+
 /// How long a service may take to start again after a Ctrl-C, in seconds.
 const START_LIMIT: u64 = 300;
 
@@ -48,7 +51,7 @@ impl Batch<'_> {
                 "stopping: the task in hand ends first (Ctrl-C again stops it at once)".to_owned();
             self.run.emit(EventKind::Warning { text, at: None });
             self.ending = Ending::Interrupt;
-            self.stop_reason = Some("stopped by Ctrl-C".into());
+            self.stop_reason = Some(BY_CTRL_C.into());
             self.take_back_what_waits();
         }
         let mut cancels = Vec::new();

@@ -137,6 +137,8 @@ pub struct Run {
     past: Option<Past>,
     pub(self) questions: ask::Questions,
     back: Option<Back>,
+    /// It ends before its end, though perhaps no task failed.
+    is_stopped: bool,
     /// Counted from 1.
     play_number: usize,
 }
@@ -150,8 +152,7 @@ pub async fn run(
 ) -> Conclusion {
     let since = Instant::now();
     let id = context.id.clone();
-    let is_new = context.past.is_none() && context.back.is_none();
-    let apart = is_new.then(|| context.apart());
+    let apart = context.back.is_none().then(|| context.apart());
     let mut run = Run::new(&plan, context, &playbooks, sink);
     let check_mode = run.world.settings.check_mode;
     run.emit(EventKind::RunStarted {
@@ -164,7 +165,7 @@ pub async fn run(
     }
     let before = match apart {
         Some(apart) => run.guard(&plan, apart).await,
-        // What a stopped run had removed is there anew; each host guards itself.
+        // What goes back was kept, and nothing else is removed; what is stopped, each host guards itself.
         None => Ending::No,
     };
     let (is_held, mut interrupted) = (before == Ending::Stop, before == Ending::Interrupt);
@@ -196,9 +197,11 @@ pub async fn run(
     let conclusion = if interrupted {
         Conclusion::Interrupted
     } else {
+        let has_failed = stats.values().any(|stats| stats.failed > 0);
+        let unreachable = stats.values().any(|stats| stats.unreachable > 0);
         Conclusion::Ended {
-            failed: is_held || run.is_broken() || stats.values().any(|stats| stats.failed > 0),
-            unreachable: stats.values().any(|stats| stats.unreachable > 0),
+            failed: is_held || run.is_broken() || has_failed || (run.is_stopped && !unreachable),
+            unreachable,
         }
     };
     run.say_custom_stats();
@@ -239,6 +242,7 @@ impl Run {
             past: context.past,
             questions: ask::Questions::default(),
             back: context.back,
+            is_stopped: false,
             play_number: 0,
         }
     }
@@ -304,8 +308,13 @@ impl Run {
         let (mut waiting, mut done, mut ending) = (here, Vec::new(), Ending::No);
         for (number, size) in slots.iter().enumerate() {
             if let Err(reason) = self.decide_order(&context, &mut waiting).await {
+                let is_users = reason == interrupt::BY_CTRL_C;
                 self.stopped(&name, reason, &done, &[], &waiting, Vec::new());
-                return Ending::Stop;
+                return if is_users {
+                    Ending::Interrupt
+                } else {
+                    Ending::Stop
+                };
             }
             self.questions = ask::Questions::default();
             let batch: Vec<HostName> = waiting.drain(..(*size).min(waiting.len())).collect();
@@ -428,6 +437,7 @@ impl Run {
             command: self.world.settings.command.clone(),
             down,
         };
+        self.is_stopped = true;
         self.emit(EventKind::RollStopped(stop));
     }
 

@@ -121,6 +121,11 @@ impl Past {
         }
     }
 
+    /// Whether anything ended on the host.
+    pub(super) fn has_begun(&self, host: &HostName) -> bool {
+        self.hosts.contains_key(host)
+    }
+
     /// Adds the events of one run; those of the runs that it went on with come first.
     pub fn add(&mut self, run: &str, events: &[Event]) {
         self.runs.push(run.to_owned());

@@ -28,8 +28,32 @@ impl Key {
             host: host.clone(),
             at: (file.clone(), *line, *column),
             is_handler: task.is_handler,
-            item: item.map(str::to_owned),
+            item: item.map(settled),
         }
+    }
+}
+
+/// An item's label without what differs each time that one looks: items may be found files, or results of other tasks.
+fn settled(label: &str) -> String {
+    const FLEETING: [&str; 9] = [
+        "atime", "mtime", "ctime", "inode", "dev", "device", "start", "end", "delta",
+    ];
+    fn forget(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(map) => {
+                map.retain(|key, _| !FLEETING.contains(&key.as_str()));
+                map.values_mut().for_each(forget);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(forget),
+            _ => {}
+        }
+    }
+    match serde_json::from_str(label) {
+        Ok(mut value @ serde_json::Value::Object(_)) => {
+            forget(&mut value);
+            value.to_string()
+        }
+        _ => label.to_owned(),
     }
 }
 

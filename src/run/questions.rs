@@ -1,6 +1,7 @@
 //! Tasks that are sent to hosts apart from any batch, and what they answer.
 
 use super::Run;
+use super::interrupt::BY_CTRL_C;
 use super::keywords::Envelope;
 use super::links::Incoming;
 use crate::modules::{Action, Outcome};
@@ -88,7 +89,7 @@ impl Run {
                     }
                     Incoming::Message { .. } => {}
                 },
-                () = self.interrupt.pressed() => return Err("stopped by Ctrl-C".into()),
+                () = self.interrupt.pressed() => return Err(BY_CTRL_C.into()),
             }
         }
         Ok(answers)

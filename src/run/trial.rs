@@ -235,6 +235,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         past: None,
         questions: super::ask::Questions::default(),
         back: None,
+        is_stopped: false,
         play_number: 0,
     }
 }

@@ -8,6 +8,7 @@
 mod book;
 mod brokers;
 mod faults;
+mod guards;
 #[path = "../transport/hold.rs"]
 mod hold;
 mod interrupted;

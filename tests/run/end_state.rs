@@ -1,16 +1,16 @@
-//! What a plan says of a path is, byte for byte, what lies there after the run.
+//! What a plan says of a path is, byte for byte, what lies there after the run; and it says the same of each task.
 
+use super::end_state_of::{LEFT_OUT, Root, looked, newest_record};
 use super::support::Play;
-use serde_json::Value;
+use krun::event::{Event, Status};
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::PathBuf;
 
-const CHAINS: &str = r#"
-- hosts: a
-  gather_facts: false
-  vars: {root: "{{ dir }}/root"}
-  tasks:
+/// Tasks upon each other's files. The last one of each play looks at everything.
+const CHAINS: &[(&str, &str)] = &[
+    (
+        "edits",
+        r#"
     - name: a copy and edits of it
       copy: dest={{ root }}/app.conf content="one=1\ntwo=2\n" mode=0640
       notify: say
@@ -18,139 +18,291 @@ const CHAINS: &str = r#"
     - blockinfile: path={{ root }}/app.conf block=three=3
     - replace: path={{ root }}/app.conf regexp=one=1 replace=one=11
     - properties: {path: "{{ root }}/app.conf", set: {four: '4'}}
+    - ini_file: path={{ root }}/new.ini section=a option=b value=c
+    - ini_file: path={{ root }}/new.ini section=a option=d value=e mode=0600
+    - name: no newline at the end, and bytes that are no text
+      copy: dest={{ root }}/bare content=bare
+    - lineinfile: path={{ root }}/bare line=more
+    - copy: dest={{ root }}/binary src=binary
+    - file: src={{ root }}/bare path={{ root }}/hard state=hard
+    - lineinfile: path={{ root }}/hard line=other
+"#,
+    ),
+    (
+        "trees",
+        r#"
     - name: a tree and a template into it
       unarchive: src={{ root }}/app.tgz dest={{ root }} remote_src=yes
     - template: src=settings.j2 dest={{ root }}/app-2/settings mode=0600
     - name: a directory and what goes into it
       file: path={{ root }}/conf.d/deep state=directory mode=0750
     - copy: src=tree/ dest={{ root }}/conf.d/deep mode=0604
-    - assemble: src={{ root }}/conf.d/deep dest={{ root }}/assembled remote_src=yes mode=0644
+    - name: an edit of what a copied directory brought
+      replace: path={{ root }}/conf.d/deep/a regexp=^a replace=A
+    - name: fragments of the plan
+      assemble: src={{ root }}/conf.d/deep dest={{ root }}/assembled remote_src=yes mode=0644
+    - copy: src={{ root }}/conf.d/ dest={{ root }}/again remote_src=yes directory_mode=0700
+    - name: an archive of the plan
+      copy: dest={{ root }}/second.tgz src=second.tgz
+    - file: path={{ root }}/second state=directory
+    - unarchive: src={{ root }}/second.tgz dest={{ root }}/second remote_src=yes
+    - lineinfile: path={{ root }}/second/app-2/settings line=edited
+"#,
+    ),
+    (
+        "links",
+        r#"
+    - unarchive: src={{ root }}/app.tgz dest={{ root }} remote_src=yes
     - name: a link is switched, and an edit goes through it
       file: src=app-2 path={{ root }}/app state=link
     - lineinfile: path={{ root }}/app/settings line=more create=yes
     - copy: src={{ root }}/app/settings dest={{ root }}/copied remote_src=yes
-    - name: no newline at the end, and bytes that are no text
-      copy: dest={{ root }}/bare content=bare
-    - copy: dest={{ root }}/binary src=binary
-    - file: path={{ root }}/gone state=absent
-    - file: src={{ root }}/bare path={{ root }}/hard state=hard
-  handlers:
-    - name: say
-      copy: dest={{ root }}/said content="by a handler\n"
-"#;
-
-/// What is not compared, with the reason.
-const LEFT_OUT: [(&str, &str); 2] = [
-    ("times", "a plan is earlier than the run"),
+    - name: a link to a directory that is not there yet, and a copy into it
+      file: path={{ root }}/made state=directory
+    - file: src=made path={{ root }}/to-made state=link
+    - copy: dest={{ root }}/to-made/inside content=inside
+    - copy: src=tree/ dest={{ root }}/to-made/tree/
+    - file: src={{ root }}/app-2 path={{ root }}/to-made state=link
+    - copy: dest={{ root }}/to-made/inside content="in the other one"
+    - file: path={{ root }}/app state=absent
+"#,
+    ),
     (
-        "the content of binary files",
-        "a plan shows their sizes, which are compared",
+        "facts",
+        r#"
+    - name: touched, then looked at
+      file: path={{ root }}/flag state=touch mode=0640
+    - stat: path={{ root }}/flag
+      register: flag
+    - copy: dest={{ root }}/with-flag content="{{ flag.stat.mode }}"
+      when: flag.stat.exists
+    - include_tasks: "{{ 'some' if flag.stat.exists else 'none' }}.yml"
+    - name: changed, therefore
+      copy: dest={{ root }}/first content=1
+      register: first
+    - copy: dest={{ root }}/second content=2
+      when: first is changed
+      register: second
+    - copy: dest={{ root }}/third content="{{ second.checksum }}"
+      when: second is changed
+    - name: read, kept, written
+      slurp: src={{ root }}/with-flag
+      register: read
+    - set_fact: said="{{ read.content | b64decode }}"
+    - template: src=said.j2 dest={{ root }}/said
+    - file: path={{ root }}/found state=directory
+    - name: found, then each of them
+      copy: dest={{ root }}/found/{{ item }} content={{ item }}
+      loop: [x.log, y.log, z.txt]
+    - find: paths={{ root }}/found patterns=*.log
+      register: logs
+    - file: path={{ item.path }} mode=0600
+      loop: "{{ logs.files | sort(attribute='path') }}"
+    - copy: dest={{ root }}/count content="{{ logs.matched }} {{ logs.files | map(attribute='size') | sum }}"
+    - name: items that changed
+      lineinfile: path={{ root }}/list line={{ item }} create=yes
+      loop: [a, b, a]
+      register: lines
+    - copy: dest={{ root }}/changes content="{{ lines.results | map(attribute='changed') | list }}"
+    - name: it is there at the first look
+      stat: path={{ root }}/list
+      register: list
+      until: list.stat.exists
+      retries: 2
+      delay: 0
+    - command: touch {{ root }}/not-made
+      args: {creates: "{{ root }}/list"}
+"#,
+    ),
+    (
+        "replaced",
+        r#"
+    - name: gone, then another one
+      file: path={{ root }}/gone state=absent
+    - copy: dest={{ root }}/gone content=anew
+    - name: a file becomes a directory, and a directory a file
+      file: path={{ root }}/was-file state=absent
+    - file: path={{ root }}/was-file state=directory
+    - copy: dest={{ root }}/was-file/inside content=x
+    - file: path={{ root }}/was-directory state=absent
+    - copy: dest={{ root }}/was-directory content=x
+    - file: path={{ root }}/made/deep state=directory
+    - copy: dest={{ root }}/made/deep/file content=x
+    - file: path={{ root }}/made state=absent
+    - file: path={{ root }}/made state=directory mode=0700
+    - name: a directory that nobody may enter
+      file: path={{ root }}/closed state=directory mode=0000
+    - copy: dest={{ root }}/closed/inside content=x
+    - file: path={{ root }}/closed state=directory mode=0711 recurse=yes
+    - name: fetched, and edited
+      get_url: url=file://{{ root }}/app.tgz dest={{ root }}/fetched.tgz mode=0600
+    - get_url: url=file://{{ dir }}/files/tree/a dest={{ root }}/fetched
+    - blockinfile: path={{ root }}/fetched block=below insertafter=EOF
+    - template: src=settings.j2 dest={{ root }}/settings
+    - blockinfile: path={{ root }}/settings block=above insertbefore=BOF marker="; {mark}"
+"#,
+    ),
+    (
+        "turns",
+        r#"
+    - block:
+        - stat: path={{ root }}/nothing
+          register: nothing
+        - assert: {that: nothing.stat.exists, quiet: true}
+        - copy: dest={{ root }}/not-here content=x
+      rescue:
+        - copy: dest={{ root }}/rescued content="{{ ansible_failed_task.name | default('?') }}"
+          notify: [edit, listened to]
+      always:
+        - lineinfile: path={{ root }}/rescued line=always
+    - lineinfile: path={{ root }}/missing line=x
+      register: missing
+      ignore_errors: true
+    - copy: dest={{ root }}/missing content=made
+      when: missing is failed
+    - meta: flush_handlers
+    - lineinfile: path={{ root }}/rescued line=later
+    - name: on the other host
+      copy: dest={{ root }}/elsewhere content="for {{ inventory_hostname }}"
+      delegate_to: b
+      register: elsewhere
+    - lineinfile: path={{ root }}/elsewhere line=more
+      delegate_to: b
+    - copy: dest={{ root }}/here content="{{ elsewhere.dest | basename }} {{ elsewhere.changed }}"
+      notify: say
+"#,
     ),
 ];
 
-/// What the plan says of each path in the end: by attribute, the content as `content`.
-fn end_state(document: &Value) -> BTreeMap<String, BTreeMap<String, Value>> {
-    let mut found: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let outcomes = list(&document["plays"])
-        .into_iter()
-        .flat_map(|play| list(&play["outcomes"]));
-    for diff in outcomes.flat_map(|outcome| list(&outcome["diffs"])) {
-        let path = diff["subject"].as_str().unwrap().to_owned();
-        // One file, whichever link leads there.
-        let path = path.replace("/root/app/", "/root/app-2/");
-        let known = found.entry(path).or_default();
-        for one in list(&diff["attributes"]) {
-            known.insert(
-                one["name"].as_str().unwrap().to_owned(),
-                one["after"].clone(),
-            );
-        }
-        match diff["content"]["kind"].as_str() {
-            Some("text") => drop(known.insert("content".into(), diff["content"]["after"].clone())),
-            Some(_) => drop(known.insert("bytes".into(), diff["content"]["after_bytes"].clone())),
-            None => {}
-        }
-    }
-    found
-}
+const HANDLERS: &str = r#"
+    - name: say
+      copy: dest={{ root }}/by-handler content="by a handler\n"
+      notify: edit
+    - name: edit
+      lineinfile: path={{ root }}/by-edit line=edited create=yes
+    - name: another
+      lineinfile: path={{ root }}/by-edit line=heard create=yes
+      listen: listened to
+"#;
 
-#[test]
-fn what_a_plan_says_of_a_path_is_what_lies_there_after_the_run() {
-    for (what, why) in LEFT_OUT {
-        println!("not compared: {what}: {why}");
-    }
-    let play = Play::new(CHAINS).args(&["--format", "json"]);
+/// Everything that lies below the root.
+const LOOK: &str = "find: paths={{ root }} recurse=yes hidden=yes file_type=any get_checksum=yes";
+
+fn play(tasks: &str) -> Play {
+    let play = Play::new(&format!(
+        "
+- hosts: a
+  gather_facts: false
+  vars: {{root: '{{{{ dir }}}}/root'}}
+  tasks:{tasks}
+  handlers:{HANDLERS}
+- hosts: a
+  gather_facts: false
+  vars: {{root: '{{{{ dir }}}}/root'}}
+  tasks:
+    - {LOOK}
+- hosts: b
+  gather_facts: false
+  vars: {{root: '{{{{ dir }}}}/root'}}
+  tasks:
+    - {LOOK}
+"
+    ));
     play.file("settings.j2", "colour=blue\n");
+    play.file("said.j2", "{{ said }}\n");
+    play.file("some.yml", "- copy: dest={{ root }}/some content=some\n");
+    play.file("none.yml", "- copy: dest={{ root }}/none content=none\n");
     play.file("files/tree/a", "a\n");
     play.file("files/tree/b", "b\n");
     play.file("root/gone", "gone\n");
+    play.file("root/was-file", "file\n");
+    std::fs::create_dir_all(play.path().join("root/was-directory/sub")).unwrap();
     play.file("pack/app-2/settings", "colour=white\n");
     play.file("pack/app-2/lib/x.jar", "jar");
     std::fs::write(play.file("files/binary", ""), [0, 159, 146, 150, 0]).unwrap();
-    let packed = std::process::Command::new("tar")
-        .args(["-czf", "root/app.tgz", "-C", "pack", "app-2"])
-        .current_dir(play.path())
-        .status();
-    assert!(packed.unwrap().success());
-    let plan = play.subcommand("plan");
-    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
-    let planned = end_state(&serde_json::from_str(&plan.stdout).unwrap());
-    let run = play.run();
-    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
-    let mut compared = 0;
-    for (path, wished) in &planned {
-        let found = Path::new(path).symlink_metadata().ok();
-        for (name, value) in wished {
-            let found = found.as_ref();
-            let (is, wished) = match name.as_str() {
-                "content" => (
-                    std::fs::read_to_string(path).ok().map(Value::from),
-                    value.clone(),
-                ),
-                "bytes" => (found.map(|found| found.len().into()), value.clone()),
-                "mode" => (
-                    found.map(|found| format!("{:04o}", found.mode() & 0o7777).into()),
-                    value.clone(),
-                ),
-                // Another name of a file shows itself by the file's number.
-                "target" if wished.get("state").and_then(Value::as_str) == Some("hard") => {
-                    let number =
-                        |path: &str| std::fs::metadata(path).ok().map(|it| it.ino().into());
-                    (number(path), number(value.as_str().unwrap()).unwrap())
-                }
-                "target" => {
-                    let target = std::fs::read_link(path).ok();
-                    let target = target.map(|target| target.display().to_string().into());
-                    (target, value.clone())
-                }
-                "state" => {
-                    let state = found.map_or("absent", |found| match found.is_dir() {
-                        true => "directory",
-                        false if found.is_symlink() => "link",
-                        false if found.nlink() > 1 => "hard",
-                        false => "file",
-                    });
-                    (Some(state.into()), value.clone())
-                }
-                _ => continue,
-            };
-            assert_eq!(is, Some(wished), "{name} of {path}");
-            compared += 1;
-        }
+    for archive in ["root/app.tgz", "files/second.tgz"] {
+        let packed = std::process::Command::new("tar")
+            .args(["-czf", archive, "-C", "pack", "app-2"])
+            .current_dir(play.path())
+            .status();
+        assert!(packed.unwrap().success());
     }
-    assert!(compared > 20, "{planned:#?}");
-    // Nothing else was made.
-    let root = play.path().join("root");
-    for entry in std::fs::read_dir(&root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-    {
-        let path = entry.display().to_string();
-        let is_planned = planned.keys().any(|known| known.starts_with(&path));
+    play
+}
+
+/// One end of a task or of an item, without times: host, title, item, how it ended, and what it shows.
+type Verdict = (String, String, Option<String>, Status, Vec<String>);
+
+/// How each task ended on each host, in their order there.
+fn verdicts(events: &[Event]) -> BTreeMap<String, Vec<Verdict>> {
+    let mut all: BTreeMap<String, Vec<Verdict>> = BTreeMap::new();
+    for (host, task, item, result) in events.iter().filter_map(|event| event.kind.result()) {
+        let is_time = |name: &str| matches!(name, "atime" | "mtime");
+        let diffs = result.diffs.iter().filter_map(|diff| {
+            let mut diff = diff.clone();
+            diff.attributes.retain(|one| !is_time(&one.name));
+            (!diff.is_empty()).then(|| format!("{diff:?}"))
+        });
+        // Found files have times among what they are called.
+        let item = item.map(|label| label.split("\"inode\"").next().unwrap().to_owned());
+        let verdict = (
+            host.to_string(),
+            task.title.clone(),
+            item,
+            result.status,
+            diffs.collect(),
+        );
+        all.entry(host.to_string()).or_default().push(verdict);
+    }
+    all
+}
+
+#[test]
+fn what_a_plan_says_is_what_lies_there_after_the_run() {
+    for (what, why) in LEFT_OUT {
+        println!("not compared: {what}: {why}");
+    }
+    for (name, tasks) in CHAINS {
+        let play = play(tasks).args(&["--allow-destroy"]);
+        let (here, root) = (Root("/".into()), play.path().join("root"));
+        let root = root.to_str().unwrap();
+        let before = here.picture(&[root]);
+        let plan = play.subcommand("plan");
+        assert_eq!(plan.code, 0, "{name}: {}{}", plan.stdout, plan.stderr);
+        assert_eq!(here.picture(&[root]), before, "{name}: the plan wrote");
+        let planned = newest_record(play.path());
+        let told: BTreeMap<_, _> = ["a", "b"]
+            .map(|host| (host, here.told(&planned, host)))
+            .into();
+        let run = play.run();
+        assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
+        let done = newest_record(play.path());
+
+        // What it says of paths, against what lies there.
+        let compared: usize = told.values().map(|told| here.holds(told)).sum();
+        println!("{name}: {compared} things that the plan told of were compared");
+        assert!(compared > 5, "{name}: {told:#?}");
+        // What it says of tasks, against what they said then.
+        for (host, verdicts_then) in verdicts(&done) {
+            let planned = &verdicts(&planned)[&host];
+            for (planned, done) in planned.iter().zip(&verdicts_then) {
+                assert_eq!(planned, done, "{name}");
+                assert_ne!(done.3, Status::Unforeseen, "{name}: {planned:?}");
+            }
+            assert_eq!(planned.len(), verdicts_then.len(), "{name} on {host}");
+        }
+        // What a later task of the plan would see, against all that lies there: nothing else was made.
+        let mut after = here.picture(&[root]);
+        after.remove(&PathBuf::from(root));
+        let is_of_b = |path: &PathBuf| path.ends_with("elsewhere");
+        let (of_b, of_a): (BTreeMap<_, _>, _) =
+            after.into_iter().partition(|(path, _)| is_of_b(path));
+        assert_eq!(looked(&planned, "a"), of_a, "{name}");
+        let seen_by_b = looked(&planned, "b");
         assert!(
-            is_planned || path.ends_with("app.tgz"),
-            "{path} was not in the plan"
+            of_b.iter()
+                .all(|(path, is)| seen_by_b.get(path) == Some(is)),
+            "{name}: {of_b:?}"
         );
     }
 }

@@ -167,3 +167,53 @@ fn what_only_the_run_can_tell_is_guarded_on_the_host_right_before() {
     insta::assert_snapshot!(said(&ran, &play));
     assert!(is_there(&play, "a/logs/meta") && is_there(&play, "b/logs/meta"));
 }
+
+#[test]
+fn what_was_held_is_held_again_when_it_is_resumed() {
+    let play = with_data(WIPE);
+    assert_eq!(play.run().code, 2);
+    let ran = play.krun(&["resume"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        said(&ran, &play).contains("held before anything was changed"),
+        "{}",
+        ran.stdout
+    );
+    assert!(!is_there(&play, "a.mark") && is_there(&play, "a/logs/meta"));
+}
+
+#[test]
+fn a_resumed_run_is_held_for_the_hosts_that_it_has_not_begun() {
+    let play = with_data(
+        r"
+- hosts: a,b
+  serial: 1
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - name: before
+      copy: dest={{ dir }}/{{ inventory_hostname }}.mark content=here
+    - name: remove the data
+      file: path={{ dir }}/{{ inventory_hostname }}/logs state=absent
+    - name: goes on
+      command: test -e {{ dir }}/fixed
+",
+    );
+    std::fs::remove_dir_all(play.path().join("a/logs")).unwrap();
+    std::fs::rename(play.path().join("b/logs"), play.path().join("later")).unwrap();
+    assert_eq!(play.run().code, 2);
+    assert!(is_there(&play, "a.mark") && !is_there(&play, "b.mark"));
+    play.file("fixed", "");
+    // Both have data now: on the one it is the run's own.
+    play.file("a/logs/new", "");
+    std::fs::rename(play.path().join("later"), play.path().join("b/logs")).unwrap();
+    let ran = play.krun(&["resume"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(said(&ran, &play), @r"
+    held before anything was changed: this needs `--allow-destroy`
+      remove `DIR/b/logs` with 2 files, 7 bytes on b  (remove the data, play.yml:9)
+
+    PLAY RECAP
+    ");
+    assert!(is_there(&play, "b/logs/meta") && !is_there(&play, "b.mark"));
+}

@@ -7,6 +7,8 @@ mod blocks;
 mod brought;
 mod configured;
 mod end_state;
+#[path = "../shared/end_state.rs"]
+mod end_state_of;
 mod faults;
 mod fetched;
 mod graph;
@@ -18,6 +20,7 @@ mod language;
 mod plan;
 mod prove;
 mod records;
+mod refused;
 mod rehearsed;
 mod results;
 mod resume;

@@ -143,6 +143,30 @@ fn what_a_command_changed_on_the_way_stops_the_run_before_the_next_change() {
 }
 
 #[test]
+fn items_that_a_plan_found_are_those_that_are_found_when_it_is_applied() {
+    let play = Play::new(
+        "
+- hosts: a
+  gather_facts: false
+  tasks:
+    - copy: {content: x, dest: '{{ dir }}/{{ item }}.log', mode: '0644'}
+      loop: [one, two]
+      register: made
+    - find: {paths: '{{ dir }}', patterns: '*.log'}
+      register: logs
+    - file: {path: '{{ item.path }}', mode: '0600'}
+      loop: '{{ logs.files }}'
+    - copy: {content: '{{ item.item }}', dest: '{{ item.dest }}.old'}
+      loop: '{{ made.results }}'
+",
+    );
+    planned(&play);
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    assert_eq!(text(&play, "two.log.old"), "two");
+}
+
+#[test]
 fn an_unknown_that_turns_out_to_change_something_needs_leave() {
     let play = Play::new(
         "

@@ -4,6 +4,7 @@ pub mod exchange;
 pub mod facts;
 pub mod leaders;
 pub mod safe_to_stop;
+pub mod short;
 pub mod wait_for_isr;
 
 use super::error::{Error, Result};

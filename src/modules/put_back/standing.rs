@@ -1,6 +1,6 @@
 //! Finds the running services that stand on paths: by their unit's files, and by what their processes name or have open.
 
-use crate::modules::systemd::rehearsed::{recall, unread};
+use crate::modules::systemd::rehearsed::{recall, started_or_stopped, unread};
 use crate::modules::tool;
 use crate::sys::Sys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +17,7 @@ pub(super) fn services(sys: &Sys, paths: &[&Path]) -> BTreeMap<String, PathBuf> 
         return found;
     }
     let mut note = |unit: &str, named: &Path| {
-        let real = named.canonicalize().ok();
-        let stands = |path: &&&Path| {
-            named.starts_with(path) || real.as_ref().is_some_and(|real| real.starts_with(path))
-        };
-        if let Some(path) = paths.iter().find(stands)
+        if let Some(path) = stands_on(sys, named, paths)
             && is_running(sys, unit)
         {
             found.entry(unit.to_owned()).or_insert(path.to_path_buf());
@@ -32,12 +28,24 @@ pub(super) fn services(sys: &Sys, paths: &[&Path]) -> BTreeMap<String, PathBuf> 
             note(&unit, file);
         }
     }
-    for (unit, named) in processes() {
-        for path in &named {
+    // In check mode, what an earlier task has started anew has other files open by then: those that its words lead to.
+    let anew = started_or_stopped(sys);
+    for (unit, process) in processes() {
+        let open = process.open.iter().filter(|_| !anew.contains(&unit));
+        for path in process.named.iter().chain(open) {
             note(&unit, path);
         }
     }
     found
+}
+
+/// The first of `paths` that a name leads to, or leads below of.
+fn stands_on<'a>(sys: &Sys, named: &Path, paths: &[&'a Path]) -> Option<&'a Path> {
+    let real = sys.resolve(named).ok();
+    let stands = |path: &&&Path| {
+        named.starts_with(path) || real.as_ref().is_some_and(|real| real.starts_with(path))
+    };
+    paths.iter().find(stands).copied()
 }
 
 /// Whether a unit runs.
@@ -77,9 +85,18 @@ fn unit_files(sys: &Sys) -> BTreeMap<String, BTreeSet<PathBuf>> {
         .collect()
 }
 
-/// By service, the paths that its processes name on their command lines, run, work in or have open.
-fn processes() -> BTreeMap<String, BTreeSet<PathBuf>> {
-    let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+/// The paths of a service's processes.
+#[derive(Default)]
+struct Paths {
+    /// On their command lines.
+    named: BTreeSet<PathBuf>,
+    /// What they run, work in or have open.
+    open: BTreeSet<PathBuf>,
+}
+
+/// By service.
+fn processes() -> BTreeMap<String, Paths> {
+    let mut found: BTreeMap<String, Paths> = BTreeMap::new();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for dir in entries.map(|entry| entry.path()) {
         let Some(unit) = std::fs::read_to_string(dir.join("cgroup"))
@@ -88,15 +105,17 @@ fn processes() -> BTreeMap<String, BTreeSet<PathBuf>> {
         else {
             continue;
         };
-        let named = found.entry(unit).or_default();
+        let paths = found.entry(unit).or_default();
         let line = std::fs::read(dir.join("cmdline")).unwrap_or_default();
         let words = line.split(|byte| matches!(byte, 0 | b':' | b'=' | b',' | b' '));
         let words = words.filter(|word| word.starts_with(b"/"));
-        named.extend(words.map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word))));
+        let words = words.map(|word| PathBuf::from(std::ffi::OsStr::from_bytes(word)));
+        paths.named.extend(words);
         let open = std::fs::read_dir(dir.join("fd")).into_iter().flatten();
         let open = open.flatten().map(|entry| entry.path());
         let links = open.chain(["exe", "cwd"].map(|name| dir.join(name)));
-        named.extend(links.filter_map(|link| std::fs::read_link(link).ok()));
+        let links = links.filter_map(|link| std::fs::read_link(link).ok());
+        paths.open.extend(links);
     }
     found
 }
@@ -114,6 +133,27 @@ fn service(cgroup: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_leads_where_its_link_was_switched_to_in_the_plan() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["v1", "v2"] {
+            std::fs::create_dir_all(root.path().join(version).join("libs")).unwrap();
+        }
+        std::os::unix::fs::symlink("v2", root.path().join("app")).unwrap();
+        let sys = Sys::at(root.path());
+        let (named, paths) = (Path::new("/app/bin/../libs"), [Path::new("/v2")]);
+        std::fs::create_dir(root.path().join("v1/bin")).unwrap();
+        std::fs::create_dir(root.path().join("v2/bin")).unwrap();
+        assert_eq!(stands_on(&sys, named, &paths), Some(Path::new("/v2")));
+        let over = sys.clone().over(sys.new_overlay());
+        over.symlink(Path::new("v1"), Path::new("/app")).unwrap();
+        assert_eq!(stands_on(&over, named, &paths), None);
+        assert_eq!(
+            stands_on(&over, named, &[Path::new("/app")]),
+            Some(Path::new("/app"))
+        );
+    }
 
     #[test]
     fn a_process_belongs_to_the_service_of_its_control_group() {

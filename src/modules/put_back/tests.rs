@@ -171,3 +171,48 @@ fn a_list_that_cannot_be_read_is_told_and_nothing_is_done() {
     insta::assert_snapshot!(error.replace(&root, "DIR"), @"`DIR/agent/before/r1/list`, what was kept of the run, cannot be read: unknown variant `Befroe`, expected `Before` or `Left` at line 1 column 9");
     assert_eq!(host.picture(), after);
 }
+
+/// Two trees of Kafka, the link that leads to one of them, and the broker that runs from there.
+fn broker() -> Host {
+    let host = Host::new();
+    for version in ["2.1.0", "2.6.0"] {
+        let tree = format!("opt/kafka_2.12-{version}");
+        host.file(&format!("{tree}/libs/kafka_2.12-{version}.jar"), "");
+        host.file(&format!("{tree}/config/server.properties"), "broker.id=1\n");
+    }
+    symlink("kafka_2.12-2.1.0", host.root().join("opt/kafka")).unwrap();
+    host
+}
+
+const PIN: &str = "{path: /opt/kafka_2.12-2.6.0/config/server.properties, line: inter.broker.protocol.version=2.1}";
+const UNPIN: &str =
+    "{path: /opt/kafka_2.12-2.6.0/config/server.properties, regexp: ^inter, state: absent}";
+const SWITCH: &str = "{path: /opt/kafka, src: kafka_2.12-2.6.0, state: link}";
+
+#[test]
+fn a_broker_goes_back_while_its_protocol_is_held_and_not_once_it_was_raised() {
+    let host = broker();
+    host.task("lineinfile", PIN);
+    host.task("file", SWITCH);
+    host.put_back(Permission::OnlyShow).unwrap();
+    host.task("lineinfile", UNPIN);
+    let error = host.put_back(Permission::OnlyShow).unwrap_err();
+    insta::assert_snapshot!(error, @"what run r1 changed cannot be put back here: this broker speaks protocol 2.6, and Kafka 2.1.0 would be linked again, which does not know it");
+}
+
+#[test]
+fn a_protocol_that_was_raised_is_not_held_again() {
+    let host = broker();
+    std::fs::remove_file(host.root().join("opt/kafka")).unwrap();
+    symlink("kafka_2.12-2.6.0", host.root().join("opt/kafka")).unwrap();
+    host.file(
+        "opt/kafka_2.12-2.6.0/config/server.properties",
+        "inter.broker.protocol.version=2.1\n",
+    );
+    host.file("proc/42/cmdline", "java\0-cp\0/opt/kafka/libs/kafka_2.12-2.6.0.jar\0kafka.Kafka\0/opt/kafka/config/server.properties\0");
+    host.file("proc/42/stat", &format!("42 (java) S{}\n", " 1".repeat(30)));
+    host.file("proc/stat", "btime 1700000000\n");
+    host.task("lineinfile", UNPIN);
+    let error = host.put_back(Permission::OnlyShow).unwrap_err();
+    insta::assert_snapshot!(error, @"what run r1 changed cannot be put back here: this broker speaks protocol 2.6, and inter.broker.protocol.version would be 2.1 again");
+}

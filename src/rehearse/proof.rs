@@ -66,9 +66,9 @@ const KAFKA: [&str; 10] = [
 
 /// All checks of a rehearsal. `allow_non_idempotent`: a second run may change things.
 pub fn checks(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
-    let is_rest = account.faults.as_ref().is_some_and(|it| it.earlier > 0);
-    let mut all = if is_rest {
-        // Without a fault it was rehearsed when the matrix began.
+    let is_rest = |it: &Broken| it.fault.is_none() && account.main.is_none();
+    let mut all = if account.faults.as_ref().is_some_and(is_rest) {
+        // Without a fault it was rehearsed when the matrix began, though no fault may have been tried then.
         Vec::new()
     } else {
         plain(account, allow_non_idempotent)

@@ -277,4 +277,19 @@ mod tests {
         assert_eq!(left(&[trial(100), trial(200)], 10), ", about 20 min left");
         assert_eq!(left(&[trial(420)], 122), ", about 14 h 7 min left");
     }
+
+    #[test]
+    fn what_goes_on_with_faults_is_judged_by_them_alone() {
+        let mut account = Account::begin("", Vec::new(), 0);
+        account.faults = Some(Broken {
+            seed: 7,
+            trials: Vec::new(),
+            of: 0,
+            earlier: 0,
+            fault: None,
+        });
+        let all = crate::rehearse::proof::checks(&account, false);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].name, "every fault was tried");
+    }
 }

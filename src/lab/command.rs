@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::io;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use super::Error;
 
@@ -63,6 +65,25 @@ impl Run {
             .to_owned())
     }
 
+    /// As [`Run::output`]; meanwhile `tell` is called, again and again, as often as `every` says.
+    pub(super) fn output_telling(
+        self,
+        every: Duration,
+        tell: &(dyn Fn() + Sync),
+    ) -> Result<String, Error> {
+        std::thread::scope(|scope| {
+            let (running, ended) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    tell();
+                }
+            });
+            let output = self.output();
+            drop(running);
+            output
+        })
+    }
+
     /// Runs it and returns whether it ended with 0; its output is dropped.
     pub(super) fn succeeds(mut self) -> Result<bool, Error> {
         let output = self
@@ -109,6 +130,18 @@ pub(super) fn last_lines(text: &str, n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_is_told_while_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = dir.path().join("told");
+        let script = format!("until [ -e '{}' ]; do :; done; echo done", told.display());
+        let tell = || std::fs::write(&told, "").unwrap();
+        let output = Run::new("sh", "dash")
+            .args(["-c", &script])
+            .output_telling(Duration::from_millis(20), &tell);
+        assert_eq!(output.unwrap(), "done");
+    }
 
     #[test]
     fn missing_program_names_the_package_that_has_it() {

@@ -33,6 +33,8 @@ const SUITES: &[(&str, &str)] = &[
     ("debian:13", "trixie"),
     ("debian:trixie", "trixie"),
 ];
+/// How often the recipe's stage is told while it runs.
+const TELLS: Duration = Duration::from_secs(10);
 /// How long a registry may take to answer at all.
 const REGISTRY: Duration = Duration::from_secs(5);
 
@@ -256,7 +258,7 @@ fn debootstrap(
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<(), Error> {
     progress(&format!(
-        "making the image: no registry answers, so {} comes by debootstrap (about a minute, once)",
+        "making the image: no registry answers, so {} comes by debootstrap (some minutes, once)",
         recipe.base
     ));
     if !nix::unistd::geteuid().is_root() {
@@ -277,11 +279,29 @@ fn debootstrap(
         .args([MIRROR, suite])
         .args(recipe.all_packages())
         .stdin(held)
-        .output()?;
+        .output_telling(TELLS, &|| {
+            progress(&format!("making the image: {}", stage(work)));
+        })?;
     let path = work.join("release");
     let release = fs::read(&path).map_err(Error::file("read", &path))?;
     let digest = format!("release:{}", hex::encode(Sha256::digest(release)));
     engine.import(&work.join("rootfs.tar"), tag, &labels(recipe.base, &digest))
+}
+
+/// How far the recipe is, as debootstrap says it; behind its end the rest has no voice of its own.
+fn stage(work: &Path) -> String {
+    let log = fs::read_to_string(work.join("debootstrap.log")).unwrap_or_default();
+    let last = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("I: "))
+        .next_back();
+    match last {
+        None => "debootstrap begins".to_owned(),
+        Some(last) if last.starts_with("Base system installed") => {
+            "what hosts need besides, and packing it".to_owned()
+        }
+        Some(last) => last.trim_end_matches('.').to_owned(),
+    }
 }
 
 fn labels(base: &str, digest: &str) -> [String; 3] {

@@ -13,6 +13,7 @@ use super::engine::{Container, Engine, Network};
 use super::image::{self, Recipe};
 use super::seed::{self, Shared, put};
 use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved, stand_in};
+use crate::report::words::count;
 
 /// How long a host may take from its start to its sshd's first word. Usual: a second or two.
 const BOOT: Duration = Duration::from_secs(60);
@@ -116,7 +117,7 @@ fn make(
     put(&lab.known_hosts(), &known_hosts.concat())?;
     put(&lab.ssh_config(), &ssh_config(&lab))?;
 
-    progress(&format!("starting {} hosts", everyone.len()));
+    progress(&format!("starting {}", count(everyone.len(), "host")));
     each_at_once(&everyone, |host| {
         let serves = lab.server.as_ref() == Some(*host);
         let answers_on = if serves { 443 } else { 22 };

@@ -15,6 +15,16 @@ fn begin(runs: &Runs, run: &str) -> Recorder {
     Recorder::begin(runs, &Header::new(run), runs.dir()).unwrap()
 }
 
+/// Waits until what is made from now on is younger: the file system's clock ticks every few milliseconds.
+fn tick(place: &std::path::Path) {
+    let now = || {
+        let file = tempfile::NamedTempFile::new_in(place).unwrap();
+        file.as_file().metadata().unwrap().modified().unwrap()
+    };
+    let before = now();
+    while now() == before {}
+}
+
 fn place() -> (tempfile::TempDir, Runs) {
     let place = tempfile::tempdir().unwrap();
     let runs = Runs::at(place.path().join(".krun/runs"));
@@ -96,9 +106,10 @@ fn the_oldest_are_forgotten_and_a_run_that_goes_on_is_not() {
 
 #[test]
 fn the_last_of_several_runs_in_one_second_is_the_one_that_began_last() {
-    let (_place, runs) = place();
+    let (place, runs) = place();
     for run in ["20260101T000000Z-10", "20260101T000000Z-9"] {
         begin(&runs, run).end(How::Ok, 0).unwrap();
+        tick(place.path());
     }
     assert_eq!(runs.find("last").unwrap().header.run, "20260101T000000Z-9");
 }

@@ -45,6 +45,28 @@ pub(crate) fn stripped(program: &Path) -> PathBuf {
     copy
 }
 
+/// krun where it leaves its records: they go with the lab.
+pub(crate) fn beside(lab: &Lab) -> Command {
+    let mut command = Command::new(krun());
+    command.current_dir(lab.ssh_config().parent().unwrap());
+    command
+}
+
+/// krun with these words and the example inventory on a playbook: one of `playbooks/`, or any file by its absolute path.
+pub(crate) fn on_example(lab: &Lab, words: &[&str], playbook: &str) -> Command {
+    let mut command = beside(lab);
+    command
+        .args(words)
+        .arg("-i")
+        .arg(here().join("inventories/example"))
+        .arg(format!(
+            "--ssh-common-args=-F {}",
+            lab.ssh_config().display()
+        ))
+        .arg(here().join("playbooks").join(playbook));
+    command
+}
+
 /// krun at work. Dropped, it is killed.
 pub(crate) struct Run {
     child: Child,
@@ -63,16 +85,18 @@ pub(crate) struct Ended {
 impl Run {
     /// Starts krun on a playbook: one of `playbooks/`, or any file by its absolute path.
     pub(crate) fn start(lab: &Lab, playbook: &str) -> Self {
-        let mut child = Command::new(krun())
-            // What a stopped run keeps beside itself goes with the lab.
-            .current_dir(lab.ssh_config().parent().unwrap())
-            .args(["--output", "json", "-i"])
-            .arg(here().join("inventories/example"))
-            .arg(format!(
-                "--ssh-common-args=-F {}",
-                lab.ssh_config().display()
-            ))
-            .arg(here().join("playbooks").join(playbook))
+        Self::of(on_example(lab, &["--output", "json"], playbook), playbook)
+    }
+
+    /// Starts what goes on with a recorded run: `resume`, `rollback`.
+    pub(crate) fn again(lab: &Lab, words: &[&str]) -> Self {
+        let mut command = beside(lab);
+        command.args(words).args(["--output", "json"]);
+        Self::of(command, words[0])
+    }
+
+    fn of(mut command: Command, what: &str) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -89,7 +113,7 @@ impl Run {
             child,
             lines,
             stderr: Some(stderr),
-            what: playbook.to_owned(),
+            what: what.to_owned(),
         }
     }
 

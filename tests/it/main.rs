@@ -5,8 +5,11 @@
     reason = "what tests stand on is test code, too"
 )]
 
+mod back;
 mod book;
 mod brokers;
+#[path = "../shared/end_state.rs"]
+mod end_state;
 mod faults;
 mod guards;
 #[path = "../transport/hold.rs"]

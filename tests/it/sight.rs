@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub(crate) struct Inside {
     space: PathBuf,
+    /// The host's files, seen from here.
+    pub(crate) root: PathBuf,
 }
 
 /// One process, told from a later one with its number by the time it began.
@@ -42,8 +44,11 @@ impl Inside {
             .output()
             .unwrap();
         let init = String::from_utf8(output.stdout).unwrap();
-        let space = fs::read_link(format!("/proc/{}/ns/pid", init.trim())).unwrap();
-        Self { space }
+        let process = PathBuf::from(format!("/proc/{}", init.trim()));
+        Self {
+            space: fs::read_link(process.join("ns/pid")).unwrap(),
+            root: process.join("root"),
+        }
     }
 
     /// The processes whose command line holds `mark`. One that ends meanwhile is not there.

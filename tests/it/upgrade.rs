@@ -12,7 +12,7 @@ use crate::krun_run::{here, install, run, stripped, told};
 use crate::sight::{Inside, Watch};
 use crate::stage::{BROKERS, Stage, enabled};
 
-const CLIENT: &str = "client.foo.bar";
+pub(crate) const CLIENT: &str = "client.foo.bar";
 const TOPIC: &str = "orders";
 /// Records a second.
 const RATE: u64 = 250;
@@ -64,7 +64,7 @@ fn krun_installs_and_upgrades_a_cluster_under_load() {
 }
 
 /// The producer's own account: what was planned was sent, and all of it acknowledged in time.
-fn check_sent(sent: &Value, took: Duration) {
+pub(crate) fn check_sent(sent: &Value, took: Duration) {
     let count = |name: &str| sent[name].as_u64().unwrap();
     println!("sent: {sent}");
     assert_eq!(sent["acks"], "all");
@@ -81,7 +81,7 @@ fn check_sent(sent: &Value, took: Duration) {
 }
 
 /// What a fresh consumer found from the log start on.
-fn check_read(read: &Value, sent: &Value) {
+pub(crate) fn check_read(read: &Value, sent: &Value) {
     println!("read: {read}");
     assert_eq!(read["ok"], true, "{}", read["faults"]);
     assert_eq!(read["complete"], true);
@@ -112,7 +112,7 @@ pub(crate) fn canary() -> PathBuf {
 }
 
 /// A topic whose every record is on two brokers at least before it is acknowledged.
-fn create_topic(lab: &Lab) {
+pub(crate) fn create_topic(lab: &Lab) {
     let files = tempfile::tempdir().unwrap();
     let playbook = files.path().join("topic.yml");
     let text = format!(
@@ -134,14 +134,14 @@ fn create_topic(lab: &Lab) {
 }
 
 /// The broker's process: its number and when it began.
-fn lives(lab: &Lab, host: &str) -> (i32, u64) {
+pub(crate) fn lives(lab: &Lab, host: &str) -> (i32, u64) {
     let brokers = Inside::of(lab, host).brokers();
     assert_eq!(brokers.len(), 1, "{host}");
     (brokers[0].pid, brokers[0].started)
 }
 
 /// The version in the name of the jar on the running process's class path.
-fn running_version(lab: &Lab, host: &str) -> String {
+pub(crate) fn running_version(lab: &Lab, host: &str) -> String {
     let brokers = Inside::of(lab, host).brokers();
     assert_eq!(brokers.len(), 1, "{host}");
     let versions: Vec<&str> = brokers[0]
@@ -159,10 +159,10 @@ fn bootstrap() -> String {
 }
 
 /// A producer on the client host, over ssh.
-struct Load(Child);
+pub(crate) struct Load(Child);
 
 impl Load {
-    fn start(stage: &Stage, canary: &Path) -> Self {
+    pub(crate) fn start(stage: &Stage, canary: &Path) -> Self {
         let status = Command::new("scp")
             .arg("-qF")
             .arg(stage.0.ssh_config())
@@ -189,7 +189,7 @@ impl Load {
     }
 
     /// Waits for acknowledged records.
-    fn wait_until_it_flows(stage: &Stage) {
+    pub(crate) fn wait_until_it_flows(stage: &Stage) {
         stage.on(
             CLIENT,
             "timeout 60 sh -c 'until [ \"$(grep -c ^ack load)\" -gt 500 ]; do sleep 0.2; done' || { cat load.log; false; }",
@@ -197,7 +197,7 @@ impl Load {
     }
 
     /// Ends the sending, waits for what is in flight, and returns the producer's summary.
-    fn stop(mut self, stage: &Stage) -> Value {
+    pub(crate) fn stop(mut self, stage: &Stage) -> Value {
         stage.on(CLIENT, "pkill -TERM -x krun-canary");
         let output = std::mem::replace(&mut self.0, idle())
             .wait_with_output()
@@ -222,7 +222,7 @@ fn idle() -> Child {
 }
 
 /// Reads everything back with a fresh consumer; exit 0 is part of the proof.
-fn verify(stage: &Stage) -> Value {
+pub(crate) fn verify(stage: &Stage) -> Value {
     let text = stage.on(
         CLIENT,
         &format!(

@@ -35,7 +35,7 @@ pub(super) fn no_way_back(sys: &Sys, change: &Change) -> Result<Vec<String>, Err
     }
     let overlay = sys
         .overlay()
-        .map_or_else(|| sys.new_overlay(), |it| it.fork());
+        .map_or_else(|| sys.new_overlay(), crate::sys::overlay::Overlay::fork);
     let after = sys.clone().over(overlay);
     let mut links: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for kept in of_brokers {

@@ -127,7 +127,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match cli.command {
-        None if cli.run.playbooks.iter().any(|path| is_command(path)) => {
+        None if cli.run.playbooks.iter().any(is_command) => {
             let right = with_command_first(&args).unwrap_or_default();
             apply::say(&format!("error: the command comes first\nhelp: {right}"));
             exit::usage()

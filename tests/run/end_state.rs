@@ -30,7 +30,7 @@ const CHAINS: &[(&str, &str)] = &[
     ),
     (
         "trees",
-        r#"
+        r"
     - name: a tree and a template into it
       unarchive: src={{ root }}/app.tgz dest={{ root }} remote_src=yes
     - template: src=settings.j2 dest={{ root }}/app-2/settings mode=0600
@@ -47,7 +47,7 @@ const CHAINS: &[(&str, &str)] = &[
     - file: path={{ root }}/second state=directory
     - unarchive: src={{ root }}/second.tgz dest={{ root }}/second remote_src=yes
     - lineinfile: path={{ root }}/second/app-2/settings line=edited
-"#,
+",
     ),
     (
         "links",

@@ -50,9 +50,10 @@ impl Root {
             }
             for diff in &result.diffs {
                 let is_link = diff.attributes.iter().any(|it| it.name == "target");
-                let path = match diff.subject.starts_with('/') {
-                    true => self.resolved(&told, Path::new(&diff.subject), !is_link),
-                    false => PathBuf::from(&diff.subject),
+                let path = if diff.subject.starts_with('/') {
+                    self.resolved(&told, Path::new(&diff.subject), !is_link)
+                } else {
+                    PathBuf::from(&diff.subject)
                 };
                 let state = diff.attributes.iter().find(|it| it.name == "state");
                 let state = state.and_then(|it| it.after.as_ref()?.as_str());

@@ -126,7 +126,9 @@ fn one_end(outcome: &Outcome<'_>, check_mode: bool) -> String {
             let hosts = escape(&counted_hosts(hosts));
             let _ = writeln!(out, "<p class=\"end\">and on {hosts}</p>");
         }
-        diffs.iter().for_each(|one| out.push_str(&diff(one)));
+        for one in diffs {
+            out.push_str(&diff(one));
+        }
     }
     out
 }

@@ -134,6 +134,17 @@ fn stop_after(mut run: Run, n_brokers: usize, signal: Signal) -> Option<i32> {
     run.end().code
 }
 
+/// The new tree's directory stays where its broker has written its own logs into it.
+fn assert_same(host: &str, before: &BTreeMap<PathBuf, String>, after: &BTreeMap<PathBuf, String>) {
+    let paths = before.keys().chain(after.keys());
+    let differing: BTreeMap<&PathBuf, _> = paths
+        .filter(|path| before.get(*path) != after.get(*path))
+        .filter(|path| path.to_str() != Some("/usr/local/kafka_2.12-2.6.0"))
+        .map(|path| (path, (before.get(path), after.get(path))))
+        .collect();
+    assert!(differing.is_empty(), "{host}: {differing:#?}");
+}
+
 #[test]
 #[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
 fn an_upgrade_that_was_stopped_goes_back_and_goes_on_under_load() {
@@ -166,7 +177,7 @@ fn an_upgrade_that_was_stopped_goes_back_and_goes_on_under_load() {
     println!("{}", back.stderr);
     for (host, before) in BROKERS.iter().zip(before) {
         assert_eq!(running_version(lab, host), "2.1.0", "{host}");
-        assert_eq!(picture(&stage, host), before, "{host}");
+        assert_same(host, &before, &picture(&stage, host));
     }
 
     // Stopped again, gone on with, killed, and gone on with to the end.

@@ -44,9 +44,13 @@ impl Said {
         said.0.drain(..excess);
     }
 
+    /// Each way once: a connection and its channel may both tell the same end.
     pub(super) fn end(&self, how: impl Into<String>) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.1.push(how.into());
+        let how = how.into();
+        if !said.1.contains(&how) {
+            said.1.push(how);
+        }
     }
 
     /// Returns it all as causes: how it ended, then what it had said.

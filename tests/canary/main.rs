@@ -15,8 +15,9 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::Value;
 
 const TOPIC: &str = "peter-overview";
+const PARTITIONS: i32 = 6;
 
-/// Three mock brokers with one topic, and a place for the state.
+/// Three mock brokers that each lead two partitions of one topic, and a place for the state.
 struct Stage {
     cluster: MockCluster<'static, DefaultProducerContext>,
     folder: tempfile::TempDir,
@@ -25,7 +26,14 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let cluster = MockCluster::new(3).unwrap();
-        cluster.create_topic(TOPIC, 6, 3).unwrap();
+        cluster.create_topic(TOPIC, PARTITIONS, 3).unwrap();
+        for partition in 0..PARTITIONS {
+            // Left alone, the mock draws each leader, and a broker may lead nothing.
+            let broker = partition % 3 + 1;
+            cluster
+                .partition_leader(TOPIC, partition, Some(broker))
+                .unwrap();
+        }
         Self {
             cluster,
             folder: tempfile::tempdir().unwrap(),

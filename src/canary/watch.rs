@@ -1,5 +1,6 @@
 //! The clock, the signals that end the work, and the lines that say how it goes.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -76,7 +77,7 @@ impl Ticker {
     }
 }
 
-/// A line to the person who watches.
+/// A line to the person who watches; nobody watching is no reason to stop.
 pub(crate) fn say(text: &str) {
-    eprintln!("krun-canary: {text}");
+    let _ = writeln!(std::io::stderr(), "krun-canary: {text}");
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what tests stand on is test code, too")]
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -97,6 +97,20 @@ fn terminate(child: Child) -> (i32, Value) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
     kill(pid, Signal::SIGTERM).unwrap();
     json(&child.wait_with_output().unwrap())
+}
+
+/// Follows the lines of a reader's progress until it has so many records.
+fn wait_until_read(reader: &mut Child, count: u64) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let wanted = format!(" {count} in all, ");
+    for line in BufReader::new(reader.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line.contains(&wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not {count} in time: {line}");
+    }
+    panic!("the reader ended before it had {count} records");
 }
 
 fn text_of(path: &Path) -> String {
@@ -228,11 +242,14 @@ fn a_group_reads_along_and_its_committed_offsets_are_what_it_read() {
     let stray = BaseRecord::<str, str>::to(TOPIC).payload("not ours");
     producer.send(stray).map_err(|(error, _)| error).unwrap();
     producer.flush(Duration::from_secs(10)).unwrap();
-    let reader = stage.canary("consume", "--group peter-group").spawn();
+    let mut reader = stage
+        .canary("consume", "--group peter-group")
+        .spawn()
+        .unwrap();
     let (code, sent) = stage.produce("--rate 200 --seconds 8");
     assert_eq!(code, 0, "{sent}");
-    std::thread::sleep(Duration::from_secs(1));
-    let (code, read) = terminate(reader.unwrap());
+    wait_until_read(&mut reader, 1601);
+    let (code, read) = terminate(reader);
     assert_eq!(code, 0, "{read}");
     assert_eq!(
         (&read["read"], &read["unknown"]),

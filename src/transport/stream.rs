@@ -44,13 +44,9 @@ impl Said {
         said.0.drain(..excess);
     }
 
-    /// Each way once: a connection and its channel may both tell the same end.
     pub(super) fn end(&self, how: impl Into<String>) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let how = how.into();
-        if !said.1.contains(&how) {
-            said.1.push(how);
-        }
+        said.1.push(how.into());
     }
 
     /// Returns it all as causes: how it ended, then what it had said.

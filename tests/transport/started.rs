@@ -96,7 +96,7 @@ pub(crate) fn story(host: &Sshd, said: &Said) -> String {
     let place = host.place.path().display().to_string();
     let text = said.text.replace(&place, "[place]");
     let text = text.replace(&agent().display().to_string(), "krun");
-    // Whichever notices first: ssh's keepalives, or the agent's missing signs of life.
+    // Whichever notices first, or both: ssh's keepalives, the agent's missing signs of life.
     let text = text.replace(
         "nothing came from the host for 2 s",
         "the host no longer answers",
@@ -111,7 +111,9 @@ pub(crate) fn story(host: &Sshd, said: &Said) -> String {
         format!("{line}  {rest}").trim_end().to_owned()
     });
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("PLAY RECAP"));
-    lines.collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<_> = lines.collect();
+    lines.dedup();
+    lines.join("\n")
 }
 
 pub(crate) fn touched(host: &Sshd, file: &str) -> bool {

@@ -78,7 +78,6 @@ trap 'stop 143' TERM
 
 # The base image and the tarballs, so that no test's own time holds a download.
 image_and_tarballs() {
-    cargo build --quiet --features canary --bin krun || return
     hosts_before=$(labs) hosts_known=yes
     "${as_root[@]}" tests/lab/assemble.sh $root || return
     local name=stages-$$

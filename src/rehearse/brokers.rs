@@ -266,8 +266,8 @@ mod tests {
         assert_eq!(found[0].restarts(55, 60).count(), 0);
     }
 
-    #[test]
-    fn more_down_than_the_batch_takes_is_seen() {
+    /// k1 goes down and then k2, in a roll that has taken k1 alone.
+    fn both_down() -> (Vec<Broker>, Phase) {
         let found = brokers(&[
             seen("k1", 10, &[(7, 1, "2.1.0", 0)]),
             seen("k2", 10, &[(7, 2, "2.1.0", 0)]),
@@ -277,6 +277,12 @@ mod tests {
         let mut run = phase(Vec::new(), true);
         (run.from, run.to) = (20, 100);
         run.batches = vec![batch(0, &["k1"], 20, 100)];
+        (found, run)
+    }
+
+    #[test]
+    fn more_down_than_the_batch_takes_is_seen() {
+        let (found, mut run) = both_down();
         let most = most_down(&found, &[&run], &[]);
         assert_eq!(most.count, 2);
         assert_eq!(most.too_many_for, Some(("Roll".to_owned(), 1)));
@@ -287,15 +293,7 @@ mod tests {
 
     #[test]
     fn a_host_that_is_taken_away_may_be_down_but_no_other_one_may_go_down_meanwhile() {
-        let found = brokers(&[
-            seen("k1", 10, &[(7, 1, "2.1.0", 0)]),
-            seen("k2", 10, &[(7, 2, "2.1.0", 0)]),
-            seen("k1", 30, &[]),
-            seen("k2", 35, &[]),
-        ]);
-        let mut run = phase(Vec::new(), true);
-        (run.from, run.to) = (20, 100);
-        run.batches = vec![batch(0, &["k1"], 20, 100)];
+        let (found, run) = both_down();
         let away = |host: &str, from| Away {
             host: host.to_owned(),
             from,

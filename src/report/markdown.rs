@@ -2,7 +2,7 @@
 
 use super::dangers;
 use super::diff::{NO_NEWLINE, hunks, opaque};
-use super::story::{Outcome, Story, as_wished, word};
+use super::story::{Outcome, Story, as_wished, counted_as, word};
 use super::together::around;
 use super::words::{count, counted_hosts, duration, moment, value};
 use crate::event::{Stats, Status};
@@ -163,16 +163,7 @@ fn head(story: &Story) -> String {
     if story.stats.is_empty() {
         return out;
     }
-    let change = if story.check_mode {
-        "to change"
-    } else {
-        "changed"
-    };
-    let fail = if story.check_mode {
-        "would fail"
-    } else {
-        "failed"
-    };
+    let (change, fail) = counted_as(story.check_mode);
     let _ = writeln!(
         out,
         "| hosts | {change} | as wished | skipped | unknown | {fail} | unreachable |"

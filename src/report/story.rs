@@ -452,6 +452,15 @@ pub(super) fn word(result: &TaskResult, check_mode: bool) -> &'static str {
     }
 }
 
+/// How changes and failures are called where they are counted.
+pub(super) fn counted_as(check_mode: bool) -> (&'static str, &'static str) {
+    if check_mode {
+        ("to change", "would fail")
+    } else {
+        ("changed", "failed")
+    }
+}
+
 /// Results that found nothing to do.
 pub(super) fn as_wished(stats: &Stats) -> u32 {
     stats.ok.saturating_sub(stats.changed + stats.unforeseen)
@@ -469,7 +478,7 @@ pub(super) fn summary(stats: &IndexMap<HostName, Stats>, check_mode: bool) -> St
         (_, true) => format!("{changed} to change on {hosts}"),
         (_, false) => format!("{changed} changed on {hosts}"),
     };
-    let failed = if check_mode { "would fail" } else { "failed" };
+    let (_, failed) = counted_as(check_mode);
     let rest = [
         (sum(|stats| stats.unforeseen), "unknown"),
         (sum(|stats| stats.failed), failed),

@@ -1,6 +1,6 @@
 //! Turns a story into text for a terminal: only what changes, each change once with the hosts that share it, and the count last.
 
-use super::story::{Outcome, PlayStory, Story, word};
+use super::story::{Outcome, PlayStory, Story, counted_as, word};
 use super::together::around;
 use super::words::{count, counted_hosts, duration, hosts};
 use super::{Paint, dangers, diff};
@@ -194,16 +194,7 @@ fn stopped(out: &mut String, story: &Story, paint: Paint) {
 fn recap(out: &mut String, story: &Story, paint: Paint) {
     let width = story.stats.keys().map(|host| host.chars().count()).max();
     let width = width.unwrap_or(0);
-    let change = if story.check_mode {
-        "to change"
-    } else {
-        "changed"
-    };
-    let fail = if story.check_mode {
-        "would fail"
-    } else {
-        "failed"
-    };
+    let (change, fail) = counted_as(story.check_mode);
     let _ = writeln!(out);
     for (host, stats) in &story.stats {
         let cells = [

@@ -26,6 +26,16 @@ const STORY: &str = r#"
       shell: echo "{{ inventory_hostname }} after" >> {{ dir }}/log
 "#;
 
+/// What the log of a whole run has behind the end of `Long` on the first host.
+const BEHIND_IT: [&str; 6] = [
+    "a after",
+    "a handler",
+    "b begun",
+    "b ended",
+    "b after",
+    "b handler",
+];
+
 fn log(play: &Play) -> Vec<String> {
     let text = std::fs::read_to_string(play.path().join("log")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
@@ -81,17 +91,7 @@ fn one_ctrl_c_lets_the_task_in_hand_end_and_resume_goes_on_behind_it() {
     assert_eq!(log(&play), ["a begun", "a ended"]);
     let ran = play.krun(&["resume"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(
-        log(&play)[2..],
-        [
-            "a after",
-            "a handler",
-            "b begun",
-            "b ended",
-            "b after",
-            "b handler"
-        ]
-    );
+    assert_eq!(log(&play)[2..], BEHIND_IT);
 }
 
 #[test]
@@ -115,17 +115,7 @@ fn a_command_that_two_ctrl_c_cut_off_needs_a_word() {
     ");
     let ran = play.krun(&["resume", "--done", "Long"]);
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
-    assert_eq!(
-        log(&play)[1..],
-        [
-            "a after",
-            "a handler",
-            "b begun",
-            "b ended",
-            "b after",
-            "b handler"
-        ]
-    );
+    assert_eq!(log(&play)[1..], BEHIND_IT);
 }
 
 #[test]

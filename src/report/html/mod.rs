@@ -8,7 +8,7 @@ pub use changes::diff;
 pub use graph::svg;
 pub use timeline::timeline;
 
-use super::story::as_wished;
+use super::story::{as_wished, counted_as};
 use super::words::{counted_hosts, duration, moment};
 use super::{Story, dangers};
 use std::fmt::Write;
@@ -174,11 +174,7 @@ fn head(story: &Story, what: &str) -> String {
 
 /// The table of hosts.
 fn hosts(story: &Story) -> String {
-    let (change, fail) = if story.check_mode {
-        ("to change", "would fail")
-    } else {
-        ("changed", "failed")
-    };
+    let (change, fail) = counted_as(story.check_mode);
     let mut rows = String::new();
     for (host, stats) in &story.stats {
         let cells = [

@@ -86,6 +86,20 @@ impl Fetching {
         Ok(held)
     }
 
+    /// Whether an artifact can be had, without fetching it: the cache has it, or its server or mirror begins to send it.
+    pub fn can_get(&self, url: &str, progress: &dyn Fn(&str)) -> Result<(), Error> {
+        let slot = Arc::clone(lock(&self.held).entry(url.to_owned()).or_default());
+        let mut slot = lock(&slot);
+        if slot.is_none() {
+            *slot = self.find(url)?;
+        }
+        if slot.is_none() {
+            progress(&format!("asking for {}", bare(url)));
+            self.ask(url)?;
+        }
+        Ok(())
+    }
+
     /// Returns at most so many bytes of an artifact, from that one on; none at its end.
     pub fn piece(
         &self,
@@ -107,19 +121,25 @@ impl Fetching {
         Ok(piece)
     }
 
-    fn find_or_download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Held, Error> {
-        let locked = self.locked(url)?;
-        let known = match &locked {
-            Some(locked) => Some(locked.clone()),
+    /// What the cache has of it, if that counts.
+    fn find(&self, url: &str) -> Result<Option<Held>, Error> {
+        let known = match self.locked(url)? {
+            Some(locked) => Some(locked),
             None if self.trusts_cache => self.known(url),
             None => None,
         };
-        if let Some(bytes) = known {
-            let path = self.file(&bytes.sha256);
-            if is_whole(&path, &bytes) {
-                return Ok(Held { path, bytes });
-            }
+        let held = known.map(|bytes| Held {
+            path: self.file(&bytes.sha256),
+            bytes,
+        });
+        Ok(held.filter(|held| is_whole(&held.path, &held.bytes)))
+    }
+
+    fn find_or_download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Held, Error> {
+        if let Some(held) = self.find(url)? {
+            return Ok(held);
         }
+        let locked = self.locked(url)?;
         progress(&format!("fetching {}", bare(url)));
         let came = self.download(url, progress)?;
         if let Some(locked) = locked
@@ -168,14 +188,22 @@ impl Fetching {
         .map_err(|source| Error::Cache { path, source })
     }
 
-    fn download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Locked, Error> {
-        let from = self.mirrored(url);
-        let failed = |why: String| Error::Download {
+    fn failed(&self, url: &str, why: String) -> Error {
+        Error::Download {
             url: bare(url),
-            from: bare(&from),
+            from: bare(&self.mirrored(url)),
             why,
-        };
-        let (mut body, total) = open(&from).map_err(&failed)?;
+        }
+    }
+
+    /// Opens what a URL or its mirror leads to; with its size, where that is known.
+    fn ask(&self, url: &str) -> Result<(Box<dyn Read>, Option<u64>), Error> {
+        open(&self.mirrored(url)).map_err(|why| self.failed(url, why))
+    }
+
+    fn download(&self, url: &str, progress: &dyn Fn(&str)) -> Result<Locked, Error> {
+        let (mut body, total) = self.ask(url)?;
+        let failed = |why| self.failed(url, why);
         let dir = self.cache.join("sha256");
         let cache = |source| Error::Cache {
             path: dir.clone(),
@@ -221,7 +249,6 @@ impl Fetching {
     }
 }
 
-/// Opens what a URL or a path leads to; with its size, where that is known.
 fn open(from: &str) -> Result<(Box<dyn Read>, Option<u64>), String> {
     if super::is_path(from) {
         let file = File::open(from).map_err(|error| error.to_string())?;
@@ -297,6 +324,28 @@ mod tests {
         let again = fetching(dir.path()).get(&url, &|_| ()).unwrap();
         assert_eq!(fs::read(&again.path).unwrap(), b"bytes");
         assert_eq!(server.asked().len(), 2);
+    }
+
+    #[test]
+    fn what_can_be_had_is_known_without_fetching_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::with(|asked| match asked.line.contains("/a.tgz") {
+            true => answer("200 OK", "", b"bytes"),
+            false => answer("404 Not Found", "", b""),
+        });
+        let [a, b] = ["a", "b"].map(|name| format!("{}/{name}.tgz", server.url));
+        let fetching = fetching(dir.path());
+        fetching.can_get(&a, &|_| ()).unwrap();
+        assert!(fetching.known(&a).is_none(), "nothing was fetched");
+        let error = fetching.can_get(&b, &|_| ()).unwrap_err().to_string();
+        assert!(error.ends_with("the server says 404 Not Found"), "{error}");
+        fetching.get(&a, &|_| ()).unwrap();
+        fetching.can_get(&a, &|_| ()).unwrap();
+        assert_eq!(
+            server.asked().len(),
+            3,
+            "what the cache has is not asked for"
+        );
     }
 
     #[test]

@@ -22,6 +22,10 @@ pub(super) struct Wants {
     pub urls: IndexMap<String, Wanted>,
     /// By their task, the packages that it wants of Red Hat's managers.
     pub packages: IndexMap<String, (Wanted, IndexSet<String>)>,
+    /// By their task, the packages that it wants of apt.
+    pub debs: IndexMap<String, (Wanted, IndexSet<String>)>,
+    /// Whether a task brings a package as a file.
+    pub brings_debs: bool,
     /// Fetching tasks of which nobody can tell what they fetch, a line each.
     pub unknown: IndexSet<String>,
 }
@@ -62,7 +66,8 @@ impl Wants {
     ) -> std::io::Result<()> {
         let (_, interrupt) = Interrupt::channel();
         let context = context(loaded, settings, options, machine, interrupt, None)?;
-        let modules = [FETCHING, INSTALLING].concat();
+        let installing = INSTALLING.iter().filter(|name| !FETCHING.contains(name));
+        let modules: Vec<&str> = FETCHING.iter().chain(installing).copied().collect();
         foresee(plan, context, &modules, &fact_names(), &mut |it| {
             self.take(it);
         });
@@ -89,12 +94,17 @@ impl Wants {
             let known = self.urls.entry(url).or_insert_with(|| wanted(perhaps));
             known.is_wanted_as(perhaps);
         }
-        let packages = action.rpm_packages();
-        if !packages.is_empty() {
-            let place = foreseen.task.span.to_string();
-            let (known, names) = self
-                .packages
-                .entry(place)
+        self.brings_debs |= action.brings_deb();
+        let place = foreseen.task.span.to_string();
+        for (all, packages) in [
+            (&mut self.packages, action.rpm_packages()),
+            (&mut self.debs, action.deb_packages()),
+        ] {
+            if packages.is_empty() {
+                continue;
+            }
+            let (known, names) = all
+                .entry(place.clone())
                 .or_insert_with(|| (wanted(perhaps), IndexSet::new()));
             known.is_wanted_as(perhaps);
             names.extend(packages);

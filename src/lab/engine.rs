@@ -156,6 +156,17 @@ impl Engine {
         made.and(removed.map(drop))
     }
 
+    /// Returns what a file of an image holds.
+    pub(super) fn read(&self, image: &str, path: &str) -> Result<String, Error> {
+        self.run()
+            .args(["run", "--rm", "--pull=never", "--network", "none"])
+            .args(["--label", &format!("{LABEL}=image")])
+            .args(self.runtime())
+            .args(self.limits())
+            .args(["--entrypoint", "/bin/cat", image, path])
+            .output()
+    }
+
     /// `--runtime …`, where the default one cannot do it.
     fn runtime(&self) -> &'static [&'static str] {
         // crun refuses the hybrid hierarchy (v1 controllers, systemd in an unnamed v2); runc does not.

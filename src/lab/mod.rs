@@ -26,6 +26,7 @@ mod command;
 mod engine;
 mod error;
 mod fault;
+mod ground;
 mod image;
 mod lend;
 mod room;
@@ -173,6 +174,29 @@ impl Lab {
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<Self, Error> {
         up::up(root, spec, progress)
+    }
+
+    /// All that is known to stand in a lab's way before anything is made: names, the engine, room.
+    pub fn obstacles(root: &Path, spec: &LabSpec) -> Vec<Error> {
+        ground::find(root, spec).err().unwrap_or_default()
+    }
+
+    /// Whether the image that hosts begin as was made already.
+    pub fn has_image(spec: &LabSpec) -> bool {
+        let engine = spec.engine.choose();
+        engine.is_ok_and(|engine| engine.has_image(&spec.recipe().tag()).unwrap_or(false))
+    }
+
+    /// The packages of the hosts' image, as dpkg's status file tells them; the image is made first where it is not
+    /// there.
+    pub fn debian_packages(
+        root: &Path,
+        spec: &LabSpec,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<String, Error> {
+        let engine = spec.engine.choose()?;
+        let tag = image::ensure(&engine, root, spec.recipe(), progress)?;
+        engine.read(&tag, "/var/lib/dpkg/status")
     }
 
     /// What the hosts of `spec` begin as, as `krun.lock` keeps it; the image is made first where it is not there.

@@ -1,6 +1,5 @@
-//! Turns a [`LabSpec`] into running hosts: checks names, then image, network, keys, seeds, containers, and waits.
+//! Turns a [`LabSpec`] into running hosts: its ground, then image, network, keys, seeds, containers, and waits.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -10,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::engine::{Container, Engine, Network};
-use super::image::{self, Recipe};
+use super::ground::{self, Ground};
+use super::image;
 use super::seed::{self, Shared, put};
-use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved, stand_in};
+use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, saved, stand_in};
 use crate::report::words::count;
 
 /// How long a host may take from its start to its sshd's first word. Usual: a second or two.
@@ -27,47 +27,21 @@ pub(super) fn up(
     spec: &LabSpec,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Lab, Error> {
-    let snapshot = spec.snapshot.as_deref();
-    let snapshot = snapshot
-        .map(|name| Snapshot::find(root, name))
-        .transpose()?;
-    let mut spec = spec.clone();
-    if let Some(snapshot) = &snapshot {
-        spec.engine.kind = Some(snapshot.engine.kind);
-        if spec.hosts.is_empty() {
-            spec.hosts = snapshot.hosts().map(str::to_owned).collect();
-        }
-    }
-    let spec = &spec;
-    check(spec)?;
-    let engine = spec.engine.choose()?;
-    let recipe = spec.recipe();
-    let has_image = engine.has_image(&recipe.tag())?;
-    room::check(&engine, spec, has_image)?;
-    let labs = root.join("labs");
-    seed::private_dir(&labs)?;
+    let first = |faults: Vec<Error>| faults.into_iter().next().expect("something is in the way");
+    let Ground {
+        spec,
+        engine,
+        snapshot,
+    } = ground::find(root, spec).map_err(first)?;
+    seed::private_dir(&root.join("labs"))?;
     let dir = saved::dir(root, &spec.name);
-    let taken = || Error::AlreadyUp {
-        name: spec.name.clone(),
-    };
-    if !engine.containers(Some(&spec.name))?.is_empty() {
-        return Err(taken());
-    }
     // Making the directory is what decides between two callers with one name.
     fs::create_dir(&dir).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => taken(),
+        ErrorKind::AlreadyExists => ground::already_up(&spec),
         _ => Error::file("make", &dir)(error),
     })?;
-    make(
-        &engine,
-        root,
-        &dir,
-        spec,
-        recipe,
-        snapshot.as_ref(),
-        progress,
-    )
-    .inspect_err(|_| {
+    let made = make(&engine, root, &dir, &spec, snapshot.as_ref(), progress);
+    made.inspect_err(|_| {
         // The first failure is the one to tell; what stays behind is listed and can be removed.
         saved::clear(&engine, root, &spec.name);
     })
@@ -78,10 +52,10 @@ fn make(
     root: &Path,
     dir: &Path,
     spec: &LabSpec,
-    recipe: Recipe<'_>,
     snapshot: Option<&Snapshot>,
     progress: &(dyn Fn(&str) + Sync),
 ) -> Result<Lab, Error> {
+    let recipe = spec.recipe();
     let image = image::ensure(engine, root, recipe, progress)?;
     if let Some(locked) = &spec.digest {
         image::check(engine, &image, recipe, locked)?;
@@ -332,64 +306,6 @@ fn answers(address: SocketAddr, port: u16) -> std::io::Result<bool> {
     Ok(&greeting == b"SSH-")
 }
 
-/// Finds faults in names before anything is made.
-fn check(spec: &LabSpec) -> Result<(), Error> {
-    saved::check_name(&spec.name)?;
-    let mut seen = BTreeSet::from(["lab-sites"]);
-    for name in &spec.hosts {
-        let bad = |why| {
-            Err(Error::BadName {
-                name: name.clone(),
-                what: "host",
-                why,
-            })
-        };
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        if name.is_empty() || name.len() > 63 {
-            return bad("a name has 1 to 63 characters");
-        }
-        if !name.chars().all(fits) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            return bad(
-                "a name has letters, digits, `-`, `.` and `_`, and begins with a letter or digit",
-            );
-        }
-        if name.parse::<IpAddr>().is_ok() || name == "localhost" {
-            return bad("a host of a lab has a name of its own");
-        }
-        if !seen.insert(name) {
-            return bad("another host has it");
-        }
-    }
-    if spec.hosts.is_empty() || spec.hosts.len() > 200 {
-        let why = "it needs 1 to 200 hosts";
-        return Err(Error::BadName {
-            name: spec.name.clone(),
-            what: "lab",
-            why,
-        });
-    }
-    if let Some(stray) = spec.tmpfs.iter().find(|it| !spec.hosts.contains(&it.host)) {
-        return Err(Error::NoSuchHost {
-            lab: spec.name.clone(),
-            host: stray.host.clone(),
-        });
-    }
-    stand_in::lines(&spec.stand_ins)?;
-    for name in &spec.users {
-        let fits =
-            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.starts_with('-') || !name.chars().all(fits) {
-            let why = "a login has small letters, digits, `-`, `_` and `.`";
-            return Err(Error::BadName {
-                name: name.clone(),
-                what: "user",
-                why,
-            });
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -462,21 +378,6 @@ mod tests {
             known_as(&lab.hosts[0]),
             format!("k1.foo,[127.0.0.1]:{port}")
         );
-    }
-
-    #[test]
-    fn bad_names_are_found_before_anything_is_made() {
-        for hosts in [
-            &["a", "a"][..],
-            &["a b"],
-            &["10.0.0.1"],
-            &["-x"],
-            &["localhost"],
-            &[],
-        ] {
-            assert!(check(&spec(hosts)).is_err(), "{hosts:?}");
-        }
-        check(&spec(&["peter-zk01.foo.bar", "broker_1"])).unwrap();
     }
 
     #[test]

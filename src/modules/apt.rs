@@ -87,6 +87,27 @@ impl Apt {
     pub fn url(&self) -> Option<String> {
         self.deb.clone()
     }
+
+    /// Whether it installs a package file.
+    pub fn installs_file(&self) -> bool {
+        self.deb.is_some()
+    }
+
+    /// The names that are to be there and are no patterns, as the user wrote them.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        let is_meant = self.state != State::Absent && !self.only_upgrade;
+        let is_pattern = |name: &str| name.split('=').next().unwrap_or(name).contains('*');
+        let names = self.name.iter().map(|name| name.trim());
+        let names = names.filter(|name| is_meant && !name.is_empty() && !is_pattern(name));
+        names.map(str::to_owned).collect()
+    }
+}
+
+/// Which of these names a host would have to fetch that has dpkg's `status`.
+pub fn absent(status: &str, names: &[String]) -> Vec<String> {
+    let installed = Installed::parse(status);
+    let is_absent = |name: &&String| Wanted::parse(name).is_ok_and(|it| !installed.holds(&it));
+    names.iter().filter(is_absent).cloned().collect()
 }
 
 impl Module for Apt {

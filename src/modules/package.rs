@@ -99,6 +99,14 @@ impl Package {
         }
     }
 
+    /// The names that are to be there, where apt is what a host of Debian has.
+    pub(super) fn deb_wanted(&self) -> Vec<String> {
+        match self.manager.as_deref() {
+            None | Some("auto" | "apt") => Apt::of(self.name.clone(), self.state).wanted(),
+            _ => Vec::new(),
+        }
+    }
+
     fn choose(&self, sys: &Sys) -> Result<Manager, Error> {
         match self.manager.as_deref() {
             None | Some("auto") => {}

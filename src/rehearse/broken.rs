@@ -4,6 +4,7 @@ use super::account::Broken;
 use super::fault::Kind;
 use super::fault::judge::{Strike, Trial};
 use super::page::{Block, Cell, Mood, Section, Table, duration};
+use super::proof::Outcome;
 
 /// With fewer faults than these the kinds are not counted.
 const MANY: usize = 12;
@@ -11,11 +12,11 @@ const MANY: usize = 12;
 /// All that was tried.
 pub fn broken(broken: &Broken) -> Section {
     let title = "What broke on purpose";
-    if let Some(why) = &broken.fault {
-        return Section::new(
-            title,
-            vec![Block::Text(format!("No fault was tried: {why}."))],
-        );
+    let stop = broken.fault.as_ref();
+    if broken.trials.is_empty() {
+        let why = stop.map_or("the rehearsal was stopped before", String::as_str);
+        let text = format!("No fault was tried: {why}.");
+        return Section::new(title, vec![Block::Text(text)]);
     }
     let text = format!(
         "{} of {} faults were tried, chosen with --seed {}. Each began from the state before the playbook, and was gone on with until it ended.",
@@ -23,16 +24,7 @@ pub fn broken(broken: &Broken) -> Section {
         broken.of,
         broken.seed
     );
-    let mut table = Table::new([
-        "",
-        "fault",
-        "at",
-        "on",
-        "lasted",
-        "no produce for",
-        "took",
-        "the runs",
-    ]);
+    let mut table = Table::new(["", "fault", "at", "on", "lasted", "no produce for", "took"]);
     let time = |milliseconds: Option<u64>| milliseconds.map_or("–".to_owned(), duration);
     for trial in &broken.trials {
         let (word, mood) = verdict(trial);
@@ -44,27 +36,39 @@ pub fn broken(broken: &Broken) -> Section {
             time(trial.lasted).into(),
             time(trial.silence).into(),
             duration(trial.seconds * 1000).into(),
-            trial.legs.join(", then ").into(),
         ]);
     }
     let mut blocks = vec![Block::Text(text), Block::Table(table)];
+    blocks.extend(stop.map(|why| Block::Text(format!("It ended there: {why}."))));
     if broken.trials.len() >= MANY {
         blocks.push(Block::Table(kinds(broken)));
     }
-    for trial in &broken.trials {
-        let (fault, wish) = (&trial.fault, trial.fault.wish());
-        let mut said = Vec::new();
-        if let Some(dir) = &trial.evidence {
-            said.push(format!("what tells why lies in {}", dir.display()));
-        }
-        if !trial.passed() {
-            said.push(format!("`--fault '{wish}'` tries it again"));
-        }
-        if !said.is_empty() {
-            blocks.push(Block::Text(format!("{fault}: {}.", said.join("; "))));
-        }
-    }
+    blocks.extend(broken.trials.iter().filter_map(story).map(Block::Table));
     Section::new(title, blocks)
+}
+
+/// Of a fault that needs a person's eye: what the runs did, what failed, where to look, and how to try it again.
+fn story(trial: &Trial) -> Option<Table> {
+    if trial.passed() && trial.evidence.is_none() {
+        return None;
+    }
+    let fault = &trial.fault;
+    let mut table = Table::new(["", ""]);
+    let (word, mood) = verdict(trial);
+    table.row([Cell::new(word, mood), fault.to_string().into()]);
+    let runs = format!("the run {}", trial.legs.join(", then "));
+    table.row(["what happened".into(), runs.into()]);
+    let failed = trial.checks.iter();
+    for check in failed.filter(|it| it.outcome == Outcome::Failed) {
+        let text = format!("{}: {}", check.name, check.text);
+        table.row(["what failed".into(), Cell::new(text, Mood::Bad)]);
+    }
+    if let Some(dir) = &trial.evidence {
+        table.row(["what tells why".into(), dir.display().to_string().into()]);
+    }
+    let again = format!("--fault '{}'", fault.wish());
+    table.row(["to try it again".into(), again.into()]);
+    Some(table)
 }
 
 fn verdict(trial: &Trial) -> (&'static str, Mood) {
@@ -118,7 +122,7 @@ mod tests {
                 is_its_own: true,
                 after: 0,
             },
-            legs: vec!["was killed by signal 9".to_owned(), "ended well".to_owned()],
+            legs: vec!["was killed".to_owned(), "ended well".to_owned()],
             struck,
             checks: vec![Check::of(
                 "the end is the same as without the fault",
@@ -150,11 +154,25 @@ mod tests {
         let none = Broken {
             trials: Vec::new(),
             fault: Some("the playbook did not end well without a fault".to_owned()),
+            ..all.clone()
+        };
+        let text = |it| crate::rehearse::text::terminal(&[broken(it)], Paint { colour: false });
+        assert!(
+            text(&none)
+                .contains("No fault was tried: the playbook did not end well without a fault.")
+        );
+        let cut = Broken {
+            of: 9,
+            fault: Some("the lab cannot be made".to_owned()),
             ..all
         };
-        let text = crate::rehearse::text::terminal(&[broken(&none)], Paint { colour: false });
-        assert!(
-            text.contains("No fault was tried: the playbook did not end well without a fault.")
-        );
+        let text = text(&cut);
+        for word in [
+            "3 of 9 faults were tried",
+            "nothing to break",
+            "It ended there: the lab cannot be made.",
+        ] {
+            assert!(text.contains(word), "{text}");
+        }
     }
 }

@@ -29,4 +29,4 @@ mod trial;
 pub mod watch;
 pub mod work;
 
-pub use story::{Act, Error, Place, Say, Script, Sink, Start, Stops, rehearse};
+pub use story::{Act, Error, Place, Say, Script, Sink, Start, Stops, rehearse, with_client};

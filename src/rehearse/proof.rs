@@ -112,7 +112,10 @@ fn broken(broken: &Broken) -> Vec<Check> {
             let name = format!("fault: {}", trial.fault);
             match trial.struck {
                 _ if !trial.passed() => Check::of(name, false, trial.faults()),
-                Strike::Hit => Check::of(name, true, trial.legs.join(", then ")),
+                Strike::Hit => {
+                    let text = format!("the run {}", trial.legs.join(", then "));
+                    Check::of(name, true, text)
+                }
                 Strike::Nothing => Check::not_applicable(name, "there was nothing to break"),
                 Strike::TooLate => Check::not_applicable(name, "the run was over before"),
             }
@@ -120,7 +123,8 @@ fn broken(broken: &Broken) -> Vec<Check> {
         .collect();
     let tried = broken.trials.len();
     let text = match &broken.fault {
-        Some(why) => why.clone(),
+        Some(why) if tried == broken.of => why.clone(),
+        Some(why) => format!("{tried} of {}: {why}; the same command goes on", broken.of),
         None if tried < broken.of => {
             format!("{tried} of {}; the same command goes on", broken.of)
         }

@@ -106,6 +106,13 @@ pub enum Error {
     },
 }
 
+/// The lab of a rehearsal: the inventory's hosts, and the load's.
+pub fn with_client(spec: &LabSpec) -> LabSpec {
+    let mut spec = spec.clone();
+    spec.hosts.push(CLIENT.to_owned());
+    spec
+}
+
 /// How long partitions may need to be in sync again after the last run.
 const SETTLING: Duration = Duration::from_secs(180);
 
@@ -131,7 +138,7 @@ pub(super) async fn tell(
     let engine = script.spec.engine.clone();
     let hosts = script.spec.hosts.clone();
     say(&format!("Making a lab of {} hosts", hosts.len()));
-    script.spec.hosts.push(CLIENT.to_owned());
+    script.spec = with_client(&script.spec);
     let lab = aside({
         let (root, spec, say) = (root.clone(), script.spec.clone(), Arc::clone(&say));
         move || Lab::up(&root, &spec, &|step| say(&format!("  {step}")))

@@ -2,48 +2,55 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use krun::lab::Snapshot;
+use tempfile::TempDir;
 
 use crate::krun_run::krun;
 use crate::rehearse::assert_gone;
 use crate::stage::{ROOT, enabled};
 
-/// Rehearses a roll of two hosts with these faults.
-fn rehearse(lab: &str, faults: &[&str]) -> Output {
-    let files = tempfile::tempdir().unwrap();
-    let put = |name: &str, text: &str| fs::write(files.path().join(name), text).unwrap();
-    put(
-        "hosts",
-        "[web]\nweb1.prod ansible_host=192.0.2.1\nweb2.prod\n",
-    );
-    put(
-        "site.yml",
-        "- hosts: web\n  become: true\n  serial: 1\n  any_errors_fatal: true\n  tasks:\n    \
-         - name: The settings\n      copy: {content: \"x={{ inventory_hostname }}\\n\", dest: /etc/app.conf}\n    \
-         - name: A slow command\n      command: sh -c 'sleep 4; echo done > /opt/done'\n      args: {creates: /opt/done}\n    \
-         - name: The last file\n      copy: {content: \"y\\n\", dest: /etc/last.conf}\n",
-    );
-    let faults = faults.iter().flat_map(|fault| ["--fault", fault]);
-    Command::new(krun())
-        .current_dir(files.path())
-        .args([
-            "rehearse",
-            "-i",
+/// A roll of two hosts.
+struct Roll(TempDir);
+
+impl Roll {
+    fn new() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(files.path().join(name), text).unwrap();
+        put(
             "hosts",
-            "--lab",
-            lab,
-            "--no-load",
-            "--seed",
-            "4",
-        ])
-        .args(faults)
-        .arg("site.yml")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+            "[web]\nweb1.prod ansible_host=192.0.2.1\nweb2.prod\n",
+        );
+        put(
+            "site.yml",
+            "- hosts: web\n  become: true\n  serial: 1\n  any_errors_fatal: true\n  tasks:\n    \
+             - name: The settings\n      copy: {content: \"x={{ inventory_hostname }}\\n\", dest: /etc/app.conf}\n    \
+             - name: A slow command\n      command: sh -c 'sleep 4; echo done > /opt/done'\n      args: {creates: /opt/done}\n    \
+             - name: The last file\n      copy: {content: \"y\\n\", dest: /etc/last.conf}\n",
+        );
+        Self(files)
+    }
+
+    /// Rehearses it with these faults.
+    fn rehearse(&self, lab: &str, faults: &[&str]) -> Command {
+        let faults = faults.iter().flat_map(|fault| ["--fault", fault]);
+        let mut command = Command::new(krun());
+        command
+            .current_dir(self.0.path())
+            .args(["rehearse", "-i", "hosts", "--lab", lab, "--no-load"])
+            .args(["--seed", "4", "--report", "r.md"])
+            .args(faults)
+            .arg("site.yml")
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+fn rehearse(lab: &str, faults: &[&str]) -> Output {
+    Roll::new().rehearse(lab, faults).output().unwrap()
 }
 
 fn text(output: &Output) -> String {
@@ -66,7 +73,7 @@ fn a_killed_controller_and_a_killed_host_leave_what_a_run_without_them_leaves() 
     assert_eq!(output.status.code(), Some(0), "{said}");
     for word in [
         "3 faults, chosen with --seed 4",
-        "was killed by signal 9, then ended with 2 and asked for --again A slow command",
+        "was killed, then asked whether to run `A slow command` again on web1.prod, then ended well",
         "3, --seed 4",
     ] {
         assert!(said.contains(word), "no `{word}`: {said}");
@@ -109,7 +116,7 @@ fn the_runs_of_a_fault_are_told_what_the_terminal_answered() {
     for question in ["BECOME password: ", "Vault password: ", "colour: "] {
         assert_eq!(said.matches(question).count(), 1, "`{question}`: {said}");
     }
-    assert!(said.contains("was killed by signal 9, then ended with 2 and asked for --again A slow command, then ended well"), "{said}");
+    assert!(said.contains("was killed, then asked whether to run `A slow command` again on web1.prod, then ended well"), "{said}");
     assert_gone("it-faults-ask");
 }
 
@@ -126,4 +133,58 @@ fn a_fault_on_an_unknown_host_is_said_before_anything_is_made() {
     assert_eq!(output.status.code(), Some(5), "{}", text(&output));
     assert!(text(&output).contains("the inventory has no host `web9.prod`"));
     assert!(!text(&output).contains("Making a lab"));
+}
+
+/// A directory with a podman of its own, which refuses the third network that it is to create.
+fn grudging_podman() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, count) = (dir.path().join("podman"), dir.path().join("count"));
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *'network create'*)\n  echo >>{0}\n  \
+         if [ $(wc -l <{0}) = 3 ]; then echo 'no network is left' >&2; exit 125; fi\nesac\n\
+         PATH=${{PATH#*:}} exec podman \"$@\"\n",
+        count.display()
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_lab_that_cannot_be_made_ends_the_faults_with_a_report_and_the_same_command_goes_on() {
+    if !enabled() {
+        return;
+    }
+    let (roll, podman) = (Roll::new(), grudging_podman());
+    let path = format!(
+        "{}:{}",
+        podman.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let faults = ["kill-controller@The last file", "kill-ssh@The last file"];
+    let run = || {
+        let mut command = roll.rehearse("it-faults-cut", &faults);
+        let output = command.env("PATH", &path).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = run();
+    assert_eq!(code, Some(2), "{said}");
+    let report = fs::read_to_string(roll.0.path().join("r.md")).unwrap();
+    for text in [&said, &report] {
+        for word in [
+            "1 of 2 faults were tried",
+            "fault 2 of 2 cannot be tried: ",
+            "no network is left",
+            "the same command goes on",
+        ] {
+            assert!(text.contains(word), "no `{word}`: {text}");
+        }
+    }
+    assert_gone("it-faults-cut");
+    let (code, said) = run();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 of them are tried already"), "{said}");
+    assert_gone("it-faults-cut");
+    assert!(Snapshot::find(Path::new(ROOT), "it-faults-cut-today").is_err());
 }

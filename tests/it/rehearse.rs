@@ -218,6 +218,62 @@ fn what_has_no_lab_form_is_said_before_anything_is_made() {
 }
 
 #[test]
+fn all_that_stands_in_the_way_is_said_at_once() {
+    let files = Files::new();
+    fs::create_dir(files.path("mirror")).unwrap();
+    files.put(
+        "krun.yml",
+        "lab: {engine: docker, engine_args: [--host, 'unix:///nowhere/docker.sock']}\n",
+    );
+    files.put(
+        "wants.yml",
+        "- hosts: web\n  tasks:\n    - yum: {name: git}\n    \
+         - get_url: {url: 'https://archive.example/a.tgz', dest: /opt/}\n    \
+         - get_url: {url: 'http://192.0.2.1:1/b.tgz', dest: /opt/}\n      when: some_fact | default(false)\n",
+    );
+    let args = ["--site", "archive.example=mirror", "wants.yml"];
+    let output = files.rehearse("it-preflight", &args).output().unwrap();
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    for word in [
+        "docker",
+        "`yum` finds neither dnf nor yum",
+        "`--site archive.example=mirror` has no `a.tgz`",
+        "3 errors; no host was contacted",
+    ] {
+        assert!(said.contains(word), "no `{word}`: {said}");
+    }
+    assert!(!said.contains("Making"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_package_that_apt_will_not_find_is_said_before_anything_is_made() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    files.put(
+        "apt.yml",
+        "- hosts: web\n  become: true\n  tasks:\n    - apt: {name: [tar, chrony, 'jq=1.6*'], update_cache: true}\n",
+    );
+    let rehearse = |args: &[&str]| {
+        let output = files.rehearse("it-apt", args).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = rehearse(&["apt.yml"]);
+    assert_eq!(code, Some(5), "{said}");
+    for word in [
+        "apt cannot have `chrony`, `jq=1.6*`",
+        "`--package chrony --package jq`",
+    ] {
+        assert!(said.contains(word), "no `{word}`: {said}");
+    }
+    assert!(!said.contains("Making a lab"), "{said}");
+    assert_gone("it-apt");
+}
+
+#[test]
 #[ignore = "needs root and podman, seven minutes; KRUN_LAB=1 cargo test --test it -- --ignored"]
 fn the_upgrade_is_rehearsed_under_load() {
     if !enabled() {

@@ -29,7 +29,8 @@ use tokio::sync::watch;
 pub(super) fn rehearse(options: &RehearseOptions, args: &[OsString]) -> ExitCode {
     let machine = Machine::read();
     let mut diagnostics = Diagnostics::new();
-    let ready = script::script(options, &machine, args, &mut diagnostics);
+    let say = narrator(options, &machine);
+    let ready = script::script(options, &machine, args, &say, &mut diagnostics);
     let paint = paint(std::io::stderr().is_terminal(), &machine);
     show_diagnostics(&diagnostics, paint);
     if diagnostics.has_errors() {
@@ -39,8 +40,7 @@ pub(super) fn rehearse(options: &RehearseOptions, args: &[OsString]) -> ExitCode
         Ok(ready) => ready,
         Err(error) => return failed(&error),
     };
-    let say = narrator(options, &machine);
-    let missing = ready.stock(options, &say);
+    let missing = ready.fetch(options, &say);
     show_diagnostics(&missing, paint);
     if missing.has_errors() {
         return exit::usage();

@@ -1,9 +1,11 @@
-//! Turns the packages that playbooks ask dnf and yum for into stand-ins, or into why a lab of Debian cannot have them.
+//! Turns the packages that playbooks ask for into stand-ins, or into why a lab of Debian cannot have them.
 
 use super::options::RehearseOptions;
-use crate::cli::wants::Wants;
-use crate::diag::{Diagnostic, Diagnostics};
+use super::stock::fault;
+use crate::cli::wants::{Wanted, Wants};
+use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::lab::{LabSpec, can_stand_in};
+use crate::modules::apt;
 use indexmap::IndexSet;
 
 /// The names of which the lab shall have stand-ins.
@@ -50,5 +52,41 @@ fn no_manager(
     fault.help(format!(
         "`--stand-ins` gives them a dnf with empty packages for {}; `--base IMAGE` makes them from a system that has one",
         names.join(", ")
+    ))
+}
+
+/// Says which packages apt will not find. `status` is dpkg's, of the image that hosts begin as.
+pub(super) fn debs(wants: &Wants, status: &str, spec: &LabSpec, diagnostics: &mut Diagnostics) {
+    for (wanted, names) in wants.debs.values() {
+        let names: Vec<String> = names.iter().cloned().collect();
+        let absent = apt::absent(status, &names);
+        if !absent.is_empty() {
+            diagnostics.push(no_package(wanted, &absent, wants, spec));
+        }
+    }
+}
+
+fn no_package(wanted: &Wanted, absent: &[String], wants: &Wants, spec: &LabSpec) -> Diagnostic {
+    let named = absent.join("`, `");
+    let text =
+        format!("apt cannot have `{named}`: a lab reaches no archive, and its image has none");
+    let mut fault = fault(wanted, text);
+    // What a site of the lab has, or a file brings, only a run can tell.
+    if !spec.sites.is_empty() || wants.brings_debs {
+        fault.severity = Severity::Warning;
+    }
+    let bare = |name: &String| {
+        name.split(['=', '/', ':'])
+            .next()
+            .unwrap_or(name)
+            .to_owned()
+    };
+    let options: Vec<String> = absent
+        .iter()
+        .map(|name| format!("--package {}", bare(name)))
+        .collect();
+    fault.help(format!(
+        "`{}` makes an image that has it",
+        options.join(" ")
     ))
 }

@@ -13,15 +13,15 @@ use crate::cli::wants::Wants;
 use crate::cli::{config, prompt, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::Event;
-use crate::lab::{LabSpec, Site};
+use crate::lab::{Lab, LabSpec, Site};
 use crate::plan::{Plan, serial};
 use crate::rehearse::estimate::Production;
-use crate::rehearse::{Act, Place, Say, Script, Sink, Start, form};
+use crate::rehearse::{self, Act, Place, Say, Script, Sink, Start, form};
 use crate::run::{self, Interrupt, Settings};
 use crate::value::Masks;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Playbooks that were read and compiled.
 #[derive(Clone)]
@@ -41,16 +41,18 @@ pub(super) struct Ready {
 
 impl Ready {
     /// Fetches what the playbooks will.
-    pub(super) fn stock(&self, options: &RehearseOptions, say: &Say) -> Diagnostics {
+    pub(super) fn fetch(&self, options: &RehearseOptions, say: &Say) -> Diagnostics {
         let root = &self.script.root;
-        stock::stock(&self.wants, &self.fetching, options, root, say)
+        stock::fetch(&self.wants, &self.fetching, options, root, say)
     }
 }
 
+/// Nothing is fetched or made, but for the image where nothing else is in the way.
 pub(super) fn script(
     options: &RehearseOptions,
     machine: &Machine,
     args: &[OsString],
+    say: &Say,
     diagnostics: &mut Diagnostics,
 ) -> std::io::Result<Ready> {
     let command = record::quoted(&record::command(args, &Masks::default()));
@@ -78,40 +80,46 @@ pub(super) fn script(
         options.allow_local,
         diagnostics,
     );
-    if !diagnostics.has_errors() {
-        for it in from.iter_mut().chain([&mut main]) {
-            prompt::variables(&mut it.plan, &it.loaded.extra, &it.loaded.templar)?;
-        }
-    }
     let config = config::read(machine, diagnostics);
-    let sites = options.site.iter().map(|(name, _)| name.clone());
-    let reached = sites
-        .chain(form.hosts.iter().map(ToString::to_string))
-        .collect();
-    let fetching = rehearsed(options.run.locked, &config, reached, machine, diagnostics);
-    for it in from.iter_mut().chain([&mut main]) {
-        it.loaded.fetching = fetching.clone();
-    }
-    let wants = wants(from.iter().chain([&main]), machine, diagnostics)?;
-    let act = |prepared: Prepared| Act {
-        title: names(&prepared.options.playbooks),
-        start: start(prepared, machine.clone()),
-    };
     let sites = options.site.iter().cloned();
     let spec = LabSpec {
         name: options.lab.clone(),
         hosts: form.hosts.iter().map(ToString::to_string).collect(),
         users: form.users.into_iter().collect(),
         packages: options.package.clone(),
+        stand_ins: options.stand_in.clone(),
         sites: sites.map(|(name, root)| Site { name, root }).collect(),
         ..LabSpec::default()
     };
     let mut spec = settle(spec, &config, &options.engine, &options.begin);
-    hold_base(&mut spec, &fetching, diagnostics);
-    spec.stand_ins = packages::stand_ins(&wants, &spec, options, diagnostics);
     let root = options.root.clone().unwrap_or_else(|| machine.lab_root());
-    let broken = faults::faults(options, machine, args, &main.plan, &root)?;
+    let is_sound = !diagnostics.has_errors();
+    obstacles(&root, &spec, diagnostics);
+    if !diagnostics.has_errors() {
+        for it in from.iter_mut().chain([&mut main]) {
+            prompt::variables(&mut it.plan, &it.loaded.extra, &it.loaded.templar)?;
+        }
+    }
+    let sites = options.site.iter().map(|(name, _)| name.clone());
+    let reached = sites.chain(spec.hosts.iter().cloned()).collect();
+    let fetching = rehearsed(options.run.locked, &config, reached, machine, diagnostics);
+    for it in from.iter_mut().chain([&mut main]) {
+        it.loaded.fetching = fetching.clone();
+    }
+    let act = |prepared: Prepared| Act {
+        title: names(&prepared.options.playbooks),
+        start: start(prepared, machine.clone()),
+    };
+    hold_base(&mut spec, &fetching, diagnostics);
     faults::check(&options.fault, &spec.hosts, &main.plan, diagnostics);
+    let mut wants = Wants::default();
+    if is_sound {
+        wants = wanted(from.iter().chain([&main]), machine)?;
+        spec.stand_ins = packages::stand_ins(&wants, &spec, options, diagnostics);
+        stock::check(&wants, &fetching, options, &root, say, diagnostics);
+        debs(&wants, &spec, &root, say, diagnostics);
+    }
+    let broken = faults::faults(options, machine, args, &main.plan, &root)?;
     let script = Script {
         command,
         program: std::env::current_exe()?,
@@ -158,18 +166,47 @@ fn hold_base(spec: &mut LabSpec, fetching: &Fetching, diagnostics: &mut Diagnost
     spec.digest = Some(digest.clone());
 }
 
-/// What the tasks of all playbooks want, once they are in order.
-fn wants<'a>(
+/// What stands in the way of the lab.
+fn obstacles(root: &Path, spec: &LabSpec, diagnostics: &mut Diagnostics) {
+    // An inventory that cannot be read has no hosts, which was said.
+    if spec.hosts.is_empty() && diagnostics.has_errors() {
+        return;
+    }
+    for error in Lab::obstacles(root, &rehearse::with_client(spec)) {
+        diagnostics.push(Diagnostic::global(error.to_string()));
+    }
+}
+
+/// What the tasks of all playbooks want.
+fn wanted<'a>(
     all: impl Iterator<Item = &'a Prepared>,
     machine: &Machine,
-    diagnostics: &Diagnostics,
 ) -> std::io::Result<Wants> {
     let mut wants = Wants::default();
-    for it in all.filter(|_| !diagnostics.has_errors()) {
+    for it in all {
         let (plan, loaded) = (it.plan.clone(), it.loaded.clone());
         wants.add(plan, loaded, it.settings.clone(), &it.options, machine)?;
     }
     Ok(wants)
+}
+
+/// What of the packages that the tasks want of apt the hosts will not have. What a snapshot's hosts have, only they can
+/// tell.
+fn debs(wants: &Wants, spec: &LabSpec, root: &Path, say: &Say, diagnostics: &mut Diagnostics) {
+    if wants.debs.is_empty() || !spec.is_debian() || spec.snapshot.is_some() {
+        return;
+    }
+    let is_made = Lab::has_image(spec);
+    if !is_made && diagnostics.has_errors() {
+        return;
+    }
+    if !is_made {
+        say("Making the image, to see what the hosts will have");
+    }
+    match Lab::debian_packages(root, spec, &|step| say(&format!("  {step}"))) {
+        Ok(status) => packages::debs(wants, &status, spec, diagnostics),
+        Err(error) => diagnostics.push(Diagnostic::global(error.to_string())),
+    }
 }
 
 /// Beside the records of ordinary runs.

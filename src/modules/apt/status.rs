@@ -95,7 +95,7 @@ impl Installed {
         Ok(Self::parse(&String::from_utf8_lossy(&sys.read(path)?)))
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let one = |paragraph: &str| {
             let field = |name: &str| {
                 let mut lines = paragraph.lines().filter_map(|line| line.split_once(": "));

@@ -1,5 +1,6 @@
 //! Turns a command line of krun and a fault into runs: starts it, strikes at the task, mends, and goes on until it ended.
 
+use super::ending::{Ending, NOT_UNDERSTOOD};
 use super::strike::{self, Struck};
 use super::{Fault, Kind};
 use crate::event::{At, Event, EventKind};
@@ -11,9 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -32,10 +32,6 @@ pub struct Program {
     pub answers: Option<Secret>,
 }
 
-/// The exit code of a command line that cannot be used, in words.
-const NOT_UNDERSTOOD: &str = "ended with 5";
-/// Options of `krun resume` that answer a question.
-const ASKED: &[&str] = &["--again", "--anew"];
 /// How often a run that stopped is gone on with.
 const RESUMES: usize = 3;
 /// A run that takes longer is ended.
@@ -50,12 +46,24 @@ const LAST: usize = 6;
 #[derive(Debug)]
 pub struct Leg {
     pub phase: Phase,
-    /// `ended with 2`, `killed by signal 9`.
+    /// `ended well`, `was killed`, `failed at …`.
     pub end: String,
-    /// What it said last on standard error.
-    pub words: String,
-    /// What it wants to be told before it goes on: options of `krun resume`, as `--again TASK`.
+    /// What more there is to say of it.
+    why: String,
+    /// Whether it wrote nothing down, so that nothing can be gone on with.
+    is_void: bool,
+    /// What it wants to be told before it goes on: options of `krun resume`.
     wants: Vec<String>,
+}
+
+impl Leg {
+    /// How it ended, and why.
+    pub fn words(&self) -> String {
+        match self.why.as_str() {
+            "" => self.end.clone(),
+            why => format!("{}: {why}", self.end),
+        }
+    }
 }
 
 /// What came of a fault: the run that it struck, and those that went on.
@@ -103,7 +111,7 @@ impl Drive<'_> {
             let args = match driven.legs.last() {
                 // One that was killed before it wrote anything down left nothing to go on with.
                 None => self.program.run.clone(),
-                Some(leg) if leg.end == NOT_UNDERSTOOD => self.program.run.clone(),
+                Some(leg) if leg.is_void => self.program.run.clone(),
                 Some(leg) => {
                     let wants = leg.wants.iter().map(OsString::from);
                     self.program.resume.iter().cloned().chain(wants).collect()
@@ -111,11 +119,7 @@ impl Drive<'_> {
             };
             let leg = self.leg(&args, Some(fault), &mut driven)?;
             let well = leg.phase.ended_well;
-            let why = match leg.phase.faults.first() {
-                Some(why) if !well => format!(": {why}"),
-                _ => String::new(),
-            };
-            (self.say)(&format!("  the run {}{why}", leg.end));
+            (self.say)(&format!("  the run {}", leg.words()));
             let refused = if well {
                 None
             } else {
@@ -130,8 +134,12 @@ impl Drive<'_> {
             if well || driven.legs.len() > RESUMES || *self.stops.borrow() > 0 {
                 return Ok(driven);
             }
+            let answers = driven.legs.last().map(|leg| leg.wants.join(" "));
             (self.settle)();
-            (self.say)("  going on");
+            match answers.filter(|answers| !answers.is_empty()) {
+                Some(answers) => (self.say)(&format!("  going on with {answers}")),
+                None => (self.say)("  going on"),
+            }
         }
     }
 
@@ -152,7 +160,7 @@ impl Drive<'_> {
     ) -> Result<Leg, String> {
         let mut running = Running::start(self.program, args)?;
         let mut recorder = Recorder::new("");
-        let mut wants = Vec::new();
+        let mut ending = Ending::default();
         let begun = Instant::now();
         let mut progress = Progress::new();
         let (mut due, mut is_told) = (None, false);
@@ -160,7 +168,7 @@ impl Drive<'_> {
             match running.events.recv_timeout(TICK) {
                 Ok(event) => {
                     recorder.hear(&event);
-                    wants.extend(wanted(&event));
+                    ending.hear(&event);
                     if let Some(line) = progress.line(&event) {
                         (self.say)(&format!("  {line}"));
                     }
@@ -203,20 +211,13 @@ impl Drive<'_> {
             }
         }
         let (status, words) = running.end()?;
-        let mut end = match (status.code(), status.signal()) {
-            (Some(0), _) => "ended well".to_owned(),
-            (Some(code), _) => format!("ended with {code}"),
-            (None, signal) => format!("was killed by signal {}", signal.unwrap_or_default()),
-        };
-        if !wants.is_empty() {
-            let _ = write!(end, " and asked for {}", wants.join(" "));
-        }
-        let phase = recorder.end(status.success());
+        let (end, why) = ending.words(status, &words);
         Ok(Leg {
-            phase,
+            phase: recorder.end(status.success()),
             end,
-            words,
-            wants,
+            why,
+            is_void: status.code() == Some(NOT_UNDERSTOOD),
+            wants: ending.wants,
         })
     }
 
@@ -291,21 +292,6 @@ fn is_sign(fault: &Fault, event: &Event) -> bool {
         return false;
     };
     task.at == fault.at && (!fault.is_its_own || **host == *fault.host)
-}
-
-/// What a resumed run asks for where it would have to guess: the first way on that it names.
-fn wanted(event: &Event) -> Vec<String> {
-    let EventKind::TaskEnded { result, .. } = &event.kind else {
-        return Vec::new();
-    };
-    let help = result.help.as_deref().unwrap_or_default();
-    let command = help
-        .split_once("`krun resume ")
-        .and_then(|(_, rest)| rest.split_once('`'));
-    let words = command.and_then(|(words, _)| shlex::split(words));
-    words
-        .filter(|words| words.first().is_some_and(|it| ASKED.contains(&it.as_str())))
-        .unwrap_or_default()
 }
 
 /// krun, as it says what it does.
@@ -385,9 +371,7 @@ mod tests {
     use super::*;
     use crate::event::{Status, TaskName, TaskResult};
 
-    fn ended(host: &str, help: &str) -> Event {
-        let mut result = TaskResult::new(Status::Failed);
-        result.help = Some(help.to_owned());
+    fn ended(host: &str) -> Event {
         Event {
             at: 1,
             kind: EventKind::TaskEnded {
@@ -402,21 +386,14 @@ mod tests {
                     module: "command".to_owned(),
                     is_handler: false,
                 },
-                result,
+                result: TaskResult::new(Status::Failed),
             },
         }
     }
 
     #[test]
-    fn what_a_resumed_run_asks_for_is_the_first_way_that_it_names() {
-        let help = "look at the host, then `krun resume --again 'Stop it'` runs it again, or `krun resume --done 'Stop it'` takes it as done";
-        assert_eq!(wanted(&ended("k1", help)), ["--again", "Stop it"]);
-        assert_eq!(wanted(&ended("k1", "`krun resume` goes on")), [""; 0]);
-    }
-
-    #[test]
     fn a_task_is_named_once_in_a_batch_as_it_begins() {
-        let EventKind::TaskEnded { host, task, .. } = ended("k1", "").kind else {
+        let EventKind::TaskEnded { host, task, .. } = ended("k1").kind else {
             unreachable!("it is one");
         };
         let text = "waiting: 3 replicas missing".to_owned();
@@ -459,10 +436,10 @@ mod tests {
             is_its_own: true,
             after: 0,
         };
-        assert!(!is_sign(&fault, &ended("k1", "")) && is_sign(&fault, &ended("k2", "")));
+        assert!(!is_sign(&fault, &ended("k1")) && is_sign(&fault, &ended("k2")));
         fault.is_its_own = false;
-        assert!(is_sign(&fault, &ended("k1", "")));
+        assert!(is_sign(&fault, &ended("k1")));
         fault.at.line = 10;
-        assert!(!is_sign(&fault, &ended("k1", "")));
+        assert!(!is_sign(&fault, &ended("k1")));
     }
 }

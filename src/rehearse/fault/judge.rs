@@ -88,8 +88,7 @@ pub fn judge(
         && !driven.ended_well()
         && let Some(check) = all.first_mut()
     {
-        let words = leg.words.lines().last().unwrap_or_default();
-        check.text = format!("{}; the last run {} {words}", check.text, leg.end);
+        check.text = format!("{}; the last run {}", check.text, leg.words());
     }
     let differences = reference.state.differences(end, &reference.unsteady);
     let text = match differences.len() {

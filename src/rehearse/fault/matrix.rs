@@ -7,8 +7,7 @@ use super::trial::trial;
 use super::{Fault, Reference, Wish};
 use crate::lab::{LabSpec, Snapshot};
 use crate::rehearse::account::{Account, Broken};
-use crate::rehearse::load::CLIENT;
-use crate::rehearse::story::{Error, Say, Script, Stops, now, tell};
+use crate::rehearse::story::{Error, Say, Script, Stops, now, tell, with_client};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -66,8 +65,7 @@ impl Matrix {
     pub fn of(script: &Script, say: Say, stops: Stops) -> Option<Self> {
         let faults = script.faults.clone()?;
         let hosts = script.spec.hosts.clone();
-        let mut spec = script.spec.clone();
-        spec.hosts.push(CLIENT.to_owned());
+        let mut spec = with_client(&script.spec);
         spec.snapshot = Some(faults.snapshot.clone());
         let setting = Setting {
             root: script.root.clone(),
@@ -152,8 +150,19 @@ impl Matrix {
             let number = index + 1;
             let left = left(&broken.trials, broken.of);
             say(&format!("Fault {number} of {}{left}: {fault}", broken.of));
-            let Some(trial) = trial(&self.setting, fault, number, &header.reference).await? else {
-                break;
+            let trial = match trial(&self.setting, fault, number, &header.reference).await {
+                Ok(Some(trial)) => trial,
+                Ok(None) => break,
+                // What was tried so far is told all the same, and tried again is only the rest.
+                Err(error) => {
+                    let why = chain(&error);
+                    say(&format!("  it cannot be tried: {why}"));
+                    broken.fault = Some(format!(
+                        "fault {number} of {} cannot be tried: {why}",
+                        broken.of
+                    ));
+                    break;
+                }
             };
             if trial.passed() {
                 say("  all is as it would be without");
@@ -207,6 +216,13 @@ impl Matrix {
             source,
         }
     }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    texts.join(": ").replace('\n', " ")
 }
 
 /// About how long what is not done yet takes, as a part of a line; nothing before the first is done.

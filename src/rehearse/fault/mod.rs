@@ -5,6 +5,7 @@
 
 pub mod choose;
 pub mod drive;
+mod ending;
 pub mod judge;
 pub mod matrix;
 pub mod state;

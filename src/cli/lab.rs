@@ -228,6 +228,13 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
             let Some(spec) = spec(*up, &config, &options.engine, &machine) else {
                 return exit::usage();
             };
+            let faults = Lab::obstacles(&root, &spec);
+            for error in &faults {
+                tell(error);
+            }
+            if !faults.is_empty() {
+                return exit::usage();
+            }
             Lab::up(&root, &spec, &|step| say(step)).map(|lab| lab.to_string())
         }
         What::List => Lab::list(&root, &engine).map(|labs| {
@@ -275,14 +282,18 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            say(&format!("error: {error}"));
-            let mut cause = error.source();
-            while let Some(it) = cause {
-                say(&format!("Caused by: {it}"));
-                cause = it.source();
-            }
+            tell(&error);
             exit::of_lab(&error)
         }
+    }
+}
+
+fn tell(error: &Error) {
+    say(&format!("error: {error}"));
+    let mut cause = error.source();
+    while let Some(it) = cause {
+        say(&format!("Caused by: {it}"));
+        cause = it.source();
     }
 }
 

@@ -73,6 +73,15 @@ pub enum Error {
         /// What the user may do.
         help: &'static str,
     },
+    /// The disk filled up while the lab was made.
+    #[error("`{}` is full, so the lab could not be made; what was made is removed", place.display())]
+    Full {
+        /// Where.
+        place: PathBuf,
+        /// What failed.
+        #[source]
+        source: Box<Error>,
+    },
     /// ssh cannot be started.
     #[error("cannot start `ssh`")]
     Start {
@@ -207,6 +216,7 @@ impl Error {
             | Self::NoRootless { .. }
             | Self::NoBase { .. }
             | Self::NoRoom { .. }
+            | Self::Full { .. }
             | Self::AlreadyUp { .. }
             | Self::NoSuchLab { .. }
             | Self::NoLab

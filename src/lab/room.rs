@@ -48,6 +48,13 @@ pub(super) fn missing(engine: &Engine, root: &Path, spec: &LabSpec, has_image: b
     faults
 }
 
+/// The place that is full, if one is: what fails then seldom says so itself.
+pub(super) fn full(engine: &Engine, root: &Path) -> Option<PathBuf> {
+    let places = [Some(root.to_owned()), engine.store().ok()];
+    let is_full = |place: &PathBuf| disk(there(place)).is_some_and(|free| free < MIB);
+    places.into_iter().flatten().find(is_full)
+}
+
 /// Adds up what is wanted of each disk, under the path that wants most of it; with what is free there, in bytes.
 fn by_disk(mut wants: Vec<(PathBuf, u64)>) -> Vec<(PathBuf, u64, u64)> {
     wants.sort_by_key(|(_, needs)| std::cmp::Reverse(*needs));

@@ -12,7 +12,7 @@ use super::engine::{Container, Engine, Network};
 use super::ground::{self, Ground};
 use super::image;
 use super::seed::{self, Shared, put};
-use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, saved, stand_in};
+use super::{Authority, Error, Host, Lab, LabSpec, Snapshot, room, saved, stand_in};
 use crate::report::words::count;
 
 /// How long a host may take from its start to its sshd's first word. Usual: a second or two.
@@ -41,9 +41,17 @@ pub(super) fn up(
         _ => Error::file("make", &dir)(error),
     })?;
     let made = make(&engine, root, &dir, &spec, snapshot.as_ref(), progress);
-    made.inspect_err(|_| {
+    made.map_err(|error| {
+        let full = room::full(&engine, root);
         // The first failure is the one to tell; what stays behind is listed and can be removed.
         saved::clear(&engine, root, &spec.name);
+        match full {
+            Some(place) => Error::Full {
+                place,
+                source: Box::new(error),
+            },
+            None => error,
+        }
     })
 }
 

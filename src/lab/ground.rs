@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nix::unistd::{AccessFlags, access};
 
+use super::command::Run;
 use super::engine::Engine;
 use super::{Error, LabSpec, Snapshot, room, saved, stand_in};
 
@@ -78,18 +79,11 @@ fn taken(root: &Path, engine: &Engine, spec: &LabSpec) -> Result<(), Error> {
 }
 
 fn tools() -> Result<(), Error> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_here = |program: &str| {
-        std::env::split_paths(&path)
-            .any(|dir| access(&dir.join(program), AccessFlags::X_OK).is_ok())
-    };
-    match TOOLS.iter().find(|(program, _)| !is_here(program)) {
-        Some(&(program, package)) => Err(Error::Missing {
-            program: program.to_owned(),
-            package,
-        }),
-        None => Ok(()),
+    for (program, package) in TOOLS {
+        // Whatever it says to that: it is there.
+        Run::new(program, package).arg("-V").succeeds()?;
     }
+    Ok(())
 }
 
 fn writable(root: &Path) -> Result<(), Error> {

@@ -51,6 +51,7 @@ pub mod put_back;
 pub mod raw;
 mod registry;
 pub mod replace;
+mod restarting;
 pub mod script;
 pub mod service;
 pub mod service_facts;

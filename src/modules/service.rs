@@ -29,6 +29,17 @@ pub struct Service {
     arguments: Option<String>,
     #[serde(default, rename = "use")]
     backend: Option<String>,
+    /// krun's own: see [`Systemd::unless_restarted_since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<u64>,
+}
+
+impl Service {
+    /// As [`Systemd::unless_restarted_since`]; without systemd nobody can tell, and it is restarted.
+    pub(super) fn unless_restarted_since(&mut self, began: u64) -> bool {
+        self.began = Some(began);
+        self.state == Some(State::Restarted)
+    }
 }
 
 /// What is to be done, by which of the two.
@@ -76,7 +87,10 @@ impl Module for Service {
             .exists(Path::new("/run/systemd/system"))
             .unwrap_or(false)
         {
-            let module = Systemd::of_system(&self.name, self.state, self.enabled);
+            let mut module = Systemd::of_system(&self.name, self.state, self.enabled);
+            if let Some(began) = self.began {
+                module.unless_restarted_since(began);
+            }
             let found = module.check(sys)?;
             return Ok(Found {
                 change: found.change.map(|change| Change::Systemd(module, change)),

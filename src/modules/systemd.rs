@@ -11,9 +11,10 @@ use crate::diag::nearest;
 use crate::sys::Sys;
 use crate::sys::process::{Command, Output};
 use files::{has_file, is_stale};
+use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unit::{State, Step, Unit, Wish};
 
 #[expect(
@@ -41,6 +42,9 @@ pub struct Systemd {
     no_block: bool,
     #[serde(default)]
     force: bool,
+    /// krun's own: see [`Systemd::unless_restarted_since`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    began: Option<u64>,
 }
 
 pub(super) const STATE: Arg = Arg::new(
@@ -102,7 +106,7 @@ impl Module for Systemd {
             return self.check_manager();
         };
         let unit = self.look(sys, name)?;
-        let steps = unit.steps(self.wish())?;
+        let steps = self.steps(&unit)?;
         let reload = self.daemon_reload && (!steps.is_empty() || is_stale(sys, &unit));
         let mut outcome = self.registered(name, &unit);
         if steps
@@ -143,7 +147,7 @@ impl Module for Systemd {
         if change.reload {
             // Only now does systemd know what the unit says.
             let unit = self.look(sys, name)?;
-            steps = unit.steps(self.wish())?;
+            steps = self.steps(&unit)?;
             before = Some(unit);
         }
         let before = match before {
@@ -183,6 +187,11 @@ impl Module for Systemd {
     }
 }
 
+/// The clock by which systemd tells when something began.
+fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
 impl Systemd {
     /// A unit of the system, for `service`.
     pub fn of_system(name: &str, state: Option<State>, enabled: Option<bool>) -> Self {
@@ -200,6 +209,26 @@ impl Systemd {
             enabled: self.enabled,
             masked: self.masked,
         }
+    }
+
+    /// Leaves a restart out where the unit's process is younger than an earlier try, which began at this second of the
+    /// host's clock: then that one has done it. Says whether this is a restart.
+    pub(super) fn unless_restarted_since(&mut self, began: u64) -> bool {
+        self.began = Some(began);
+        self.state == Some(State::Restarted)
+    }
+
+    fn steps(&self, unit: &Unit) -> Result<Vec<Step>, Error> {
+        let mut steps = unit.steps(self.wish())?;
+        if let (Some(began), Some(age)) = (self.began, unit.age(monotonic())) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let started = now.unwrap_or_default().saturating_sub(age).as_secs();
+            // Both are rounded: what is as old as the try may be what it was to replace.
+            if started > began + 1 {
+                steps.retain(|step| *step != Step::Restart);
+            }
+        }
+        Ok(steps)
     }
 
     pub(super) fn stops(&self) -> bool {

@@ -26,7 +26,10 @@ pub struct Account {
     /// The snapshot that the hosts began from.
     pub snapshot: Option<String>,
     pub from: u64,
+    /// When the playbook's own story was over.
     pub to: u64,
+    /// When the last fault's was, too.
+    pub ended: u64,
     /// What brought the lab to today's state.
     pub today: Vec<Phase>,
     /// The rehearsed playbook's run, if it came to that.
@@ -115,6 +118,7 @@ impl Account {
             snapshot: None,
             from,
             to: from,
+            ended: from,
             today: Vec::new(),
             main: None,
             again: None,
@@ -130,8 +134,17 @@ impl Account {
 
     /// The rehearsed playbooks' names.
     pub fn title(&self) -> &str {
-        let main = self.main.as_ref();
-        main.map_or("it did not come to the playbook", |main| &main.title)
+        match &self.main {
+            Some(main) => &main.title,
+            None if self.rest().is_some() => "the rest of the faults",
+            None => "it did not come to the playbook",
+        }
+    }
+
+    /// What broke on purpose, where this rehearsal is only the rest of one that was stopped among its faults.
+    pub fn rest(&self) -> Option<&Broken> {
+        let is_rest = |it: &&Broken| self.main.is_none() && (it.fault.is_none() || it.of > 0);
+        self.faults.as_ref().filter(is_rest)
     }
 
     /// All runs, in order.

@@ -56,8 +56,7 @@ fn story(trial: &Trial) -> Option<Table> {
     let mut table = Table::new(["", ""]);
     let (word, mood) = verdict(trial);
     table.row([Cell::new(word, mood), fault.to_string().into()]);
-    let runs = format!("the run {}", trial.legs.join(", then "));
-    table.row(["what happened".into(), runs.into()]);
+    table.row(["what happened".into(), trial.story().into()]);
     let failed = trial.checks.iter();
     for check in failed.filter(|it| it.outcome == Outcome::Failed) {
         let text = format!("{}: {}", check.name, check.text);

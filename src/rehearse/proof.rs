@@ -66,8 +66,7 @@ const KAFKA: [&str; 10] = [
 
 /// All checks of a rehearsal. `allow_non_idempotent`: a second run may change things.
 pub fn checks(account: &Account, allow_non_idempotent: bool) -> Vec<Check> {
-    let is_rest = |it: &Broken| it.fault.is_none() && account.main.is_none();
-    let mut all = if account.faults.as_ref().is_some_and(is_rest) {
+    let mut all = if account.rest().is_some() {
         // Without a fault it was rehearsed when the matrix began, though no fault may have been tried then.
         Vec::new()
     } else {
@@ -112,10 +111,7 @@ fn broken(broken: &Broken) -> Vec<Check> {
             let name = format!("fault: {}", trial.fault);
             match trial.struck {
                 _ if !trial.passed() => Check::of(name, false, trial.faults()),
-                Strike::Hit => {
-                    let text = format!("the run {}", trial.legs.join(", then "));
-                    Check::of(name, true, text)
-                }
+                Strike::Hit => Check::of(name, true, trial.story()),
                 Strike::Nothing => Check::not_applicable(name, "there was nothing to break"),
                 Strike::TooLate => Check::not_applicable(name, "the run was over before"),
             }

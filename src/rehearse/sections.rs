@@ -23,7 +23,7 @@ pub fn sections(account: &Account, checks: &[Check]) -> Vec<Section> {
         all.push(brokers(account, cluster));
     }
     let tried = Section::new("Checks", vec![Block::Table(checked(checks))]);
-    if let Some(faults) = account.faults.as_ref().filter(|it| it.earlier > 0) {
+    if let Some(faults) = account.rest() {
         return vec![broken(faults), tried];
     }
     let mut picture = vec![Block::Timeline(timeline(account))];

@@ -297,6 +297,7 @@ impl Stage {
     fn end(&self, mut account: Account) -> Account {
         account.stopped = self.is_stopped();
         account.to = now();
+        account.ended = account.to;
         account
     }
 
@@ -429,7 +430,8 @@ pub(super) async fn remove(root: &Path, engine: &EngineSpec, name: &str) -> Resu
     loop {
         let (root, engine, lab) = (root.to_owned(), engine.clone(), name.to_owned());
         match aside(move || Lab::down(&root, &engine, &lab)).await {
-            Ok(()) => return Ok(()),
+            // Somebody else may have removed it.
+            Ok(()) | Err(lab::Error::NoSuchLab { .. }) => return Ok(()),
             Err(_) if tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -184,6 +184,7 @@ pub(super) fn account() -> Account {
         hosts: vec!["k1".to_owned(), "k2".to_owned()],
         from: 5_000,
         to: 45_000,
+        ended: 45_000,
         stood_in: StoodIn {
             packages: vec!["git".to_owned(), "java-1.8.0-openjdk".to_owned()],
             sites: vec![("archive.apache.org".to_owned(), "/srv/apache".into())],

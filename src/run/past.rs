@@ -111,6 +111,8 @@ struct Marks {
     ended: usize,
     open: usize,
     cut: usize,
+    /// The last time that one began, by the host's clock: seconds since the epoch.
+    began: u64,
 }
 
 impl Past {
@@ -314,6 +316,12 @@ impl Past {
             last.insert((&entry.run, entry.seq), (&entry.name, entry.what));
         }
         let mut journal = Journal::default();
+        for entry in entries.iter().filter(ours) {
+            if entry.what == JournalMark::Began {
+                let marks = journal.by_name.entry(entry.name.clone()).or_default();
+                marks.began = marks.began.max(entry.at);
+            }
+        }
         for (name, mark) in last.into_values() {
             let marks = journal.by_name.entry(name.to_owned()).or_default();
             match mark {
@@ -324,6 +332,12 @@ impl Past {
             }
         }
         self.journals.insert(HostName::clone(host), journal);
+    }
+
+    /// When, by the host's clock, an action of this name began the last time, in seconds since the epoch.
+    pub(super) fn began(&self, host: &HostName, name: &str) -> Option<u64> {
+        let marks = self.journals.get(host)?.by_name.get(name)?;
+        (marks.began > 0).then_some(marks.began)
     }
 
     /// Takes what the journal has of one more action of this name than the record tells; `shown` is its title there.

@@ -11,11 +11,11 @@ use super::past::{Heard, Key, Past, TaskPast};
 use super::prepare::{Item, ItemState, Judged, Prepared, Work};
 use super::verdict;
 use crate::event::{Status, TaskResult};
-use crate::modules::{Action, Error, Nature, Outcome};
+use crate::modules::{Error, Nature, Outcome};
 use crate::plan::short_name;
 use crate::playbook::Task;
 use crate::proto::ToAgent;
-use crate::value::{Mapping, Value};
+use crate::value::{HostName, Mapping, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -129,11 +129,16 @@ impl Batch<'_> {
                     {
                         restore(past, task, &shown.title, prepared.no_log, result)
                     } else if matches!(result.status, Status::Unknown | Status::Cancelled) {
+                        let is_own = item.envelope.delegate_to.is_none();
+                        if is_own && restarts(&item.work) && !past.has_journal(&name) {
+                            self.ask_for_journal(host);
+                            return false;
+                        }
                         let heard = match result.status {
                             Status::Unknown => Heard::Unknown,
                             _ => Heard::Cut,
                         };
-                        undecided(past, task, &shown.title, heard)
+                        in_doubt(past, &name, task, &shown.title, item, heard)
                     } else {
                         Way::Live
                     }
@@ -143,12 +148,9 @@ impl Batch<'_> {
                         Way::Live
                     } else if past.has_journal(&name) {
                         let heard = past.take_unrecorded(&name, &task.full_title(), &shown.title);
-                        undecided(past, task, &shown.title, heard)
+                        in_doubt(past, &name, task, &shown.title, item, heard)
                     } else {
-                        // Asked again at each try; the answer to the first one is enough.
-                        if !std::mem::replace(&mut self.hosts[host].asked_journal, true) {
-                            self.run.links.send(&name, ToAgent::Journal);
-                        }
+                        self.ask_for_journal(host);
                         return false;
                     }
                 }
@@ -169,6 +171,14 @@ impl Batch<'_> {
         }
         self.hosts[host].count(self.steps[index].id, key, nth);
         true
+    }
+
+    /// Asked again at each try; the answer to the first one is enough.
+    fn ask_for_journal(&mut self, host: usize) {
+        if !std::mem::replace(&mut self.hosts[host].asked_journal, true) {
+            let name = Arc::clone(&self.hosts[host].name);
+            self.run.links.send(&name, ToAgent::Journal);
+        }
     }
 
     /// A host that was finished would be changed again: superseded by what the same run did later, or a difference that
@@ -257,7 +267,7 @@ fn kind(module: &str, work: &Work, brings_facts: bool) -> Kind {
         Work::Skip(_) | Work::Fault(_) | Work::Unknown(_) | Work::Controller => Kind::Live,
         Work::Agent(_) if brings_facts => Kind::Live,
         Work::Agent(action) if WAITS.contains(&action.name()) => Kind::Wait,
-        Work::Agent(action) if action.restarts() => Kind::Action,
+        work @ Work::Agent(_) if restarts(work) => Kind::Action,
         Work::Agent(action) => match action.nature() {
             Nature::Action => Kind::Action,
             Nature::State => Kind::State,
@@ -342,6 +352,29 @@ fn passed(past: &Past) -> Way {
     Way::Restored(judged)
 }
 
+/// An action of which the record does not tell that it ended well. Whether a restart was done, the service's process
+/// tells, which is younger then; a result that others read, or a handler that it notifies, would be missed.
+fn in_doubt(
+    past: &Past,
+    host: &HostName,
+    task: &Task,
+    title: &str,
+    item: &mut Item,
+    heard: Heard,
+) -> Way {
+    let is_only_itself = task.register.is_none() && task.notify.is_empty();
+    if let Work::Agent(action) = &mut item.work
+        && let Some(began) = past.began(host, &task.full_title())
+        && matches!(heard, Heard::Unknown | Heard::Cut)
+        && is_only_itself
+        && decided(past, title).is_none()
+        && action.unless_restarted_since(began)
+    {
+        return Way::Live;
+    }
+    undecided(past, task, title, heard)
+}
+
 /// An action that began, of which the record does not tell that it ended well.
 fn undecided(past: &Past, task: &Task, title: &str, heard: Heard) -> Way {
     let run = past.run();
@@ -381,15 +414,16 @@ fn refused(what: String, title: &str) -> Way {
     Way::Restored(judged)
 }
 
-impl Action {
-    /// Whether it restarts or reloads a service: an action, though its module describes a state.
-    fn restarts(&self) -> bool {
-        matches!(self.name(), "systemd" | "service")
-            && serde_json::to_string(self).is_ok_and(|text| {
-                let text = text.to_lowercase();
-                text.contains("\"state\":\"restarted\"") || text.contains("\"state\":\"reloaded\"")
-            })
-    }
+/// Whether it restarts or reloads a service: an action, though its module describes a state.
+fn restarts(work: &Work) -> bool {
+    let Work::Agent(action) = work else {
+        return false;
+    };
+    matches!(action.name(), "systemd" | "service")
+        && serde_json::to_string(action).is_ok_and(|text| {
+            let text = text.to_lowercase();
+            text.contains("\"state\":\"restarted\"") || text.contains("\"state\":\"reloaded\"")
+        })
 }
 
 impl super::Run {

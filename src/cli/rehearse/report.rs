@@ -63,7 +63,7 @@ pub(super) fn report(
     let title = format!("Rehearsal: {}", account.title());
     let intro = format!(
         "{verdict}, in {}. {}",
-        duration(account.to - account.from),
+        duration(account.ended - account.from),
         account.command
     );
     // In a file the verdict comes first; on a terminal the last lines are those that are read.

@@ -53,3 +53,34 @@ fn an_unread_unit_shows_what_a_start_would_change() {
     let shown: Vec<_> = diff.attributes.iter().map(|a| a.name.as_str()).collect();
     assert_eq!(shown, ["enabled", "state"]);
 }
+
+#[test]
+fn a_restart_is_left_out_where_an_earlier_try_has_done_it_and_else_it_is_done() {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let running = |seconds: u64| {
+        let since = monotonic() - Duration::from_secs(seconds);
+        Unit::parse(&format!(
+            "ActiveState=active\nMainPID=42\nExecMainStartTimestampMonotonic={}\n",
+            since.as_micros()
+        ))
+    };
+    let steps = |began: Option<u64>, unit: &Unit| {
+        let module = Systemd {
+            state: Some(State::Restarted),
+            began,
+            ..Systemd::default()
+        };
+        module.steps(unit).unwrap()
+    };
+    // The process is 60 s old.
+    let unit = running(60);
+    assert_eq!(steps(None, &unit), [Step::Restart]);
+    assert_eq!(steps(Some(now - 90), &unit), []);
+    assert_eq!(steps(Some(now - 30), &unit), [Step::Restart]);
+    assert_eq!(steps(Some(now - 60), &unit), [Step::Restart]);
+    let stopped = Unit::parse("ActiveState=inactive\nMainPID=0\n");
+    assert_eq!(steps(Some(now - 90), &stopped), [Step::Start]);
+}

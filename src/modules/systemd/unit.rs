@@ -136,6 +136,14 @@ impl Unit {
         )
     }
 
+    /// How long its main process has run, at that time of the monotonic clock; `None` where none does.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        let has_process = !matches!(self.property("MainPID"), "" | "0");
+        let since = self.property("ExecMainStartTimestampMonotonic").parse();
+        let since = Duration::from_micros(since.ok().filter(|_| has_process)?);
+        now.checked_sub(since)
+    }
+
     /// Whether it starts with the host; `None` where its file cannot say (static units, generated ones).
     pub fn is_enabled(&self) -> Option<bool> {
         match self.property("UnitFileState") {
@@ -234,6 +242,19 @@ fn duration(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_as_old_as_its_start_and_none_has_no_age() {
+        let unit = |pid: &str| {
+            Unit::parse(&format!(
+                "MainPID={pid}\nExecMainStartTimestampMonotonic=7000000\n"
+            ))
+        };
+        let now = Duration::from_secs(10);
+        assert_eq!(unit("42").age(now), Some(Duration::from_secs(3)));
+        assert_eq!(unit("0").age(now), None);
+        assert_eq!(Unit::default().age(now), None);
+    }
 
     const RUNNING: &str = "Id=kafka-server.service\nLoadState=loaded\nActiveState=active\nSubState=running\n\
         MainPID=4711\nUnitFileState=enabled\nTimeoutStopUSec=1min 30s\nResult=success\nExecMainCode=0\nExecMainStatus=0\n\

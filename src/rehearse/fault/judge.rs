@@ -42,6 +42,11 @@ impl Trial {
         proof::passed(&self.checks)
     }
 
+    /// What the runs did.
+    pub fn story(&self) -> String {
+        format!("the run {}", self.legs.join(", then "))
+    }
+
     /// What failed, in one line.
     pub fn faults(&self) -> String {
         let failed = self

@@ -125,7 +125,7 @@ impl Matrix {
         };
         self.all(&header, &mut broken).await?;
         account.stopped = *self.setting.stops.borrow() > 0;
-        account.to = now();
+        account.ended = now();
         if broken.trials.len() == broken.of {
             self.forget()?;
         }
@@ -153,6 +153,7 @@ impl Matrix {
             let trial = match trial(&self.setting, fault, number, &header.reference).await {
                 Ok(Some(trial)) => trial,
                 Ok(None) => break,
+                Err(_) if *self.setting.stops.borrow() > 0 => break,
                 // What was tried so far is told all the same, and tried again is only the rest.
                 Err(error) => {
                     let why = chain(&error);

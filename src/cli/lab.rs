@@ -111,6 +111,7 @@ enum What {
     /// Log in to a host of a lab, or run a command there. The lab may be left out where only one has that host.
     #[command(override_usage = "krun lab ssh [LAB] HOST [COMMAND]...")]
     Ssh {
+        /// The host, after its lab where several have one of that name; then what to run there.
         #[arg(
             required = true,
             trailing_var_arg = true,
@@ -135,9 +136,13 @@ enum What {
         remove: Option<String>,
     },
     /// Print the path of a lab's file for `ssh -F` and `--ssh-common-args`.
-    SshConfig { lab: String },
+    SshConfig {
+        /// Which lab.
+        lab: String,
+    },
     /// Remove a lab: its hosts, its network, its files.
     Down {
+        /// Which lab.
         #[arg(required_unless_present = "all")]
         lab: Option<String>,
         /// Every lab that krun made on this machine.

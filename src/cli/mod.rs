@@ -9,6 +9,7 @@ mod facts;
 mod fetching;
 mod imagine;
 mod lab;
+mod left_out;
 mod lock;
 mod options;
 mod prompt;
@@ -25,7 +26,7 @@ mod show;
 mod sink;
 mod wants;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use exit::Program;
 use options::{PlanOptions, RunOptions};
 use std::ffi::OsString;
@@ -114,7 +115,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if program(&args) == Program::AnsiblePlaybook {
         return ansible_playbook(&args);
     }
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match understood(&args) {
         Ok(cli) => cli,
         Err(error) => {
             let code = not_understood(&error, Program::Krun);
@@ -156,6 +157,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Eye(options)) => rehearse::eye(options),
         Some(Command::Agent { .. }) => settings::serve_agent(&args),
     }
+}
+
+fn understood(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = left_out::command().try_get_matches_from(args)?;
+    left_out::check(&matches)?;
+    Cli::from_arg_matches(&matches)
 }
 
 /// A command's name, and not that of a file.

@@ -71,6 +71,7 @@ pub(super) struct RunOptions {
     /// Run tasks as another user.
     #[arg(short = 'b', long)]
     pub r#become: bool,
+    /// The other user (default root).
     #[arg(long, value_name = "USER")]
     pub become_user: Option<String>,
     /// How to become another user: sudo (default), su, doas.
@@ -94,6 +95,7 @@ pub(super) struct RunOptions {
     /// Log in as this user.
     #[arg(short = 'u', long = "user", value_name = "USER")]
     pub remote_user: Option<String>,
+    /// The key that ssh logs in with.
     #[arg(long = "private-key", alias = "key-file", value_name = "FILE")]
     pub private_key: Option<String>,
     /// Seconds for connecting to a host (default 10).
@@ -143,10 +145,13 @@ pub(super) struct RunOptions {
     /// Only check the files.
     #[arg(long)]
     pub syntax_check: bool,
+    /// Only print the hosts of each play.
     #[arg(long)]
     pub list_hosts: bool,
+    /// Only print the tasks of each play.
     #[arg(long)]
     pub list_tasks: bool,
+    /// What to run, in this order.
     pub playbooks: Vec<PathBuf>,
 }
 

@@ -20,11 +20,13 @@ use std::process::ExitCode;
 pub(super) struct GraphOptions {
     #[command(flatten)]
     files: FileOptions,
+    /// How it is drawn.
     #[arg(long, value_enum, default_value_t = GraphFormat::Text)]
     format: GraphFormat,
     /// Only what makes this node wait: `HOST › TASK`, a task's name or a part of it, or `FILE:LINE`.
     #[arg(long, value_name = "NODE")]
     why: Option<String>,
+    /// Whose graph.
     #[arg(required = true)]
     playbooks: Vec<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -271,6 +272,99 @@ fn a_package_that_apt_will_not_find_is_said_before_anything_is_made() {
     }
     assert!(!said.contains("Making a lab"), "{said}");
     assert_gone("it-apt");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_locked_rehearsal_takes_the_locked_bytes_and_no_others() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    fs::create_dir(files.path("mirror")).unwrap();
+    files.put("mirror/a.tgz", "bytes");
+    let get = "- hosts: web\n  become: true\n  tasks:\n    - get_url: {url: 'https://archive.example/VERSION.tgz', dest: /opt/a.tgz}\n";
+    files.put("get.yml", &get.replace("VERSION", "a"));
+    let lock = Command::new(krun())
+        .current_dir(files.0.path())
+        .args([
+            "lock",
+            "-i",
+            "hosts",
+            "--site",
+            "archive.example=mirror",
+            "get.yml",
+        ])
+        .output()
+        .unwrap();
+    assert!(lock.status.success(), "{}", text(&lock));
+    let rehearse = || {
+        let args = ["--locked", "--site", "archive.example=mirror", "get.yml"];
+        let output = files.rehearse("it-locked", &args).output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = rehearse();
+    assert_eq!(code, Some(0), "{said}");
+    files.put("mirror/a.tgz", "other bytes");
+    let (code, said) = rehearse();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is not what krun.lock says"), "{said}");
+    files.put("get.yml", &get.replace("VERSION", "b"));
+    files.put("mirror/b.tgz", "bytes");
+    let (code, said) = rehearse();
+    assert_eq!(code, Some(5), "{said}");
+    assert!(
+        said.contains("`https://archive.example/b.tgz` is not in krun.lock"),
+        "{said}"
+    );
+    assert!(!said.contains("Making a lab"), "{said}");
+    assert_gone("it-locked");
+}
+
+#[test]
+#[ignore = "needs root and podman; KRUN_LAB=1 cargo test --test it -- --ignored"]
+fn a_host_that_the_run_adds_is_never_reached_where_the_lab_does_not_have_it() {
+    if !enabled() {
+        return;
+    }
+    let files = Files::new();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let port = elsewhere.local_addr().unwrap().port();
+    files.put(
+        "added.yml",
+        &format!(
+            "- hosts: web\n  gather_facts: false\n  tasks:\n    \
+             - add_host: {{name: db.prod, groups: added, ansible_host: 127.0.0.1, ansible_port: {port}}}\n\
+             - hosts: added\n  gather_facts: false\n  tasks:\n    - command: id\n"
+        ),
+    );
+    files.put(
+        "delegated.yml",
+        &format!(
+            "- hosts: web\n  gather_facts: false\n  tasks:\n    \
+             - set_fact: {{where: 127.0.0.1, ansible_port: {port}}}\n    \
+             - command: id\n      delegate_to: \"{{{{ where }}}}\"\n"
+        ),
+    );
+    for (playbook, word) in [
+        (
+            "added.yml",
+            "`db.prod` would be reached by ssh at `127.0.0.1`",
+        ),
+        ("delegated.yml", "`127.0.0.1` is this machine"),
+    ] {
+        let output = files
+            .rehearse("it-elsewhere", &[playbook])
+            .output()
+            .unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(word), "no `{word}`: {said}");
+        assert_check(&said, "FAILED", "the playbook ended well on every host");
+    }
+    assert!(elsewhere.accept().is_err(), "somebody came");
+    assert_gone("it-elsewhere");
 }
 
 #[test]

@@ -218,23 +218,6 @@ fn evidence(options: &RehearseOptions, machine: &Machine) -> PathBuf {
 
 /// What is wrong with the options themselves.
 fn wrong(options: &RehearseOptions, diagnostics: &mut Diagnostics) {
-    let run = &options.run;
-    if run.check || run.syntax_check || run.list_hosts || run.list_tasks {
-        diagnostics.push(Diagnostic::global(
-            "`--check`, `--syntax-check` and listings are for a run, not for a rehearsal",
-        ));
-    }
-    if run.format.is_some() {
-        diagnostics.push(
-            Diagnostic::global("`--format` is for a run, not for a rehearsal")
-                .help("`--report FILE.md` and `--report FILE.html` write a rehearsal's report"),
-        );
-    }
-    if run.on_lab.is_some() {
-        diagnostics.push(Diagnostic::global(
-            "`--on-lab` is for a run; a rehearsal makes a lab of its own, and `--lab` names it",
-        ));
-    }
     for path in &options.report {
         if let Err(fault) = report::check(path) {
             diagnostics.push(Diagnostic::global(fault));

@@ -87,14 +87,15 @@ impl Fetching {
     }
 
     /// Whether an artifact can be had, without fetching it: the cache has it, or its server or mirror begins to send it.
-    pub fn can_get(&self, url: &str, progress: &dyn Fn(&str)) -> Result<(), Error> {
+    /// `asks` is called before anybody is asked.
+    pub fn can_get(&self, url: &str, asks: &dyn Fn()) -> Result<(), Error> {
         let slot = Arc::clone(lock(&self.held).entry(url.to_owned()).or_default());
         let mut slot = lock(&slot);
         if slot.is_none() {
             *slot = self.find(url)?;
         }
         if slot.is_none() {
-            progress(&format!("asking for {}", bare(url)));
+            asks();
             self.ask(url)?;
         }
         Ok(())
@@ -335,12 +336,12 @@ mod tests {
         });
         let [a, b] = ["a", "b"].map(|name| format!("{}/{name}.tgz", server.url));
         let fetching = fetching(dir.path());
-        fetching.can_get(&a, &|_| ()).unwrap();
+        fetching.can_get(&a, &|| ()).unwrap();
         assert!(fetching.known(&a).is_none(), "nothing was fetched");
-        let error = fetching.can_get(&b, &|_| ()).unwrap_err().to_string();
+        let error = fetching.can_get(&b, &|| ()).unwrap_err().to_string();
         assert!(error.ends_with("the server says 404 Not Found"), "{error}");
         fetching.get(&a, &|_| ()).unwrap();
-        fetching.can_get(&a, &|_| ()).unwrap();
+        fetching.can_get(&a, &|| ()).unwrap();
         assert_eq!(
             server.asked().len(),
             3,

@@ -134,10 +134,7 @@ impl Batch<'_> {
                             self.ask_for_journal(host);
                             return false;
                         }
-                        let heard = match result.status {
-                            Status::Unknown => Heard::Unknown,
-                            _ => Heard::Cut,
-                        };
+                        let heard = cut_or_unknown(result);
                         in_doubt(past, &name, task, &shown.title, item, heard)
                     } else {
                         Way::Live
@@ -282,6 +279,14 @@ fn is_well(result: &TaskResult) -> bool {
         result.status,
         Status::Ok | Status::Changed | Status::Ignored
     )
+}
+
+fn cut_or_unknown(result: &TaskResult) -> Heard {
+    if result.status == Status::Unknown {
+        Heard::Unknown
+    } else {
+        Heard::Cut
+    }
 }
 
 /// Another command under the same title is another command.

@@ -1,6 +1,7 @@
 //! What a rehearsal is refused for before anything is made: every fault at once, with its place and the way out.
 
 use crate::support::{Play, Ran};
+use std::os::unix::fs::PermissionsExt as _;
 
 const PLAY: &str = r"
 - hosts: web
@@ -25,16 +26,30 @@ fn play(playbook: &str) -> Play {
     play.file("hosts", "[web]\nweb1.prod\nweb2.prod\n");
     play.file(
         "krun.yml",
-        "mirrors: {'https://archive.example/': mirror/, 'https://tools.example/': tools/}\n",
+        "lab: {engine: docker}\nmirrors: {'https://archive.example/': mirror/, 'https://tools.example/': tools/}\n",
     );
     play.file("mirror/dist/kafka.tgz.sha512", "0\n");
     play.file("tools/b", "b\n");
     play
 }
 
+/// With programs of its own that say what those of a machine say on which a lab could be made.
 fn rehearse(play: &Play, words: &[&str]) -> Ran {
-    let common = ["rehearse", "-i", "hosts", "--no-load"];
-    play.krun(&[&common, words, &["play.yml"]].concat())
+    let store = play.path().display();
+    let docker = format!("case $1 in info) echo '{store}' ;; esac");
+    for (name, script) in [
+        ("docker", docker.as_str()),
+        ("ssh", ":"),
+        ("ssh-keygen", ":"),
+        ("openssl", ":"),
+    ] {
+        let path = play.file(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = play.path().join("bin").display().to_string();
+    let common = ["rehearse", "-i", "hosts", "--no-load", "--root", "labs"];
+    let words = [&common, words, &["play.yml"]].concat();
+    play.krun_with(&[("PATH", &path)], &words)
 }
 
 /// Both streams, with nothing in them that another run would say otherwise.
@@ -94,6 +109,7 @@ fn artifact_that_the_lock_does_not_have_is_said_before_there_is_a_lab() {
 #[test]
 fn machine_without_an_engine_is_told_what_to_install() {
     let play = play("- hosts: web\n  tasks:\n    - command: id\n");
+    play.file("krun.yml", "{}\n");
     let nothing = play.path().join("nothing").display().to_string();
     let ran = play.krun_with(
         &[("PATH", &nothing)],

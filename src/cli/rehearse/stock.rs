@@ -34,10 +34,11 @@ pub(super) fn check(
             diagnostics.push(fault(wanted, text));
         }
     }
-    let progress = teller("Asking for what the playbooks will fetch", say);
+    let once = Once::new();
+    let asks = || once.call_once(|| say("Asking for what the playbooks will fetch"));
     let fetched: Vec<_> = fetched(wants, fetching, options).collect();
     for some in fetched.chunks(AT_ONCE) {
-        let ask = |url: &String| fetching.can_get(url, &progress).err();
+        let ask = |url: &String| fetching.can_get(url, &asks).err();
         let errors = thread::scope(|scope| {
             let asked = some.iter().map(|(url, _)| scope.spawn(|| ask(url)));
             let asked: Vec<_> = asked.collect();
@@ -64,7 +65,11 @@ pub(super) fn fetch(
     say: &Say,
 ) -> Diagnostics {
     let mut diagnostics = Diagnostics::new();
-    let progress = teller("Fetching what the playbooks will fetch", say);
+    let once = Once::new();
+    let progress = |text: &str| {
+        once.call_once(|| say("Fetching what the playbooks will fetch"));
+        say(&format!("  {text}"));
+    };
     for (url, wanted) in fetched(wants, fetching, options) {
         // Of one that perhaps nobody wants it was said already that it cannot be had.
         if let Err(error) = fetching.get(url, &progress)
@@ -94,15 +99,6 @@ fn site<'a>(url: &str, options: &'a RehearseOptions) -> Option<(&'a str, &'a Pat
     let sites = options.site.iter();
     let mut sites = sites.map(|(name, dir)| (name.as_str(), dir.as_path()));
     sites.find(|(name, _)| *name == server(url))
-}
-
-/// Says what belongs to a step, and first, once, what the step is.
-fn teller<'a>(step: &'a str, say: &'a Say) -> impl Fn(&str) + Sync + 'a {
-    let once = Once::new();
-    move |text| {
-        once.call_once(|| say(step));
-        say(&format!("  {text}"));
-    }
 }
 
 /// A task that may not run at all is no reason to stop.

@@ -10,7 +10,10 @@ use crate::event::Event;
 use crate::rehearse::idempotence::{Idempotence, judge};
 use crate::rehearse::work::{Recorder, Work};
 use crate::report::Paint;
+use crate::report::words::{count, counted_hosts};
+use crate::value::HostName;
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -114,20 +117,18 @@ fn drawn(verdict: &Idempotence, paint: Paint) -> String {
 
 /// The tasks that changed something again, each once with its hosts.
 fn not(works: &[Work], paint: Paint) -> String {
-    let mut tasks: IndexMap<String, Vec<&str>> = IndexMap::new();
+    let mut tasks: IndexMap<String, BTreeSet<HostName>> = IndexMap::new();
     for work in works {
         let at = &work.task.at;
         let task = format!("{} ({}:{})", work.task.title, at.file, at.line);
-        tasks.entry(task).or_default().push(&work.host);
+        tasks.entry(task).or_default().insert(work.host.clone());
     }
-    let n = match tasks.len() {
-        1 => "1 task".to_owned(),
-        n => format!("{n} tasks"),
-    };
+    let n = count(tasks.len(), "task");
     let head = paint.bold_red(format!("not idempotent: {n} changed something again"));
-    let lines = tasks
-        .iter()
-        .map(|(task, hosts)| format!("\n  {task} on {}", hosts.join(", ")));
+    let lines = tasks.into_iter().map(|(task, on)| {
+        let on: Vec<HostName> = on.into_iter().collect();
+        format!("\n  {task} on {}", counted_hosts(&on))
+    });
     head + &lines.collect::<String>()
 }
 

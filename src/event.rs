@@ -1,5 +1,7 @@
 //! What a run says while it works: the only thing that `run` says and that `report` and the run record hear.
 
+pub mod cause;
+
 use crate::diag::Span;
 use crate::modules::diff::Diff;
 use crate::value::{HostName, Mapping, Value};

@@ -150,6 +150,7 @@ impl Child {
                 environment: task.environment.clone(),
                 granted: false,
                 check_mode: task.check_mode,
+                only_looks: false,
                 // The login agent keeps apart what is only tried.
                 perhaps: None,
                 deadline: task.deadline,

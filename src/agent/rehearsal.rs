@@ -4,7 +4,7 @@
 //! sees what it would have done.
 
 use crate::agent::imagined;
-use crate::modules::{Error, Nature, Outcome, Ran};
+use crate::modules::{Action, Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
 use crate::sys::overlay::{Layer, Overlay};
@@ -65,6 +65,41 @@ impl Rehearsals {
         }
     }
 
+    /// Judges an action that ran although the run is in check mode (`check_mode: false`): it saw the host as it is.
+    pub(super) fn judge_live(
+        &self,
+        sys: &Sys,
+        task: &Task,
+        result: Result<Ran, Error>,
+    ) -> Result<Ran, Error> {
+        let shared = self.shared.as_ref().filter(|it| it.version() > 0);
+        let Some(overlay) = shared.filter(|_| task.action.nature() == Nature::Action) else {
+            return result;
+        };
+        let told = sys.clone().over(Arc::clone(overlay));
+        match result {
+            Err(error) => Ok(Ran::Done(Outcome {
+                unknown: Some(format!(
+                    "on the host as it is, without what the tasks before would change, it fails: {error}"
+                )),
+                data: error.data,
+                ..Outcome::new()
+            })),
+            Ok(Ran::Done(outcome)) => {
+                let stale = named_paths(&task.action).find(|path| told.is_overlaid(path));
+                let why = |path: PathBuf| {
+                    let path = path.display();
+                    format!(
+                        "it ran on the host as it is, where `{path}` is not yet what the tasks before would make it"
+                    )
+                };
+                let unknown = stale.map(why).or(outcome.unknown);
+                Ok(Ran::Done(Outcome { unknown, ..outcome }))
+            }
+            cancelled => cancelled,
+        }
+    }
+
     /// Takes over what another agent of this host wrote.
     pub(super) fn adopt(&self, layer: &[u8]) -> Result<(), Error> {
         match &self.shared {
@@ -72,6 +107,20 @@ impl Rehearsals {
             None => Ok(()),
         }
     }
+}
+
+/// Whether all is well because something is not there.
+fn finds_nothing(outcome: &Outcome) -> bool {
+    let state = outcome.data.get("state").and_then(|state| state.as_str());
+    !outcome.changed && state == Some("absent")
+}
+
+/// The absolute paths that stand in an action's words.
+fn named_paths(action: &Action) -> impl Iterator<Item = PathBuf> {
+    let text = serde_json::to_string(action).unwrap_or_default();
+    let is_between = |it: char| it.is_whitespace() || "\\\"'`=:;,|&<>(){}[]".contains(it);
+    let words: Vec<PathBuf> = text.split(is_between).map(PathBuf::from).collect();
+    words.into_iter().filter(|word| word.is_absolute())
 }
 
 pub(super) fn adopt(overlay: &Overlay, layer: &[u8]) -> Result<(), Error> {
@@ -155,10 +204,12 @@ impl Rehearsal<'_> {
                 unknown: Some(format!("{unknown}; as it is now: {error}")),
                 ..Outcome::default()
             })),
-            Ok(Ran::Done(outcome)) if task.action.name() == "stat" => Ok(Ran::Done(Outcome {
-                unknown: Some(unknown),
-                ..outcome
-            })),
+            Ok(Ran::Done(outcome)) if task.action.name() == "stat" || finds_nothing(&outcome) => {
+                Ok(Ran::Done(Outcome {
+                    unknown: Some(unknown),
+                    ..outcome
+                }))
+            }
             other => other,
         }
     }

@@ -108,7 +108,8 @@ impl Turn<'_> {
     fn look_and_apply(&mut self, cancel: &Arc<AtomicBool>) -> Result<Ran, Error> {
         let sys = self.sys(cancel);
         if !self.task.check_mode {
-            return self.run_once(&sys);
+            let ran = self.run_once(&sys);
+            return self.agent.rehearsals.judge_live(&sys, self.task, ran);
         }
         let rehearsal = self.agent.rehearsals.begin(&sys);
         let overlay = &rehearsal.overlay;
@@ -117,6 +118,11 @@ impl Turn<'_> {
         }
         let version = overlay.version();
         let ran = match &self.task.perhaps {
+            None if self.task.only_looks => {
+                let sys = sys.over(overlay.fork());
+                let ran = self.run_once(&sys);
+                rehearsal.judge(&sys, self.task, ran)
+            }
             None => {
                 let sys = sys.over(Arc::clone(overlay));
                 let ran = self.run_once(&sys);

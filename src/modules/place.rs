@@ -205,10 +205,18 @@ fn same_content(file: &mut dyn Read, mut wanted: &[u8]) -> std::io::Result<bool>
 
 /// Copies a file beside itself, as `NAME.PID.DATE@TIME~`. Returns where.
 pub fn backup(sys: &Sys, path: &Path) -> Result<PathBuf, Error> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
     let now = jiff::Zoned::now().strftime("%Y-%m-%d@%H:%M:%S").to_string();
-    name.push(format!(".{}.{now}~", std::process::id()));
-    let copy = path.with_file_name(name);
+    let mut number = std::process::id();
+    let copy = loop {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".{number}.{now}~"));
+        let copy = path.with_file_name(name);
+        if sys.lstat(&copy)?.is_none() {
+            break copy;
+        }
+        // Made in the same second: no backup takes another's place.
+        number += 1;
+    };
     let attributes = sys
         .stat(path)?
         .map_or_else(Attributes::default, |stat| Attributes {

@@ -124,6 +124,8 @@ pub struct Task {
     pub granted: bool,
     /// Check mode: show what would change, write only to an overlay of the host.
     pub check_mode: bool,
+    /// No later task sees what it would have written, even in a run in check mode.
+    pub only_looks: bool,
     /// Check mode: why nobody can say whether the task runs at all.
     pub perhaps: Option<String>,
     /// Seconds, counted from when it begins on the host.

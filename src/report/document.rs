@@ -1,6 +1,7 @@
 //! Turns a story into one JSON document; `docs/report.schema.json` describes it, and its version rises with every change that breaks a reader.
 
 use super::story::{BatchStory, Outcome, Story, TaskStory, Told, word};
+use super::unknowns;
 use crate::event::{At, TaskName};
 use crate::modules::diff::{Content, Diff};
 use crate::modules::keys;
@@ -29,6 +30,10 @@ fn document(story: &Story) -> Value {
             "text": story.summary(),
             "changed": sum(|stats| stats.changed),
             "unknown": sum(|stats| stats.unforeseen),
+            "unknown_by_cause": unknowns::causes(story).into_iter().map(|(cause, n)| json!({
+                "cause": cause,
+                "results": n,
+            })).collect::<Vec<_>>(),
             "failed": sum(|stats| stats.failed),
             "unreachable": sum(|stats| stats.unreachable),
         },

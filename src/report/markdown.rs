@@ -1,10 +1,10 @@
 //! Turns a story into Markdown for a comment on a pull request: the summary first, a fold for each set of hosts, and an honest cut.
 
-use super::dangers;
 use super::diff::{NO_NEWLINE, hunks, opaque};
 use super::story::{Outcome, Story, as_wished, counted_as, word};
 use super::together::around;
 use super::words::{count, counted_hosts, duration, moment, value};
+use super::{dangers, unknowns};
 use crate::event::{Stats, Status};
 use crate::modules::diff::{Content, Diff};
 use crate::modules::keys;
@@ -185,6 +185,13 @@ fn head(story: &Story) -> String {
     }
     if rows.len() > ROWS {
         let _ = writeln!(out, "| … and {} rows more | | | | | | |", rows.len() - ROWS);
+    }
+    let unknown = unknowns::lines(story);
+    if !unknown.is_empty() {
+        out.push_str("\nUnknown, by cause:\n\n");
+    }
+    for (n, cause) in unknown {
+        let _ = writeln!(out, "- {n}: {}", escape(&cause));
     }
     out + "\n"
 }

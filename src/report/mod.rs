@@ -17,6 +17,7 @@ mod patch;
 pub mod story;
 mod text;
 mod together;
+mod unknowns;
 pub mod words;
 
 pub use human::Human;

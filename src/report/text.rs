@@ -3,7 +3,7 @@
 use super::story::{Outcome, PlayStory, Story, counted_as, word};
 use super::together::around;
 use super::words::{count, counted_hosts, duration, hosts};
-use super::{Paint, dangers, diff};
+use super::{Paint, dangers, diff, unknowns};
 use crate::event::Status;
 use crate::value::{Value, display};
 use std::fmt::Write;
@@ -225,6 +225,13 @@ fn recap(out: &mut String, story: &Story, paint: Paint) {
             paint.green(name)
         };
         let _ = writeln!(out, "{name}  {line}");
+    }
+    let unknown = unknowns::lines(story);
+    if !unknown.is_empty() {
+        let _ = writeln!(out, "\n{}", paint.magenta("unknown, by cause"));
+    }
+    for (n, cause) in unknown {
+        let _ = writeln!(out, "  {n:>3}  {cause}");
     }
     let what = if story.check_mode { "plan:" } else { "run:" };
     let took = story

@@ -98,26 +98,28 @@ impl Batch<'_> {
                 (!other.is_alive() || other.next >= step)
                     && earlier
                         .flat_map(|flight| &flight.items)
-                        .all(|item| is_elsewhere(item, &mine))
+                        .all(|item| is_elsewhere(item, Some(&mine)))
             })
     }
 }
 
-fn is_elsewhere(item: &Item, mine: &[PathBuf]) -> bool {
+/// Whether an item is over, or has to do with other places; without places of one's own, none are known to be others.
+pub(super) fn is_elsewhere(item: &Item, mine: Option<&[PathBuf]>) -> bool {
     let is_over = matches!(
         item.state,
         ItemState::Arrived { .. } | ItemState::Dropped | ItemState::Judged(_)
     );
     match &item.work {
         Work::Agent(action) if !is_over => {
-            places(action).is_some_and(|theirs| are_apart(mine, &theirs))
+            let theirs = places(action);
+            matches!((mine, theirs), (Some(mine), Some(theirs)) if are_apart(mine, &theirs))
         }
         _ => true,
     }
 }
 
 /// The places of an action, if they can be compared as they are written.
-fn places(action: &Action) -> Option<Vec<PathBuf>> {
+pub(super) fn places(action: &Action) -> Option<Vec<PathBuf>> {
     let plain = |place: &PathBuf| {
         place.is_absolute() && !place.components().any(|it| it == Component::ParentDir)
     };

@@ -295,11 +295,17 @@ impl Batch<'_> {
         let templar = Arc::clone(&self.run.templar);
         let items: Vec<Dict> = match &task.loop_ {
             None => vec![Dict::new()],
-            Some(loop_) => {
-                let values = super::loops::items(&templar, loop_, &scope.clone().shared())
-                    .map_err(|error| Error::new(format!("`loop` cannot be read: {error}")))?;
-                super::loops::locals(loop_, &values).collect()
-            }
+            Some(loop_) => match super::loops::items(&templar, loop_, &scope.clone().shared()) {
+                Ok(values) => super::loops::locals(loop_, &values).collect(),
+                Err(error) if error.is_unknown() => {
+                    let cause = format!("what it loops over depends on {error}");
+                    self.report(host, at, task, verdict::unforeseen(cause));
+                    return Ok(Vec::new());
+                }
+                Err(error) => {
+                    return Err(Error::new(format!("`loop` cannot be read: {error}")));
+                }
+            },
         };
         let mut wanted = Vec::new();
         for locals in items {
@@ -319,8 +325,15 @@ impl Batch<'_> {
                 continue;
             }
             // `apply:` and the like hold templates for the included tasks, not for here.
-            let arguments =
-                arguments(&templar, task, &scope).map_err(|error| Error::new(error.to_string()))?;
+            let arguments = match arguments(&templar, task, &scope) {
+                Ok(arguments) => arguments,
+                Err(error) if error.is_unknown() => {
+                    let cause = format!("what it includes depends on {error}");
+                    self.report(host, at, task, verdict::unforeseen(cause));
+                    continue;
+                }
+                Err(error) => return Err(Error::new(error.to_string())),
+            };
             wanted.push(Wanted {
                 arguments,
                 locals,

@@ -80,7 +80,7 @@ impl<'r> Batch<'r> {
         let handlers = (*plan.handlers).clone();
         let hosts = hosts
             .iter()
-            .map(|host| HostRun::new(Arc::clone(host)))
+            .map(|host| HostRun::new(Arc::clone(host), run.links.epoch))
             .collect();
         Self {
             run,
@@ -107,6 +107,8 @@ impl<'r> Batch<'r> {
         } else if self.forces_handlers() {
             self.run_forced_handlers().await;
         }
+        let highest = self.hosts.iter().map(|host| host.epoch).max();
+        self.run.links.epoch = highest.unwrap_or_default() + 1;
         Finished {
             hosts: self.hosts,
             ending: self.ending,

@@ -1,14 +1,15 @@
 //! What a failure does: a rescue takes over, or the host leaves the play, and perhaps the play ends for all.
 
+use super::Run;
 use super::batch::{Batch, Ending};
 use super::host::HostState;
-use super::keywords::flag;
+use super::keywords::{flag, text};
 use super::prepare::Judged;
 use super::scope::TaskScope;
-use super::world;
+use super::world::{self, PlayContext};
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
-use crate::value::{Dict, Mapping, Value};
+use crate::value::{Dict, HostName, Mapping, Value};
 use std::sync::Arc;
 
 impl Batch<'_> {
@@ -127,6 +128,21 @@ impl Batch<'_> {
                 ),
             );
         }
+    }
+}
+
+impl Run {
+    /// `max_fail_percentage` of the play, if it says one.
+    fn max_fail_percentage(&self, context: &Arc<PlayContext>, host: &HostName) -> Option<f64> {
+        let scope = TaskScope::new(&self.world, Some(context), host, None).shared();
+        let text = text(
+            &self.templar,
+            context.play.max_fail_percentage.as_ref(),
+            &scope,
+        )
+        .ok()
+        .flatten()?;
+        text.trim().trim_end_matches('%').parse().ok()
     }
 }
 

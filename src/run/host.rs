@@ -143,7 +143,7 @@ impl Flight {
 }
 
 impl HostRun {
-    pub(super) fn new(name: HostName) -> Self {
+    pub(super) fn new(name: HostName, epoch: u32) -> Self {
         Self {
             name,
             state: HostState::Alive,
@@ -157,7 +157,7 @@ impl HostRun {
             perhaps: HashMap::new(),
             kept: IndexMap::new(),
             flushed: Vec::new(),
-            epoch: 0,
+            epoch,
             counted: HashMap::new(),
             counts: HashMap::new(),
             asked_journal: false,
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_failure_in_a_body_leads_to_rescue_and_always_and_not_to_the_rest_of_the_body() {
-        let mut host = HostRun::new("h".into());
+        let mut host = HostRun::new("h".into(), 0);
         let body = vec![(7, Part::Body { has_rescue: true })];
         assert!(!host.takes(&step(vec![(7, Part::Rescue)])));
         assert!(host.fail_at(&body));
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_failure_without_rescue_runs_always_and_goes_on_at_the_end_of_the_block() {
-        let mut host = HostRun::new("h".into());
+        let mut host = HostRun::new("h".into(), 0);
         assert!(!host.fail_at(&[(7, Part::Body { has_rescue: false })]));
         assert!(host.is_alive());
         assert!(host.takes(&step(vec![(7, Part::Always)])));
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_failure_outside_of_blocks_ends_the_host() {
-        let mut host = HostRun::new("h".into());
+        let mut host = HostRun::new("h".into(), 0);
         host.fail_at(&[]);
         assert_eq!(host.state, HostState::Failed);
     }

@@ -1,7 +1,8 @@
 //! Renders what surrounds a task's arguments: who runs it, where, with what environment, and how its failure counts.
 
 use super::scope::TaskScope;
-use crate::modules;
+use super::world::{Guards, Settings};
+use crate::modules::{self, Nature, Place};
 use crate::playbook::Task;
 use crate::proto::Identity;
 use crate::template::{Error, Raw, Scope, Templar, is_omit};
@@ -15,6 +16,8 @@ pub(super) struct Envelope {
     pub identity: Option<Identity>,
     pub environment: Vec<(String, String)>,
     pub check_mode: bool,
+    /// The task says itself that it is in check mode: it changes nothing in any run.
+    pub only_looks: bool,
     /// Seconds.
     pub deadline: Option<u64>,
     pub on_failure: OnFailure,
@@ -98,10 +101,12 @@ pub(super) fn envelope(
     let number = |node: &Option<Node>| {
         Ok::<_, Error>(text(node)?.and_then(|text| text.trim().parse::<u64>().ok()))
     };
+    let check_mode = flag(&keywords.check_mode)?.filter(|&it| it || !is_foreseen(settings, task));
     Ok(Envelope {
         identity: identity(templar, scope, task, delegate_to.as_ref())?,
         environment,
-        check_mode: flag(&keywords.check_mode)?.unwrap_or(settings.check_mode),
+        check_mode: check_mode.unwrap_or(settings.check_mode),
+        only_looks: check_mode == Some(true),
         deadline: number(&keywords.timeout)?
             .filter(|&seconds| seconds > 0)
             .or(number(&task.async_)?.filter(|&seconds| seconds > 0)),
@@ -114,6 +119,16 @@ pub(super) fn envelope(
         delegate_facts: flag(&keywords.delegate_facts)?.unwrap_or(false),
         show_diff: flag(&keywords.diff)?.unwrap_or(settings.diff),
     })
+}
+
+/// Whether a run in check mode knows what the task does without doing it: `check_mode: false` has no work to do there.
+fn is_foreseen(settings: &Settings, task: &Task) -> bool {
+    let entry = modules::find(&task.module).filter(|entry| entry.place == Place::Agent);
+    settings.check_mode
+        && settings.guards != Guards::Off
+        && entry.is_some_and(|entry| {
+            entry.nature != Nature::Action || (entry.rehearses && entry.name != "fetch")
+        })
 }
 
 /// `environment:` of the task and what it stands in, the outermost first.

@@ -48,6 +48,8 @@ pub(super) struct Links {
     incoming: mpsc::UnboundedSender<Incoming>,
     inbox: mpsc::UnboundedReceiver<Incoming>,
     next_seq: Seq,
+    /// Above every epoch of the batches before: agents remember failures for as long as they live.
+    pub(super) epoch: u32,
 }
 
 /// How long a run waits at its end for agents that do not end.
@@ -82,6 +84,7 @@ impl Links {
             incoming,
             inbox,
             next_seq: 0,
+            epoch: 0,
         }
     }
 

@@ -10,6 +10,7 @@ mod brought;
 mod connect;
 mod control;
 mod custom_stats;
+mod delegated;
 mod emit;
 mod facts;
 mod failing;
@@ -454,23 +455,6 @@ impl Run {
 
     pub(self) fn clear_host_errors(&mut self) {
         self.gone.clear();
-    }
-
-    /// `max_fail_percentage` of the play, if it says one.
-    pub(self) fn max_fail_percentage(
-        &self,
-        context: &Arc<PlayContext>,
-        host: &HostName,
-    ) -> Option<f64> {
-        let scope = TaskScope::new(&self.world, Some(context), host, None).shared();
-        let text = keywords::text(
-            &self.templar,
-            context.play.max_fail_percentage.as_ref(),
-            &scope,
-        )
-        .ok()
-        .flatten()?;
-        text.trim().trim_end_matches('%').parse().ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::keywords::{self, Envelope};
 use super::scope::TaskScope;
 use super::sources;
+use super::world::Guards;
 use crate::modules::{self, Action, Error, Place};
 use crate::plan::short_name;
 use crate::playbook::Task;
@@ -330,6 +331,14 @@ pub(super) fn skipped(condition: &str) -> Mapping {
     data
 }
 
+/// Whether a condition may be false only because this is a plan: a run would do what it leaves out here.
+fn is_for_runs_only(scope: &TaskScope, condition: &str) -> bool {
+    let settings = &scope.world.settings;
+    settings.check_mode
+        && settings.guards != Guards::Off
+        && condition.contains("ansible_check_mode")
+}
+
 fn rendered(
     templar: &Templar,
     scope: &TaskScope,
@@ -351,6 +360,9 @@ fn rendered(
     let later = on_controller && task.loop_.is_some();
     if !later {
         match conditions(templar, &task.when, &shared) {
+            Ok(Some(condition)) if is_for_runs_only(scope, &condition) && !on_controller => {
+                perhaps = Some(format!("a plan does not decide `when: {condition}`"));
+            }
             Ok(Some(condition)) => return alone(Work::Skip(condition)),
             Ok(None) => {}
             Err(error) if error.is_pending() => return Err(NotNow::Pending),

@@ -126,7 +126,9 @@ impl Batch<'_> {
                 }
             }
         }
-        if self.is_throttled(host, index, task, &scope) {
+        if self.is_throttled(host, index, task, &scope)
+            || self.waits_for_earlier_hosts(host, index, task)
+        {
             return false;
         }
         let mut prepared = match prepare::prepare(&self.run.templar, &scope, task, quiet) {
@@ -144,6 +146,9 @@ impl Batch<'_> {
                 ..Prepared::default()
             },
         };
+        if self.waits_for_delegates(host, index, &prepared) {
+            return false;
+        }
         if let Some(cause) = self.hosts[host].perhaps.get(&self.steps[index].id) {
             prepared.items.iter_mut().for_each(|item| item.doubt(cause));
         }
@@ -342,6 +347,7 @@ impl Batch<'_> {
             environment: envelope.environment.clone(),
             granted,
             check_mode: envelope.check_mode,
+            only_looks: envelope.only_looks,
             perhaps,
             deadline: envelope.deadline,
             ignore_errors: envelope.on_failure.is_ignored || is_recheck,

@@ -36,6 +36,7 @@ pub(super) fn task(seq: Seq, name: &str, action: Action, envelope: Envelope) -> 
         environment: envelope.environment,
         granted: true,
         check_mode: false,
+        only_looks: false,
         perhaps: None,
         deadline: Some(LIMIT),
         ignore_errors: true,

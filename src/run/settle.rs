@@ -8,7 +8,7 @@ use super::prepare::{ItemState, Judged, Shape, Work, skipped};
 use super::scope::TaskScope;
 use super::verdict::{self, Verdict};
 use super::world;
-use crate::event::{EventKind, Status, TaskResult};
+use crate::event::{EventKind, Status, TaskResult, cause};
 use crate::modules::Error;
 use crate::plan::short_name;
 use crate::playbook::Task;
@@ -218,6 +218,10 @@ impl Batch<'_> {
                 if let Some(before) = &self.hosts[host].flights[0].items[index].before {
                     before.stand(&mut judged);
                 }
+                if judged.changed && envelope.only_looks {
+                    let note = "only looked at: `check_mode: true`";
+                    judged.result.msg.get_or_insert_with(|| note.to_owned());
+                }
                 judged.result.delegated_to.clone_from(&envelope.delegate_to);
                 if !envelope.show_diff {
                     judged.result.diffs.clear();
@@ -327,12 +331,16 @@ impl Batch<'_> {
             .map(|(register, _)| (register.clone(), Value::Mapping(judged.data.clone())));
         if let Some((register, value)) = &registered {
             world::write(&vars, |vars| {
-                let cause = judged.unknown.as_ref().map(|cause| {
-                    format!(
-                        "`{register}`, which `{}` would bring ({cause})",
-                        task.title()
-                    )
-                });
+                let cause = judged
+                    .unknown
+                    .as_ref()
+                    .map(|cause| match cause::of_value(cause) {
+                        Some(root) => format!("`{register}`, which rests on {root}"),
+                        None => format!(
+                            "`{register}`, which `{}` would bring ({cause})",
+                            task.title()
+                        ),
+                    });
                 match cause {
                     Some(cause) => vars.unknown.insert(register.clone(), cause),
                     None => vars.unknown.remove(register),
@@ -355,8 +363,12 @@ impl Batch<'_> {
                 for name in task.args.entries.keys() {
                     match &judged.unknown {
                         Some(cause) => {
-                            let cause =
-                                format!("`{name}`, which `{}` sets ({cause})", task.title());
+                            let cause = match cause::of_value(cause) {
+                                Some(root) => format!("`{name}`, which rests on {root}"),
+                                None => {
+                                    format!("`{name}`, which `{}` sets ({cause})", task.title())
+                                }
+                            };
                             vars.unknown.insert(name.clone(), cause)
                         }
                         None if judged.skipped => None,

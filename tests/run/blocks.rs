@@ -79,3 +79,58 @@ fn ignore_errors_and_failed_when_let_the_host_go_on() {
         "a : ok=3 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=1"
     );
 }
+
+/// Agents live longer than plays: what one dropped behind a failure is no business of the next.
+#[test]
+fn plays_behind_rescued_failures_run() {
+    let ran = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - lineinfile: path={{ dir }}/none line=x
+      rescue:
+        - block:
+            - command: /bin/false
+          rescue:
+            - debug: msg=rescued
+- hosts: a,b
+  gather_facts: false
+  tasks:
+    - copy: dest={{ dir }}/{{ inventory_hostname }} content=one
+    - copy: dest={{ dir }}/{{ inventory_hostname }}.2 content=two
+    - lineinfile: path={{ dir }}/{{ inventory_hostname }}.2 line=three
+",
+    )
+    .run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(
+        ran.recap("a"),
+        "a : ok=4 changed=3 unreachable=0 failed=0 skipped=0 rescued=2 ignored=0"
+    );
+}
+
+/// A host that failed leaves a lane behind on the host to which it had delegated; the next batch has its number.
+#[test]
+fn batches_behind_a_failed_delegated_task_run() {
+    let ran = Play::new(
+        r"
+- hosts: a,b,c
+  gather_facts: false
+  serial: 2
+  tasks:
+    - stat: path=/
+    - lineinfile: path={{ dir }}/none line=x
+      delegate_to: c
+      when: inventory_hostname == 'a'
+    - copy: dest={{ dir }}/of-{{ inventory_hostname }} content=x
+      delegate_to: c
+",
+    )
+    .run();
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    let done = "ok=2 changed=1 unreachable=0 failed=0 skipped=1 rescued=0 ignored=0";
+    assert_eq!(ran.recap("b"), format!("b : {done}"));
+    assert_eq!(ran.recap("c"), format!("c : {done}"));
+}

@@ -115,6 +115,100 @@ const CHAINS: &[(&str, &str)] = &[
 "#,
     ),
     (
+        "looks",
+        r#"
+    - name: looks and changes that say themselves whether they check
+      copy: dest={{ root }}/only-checked content=x
+      check_mode: true
+    - stat: path={{ root }}/only-checked
+      register: checked
+    - copy: dest={{ root }}/checked content="{{ checked.stat.exists }}"
+    - file: path={{ root }}/checked state=absent
+      check_mode: true
+    - lineinfile: path={{ root }}/checked line=more
+      check_mode: false
+    - slurp: src={{ root }}/checked
+      check_mode: false
+      register: read
+    - copy: dest={{ root }}/read content="{{ read.content }}"
+    - name: how many names there are
+      file: path={{ root }}/names/{{ item }} state=directory
+      loop: [a, b, b/c]
+    - file: path={{ root }}/was-directory/other state=directory
+    - file: path={{ root }}/was-directory/sub state=absent
+    - copy: dest={{ root }}/names/one content=x mode=0751
+    - file: src={{ root }}/names/one path={{ root }}/names/two state=hard
+    - copy: dest={{ root }}/names/alone content=x mode=0751
+    - file: src=alone path={{ root }}/names/three state=link
+    - stat: path={{ item }}
+      loop: ["{{ root }}/names", "{{ root }}/names/b", "{{ root }}/was-directory", "{{ root }}/names/two", "{{ root }}/names/three"]
+      register: names
+    - copy:
+        dest: "{{ root }}/counted"
+        content: "{{ names.results | map(attribute='stat.nlink') | list }} {{ names.results[4].stat.lnk_source }}"
+    - name: backups of one second
+      lineinfile: path={{ root }}/gone line={{ item }} backup=yes
+      loop: [a, b, c]
+      register: kept
+    - slurp: src={{ item.backup }}
+      loop: "{{ kept.results }}"
+      loop_control: {label: "{{ item.item }}"}
+      register: backups
+    - file: path={{ item.backup }} state=absent
+      loop: "{{ kept.results }}"
+      loop_control: {label: "{{ item.item }}"}
+      diff: false
+    - copy: dest={{ root }}/backups content="{{ backups.results | map(attribute='content') | map('b64decode') | list }}"
+    - name: copies on the host
+      copy: src={{ root }}/names dest={{ root }}/copies remote_src=yes
+    - copy: src={{ root }}/names/three dest={{ root }}/followed remote_src=yes mode=preserve
+    - copy: dest={{ root }}/names/three content=through follow=yes
+    - copy: dest={{ root }}/names/three content=instead follow=no
+    - copy: dest={{ root }}/kept content=x force=no
+    - copy: dest={{ root }}/kept content=y force=no
+"#,
+    ),
+    (
+        "refused",
+        r#"
+    - name: what fails in a run fails in its plan
+      copy: dest={{ root }}/no/such/file content=x
+      ignore_errors: true
+    - copy: src={{ root }}/none dest={{ root }}/none2 remote_src=yes
+      ignore_errors: true
+    - file: path={{ root }}/none state=file
+      ignore_errors: true
+    - file: path={{ root }}/was-file/below state=directory
+      ignore_errors: true
+    - copy: dest={{ root }}/owned content=x owner=no-such-user
+      ignore_errors: true
+    - copy: dest={{ root }}/valid content=x validate="grep y %s"
+      ignore_errors: true
+    - copy: dest={{ root }}/valid content=xy validate="grep y %s"
+    - lineinfile: path={{ root }}/valid regexp=y state=absent validate="grep y %s"
+      ignore_errors: true
+    - copy: dest=/proc/none content=x
+      ignore_errors: true
+    - unarchive: src=second.tgz dest={{ root }}/none
+      ignore_errors: true
+    - file: src=one path={{ root }}/loop state=link force=yes
+    - file: src=loop path={{ root }}/one state=link force=yes
+    - copy: dest={{ root }}/loop/x content=x
+      ignore_errors: true
+    - file: path={{ root }}/shared state=directory mode=2775 group=1
+    - copy: dest={{ root }}/shared/file content=x owner=4711
+    - file: path={{ root }}/shared/sub state=directory
+    - file: path={{ root }}/shared state=directory recurse=yes mode=g-w,o=
+    - copy: dest="{{ root }}/ein Ä ‘name’" content=ü
+    - lineinfile: path="{{ root }}/ein Ä ‘name’" line=é
+    - get_url: url=file://{{ root }}/app.tgz dest={{ root }}/wrong checksum=sha256:{{ '0' * 64 }}
+      ignore_errors: true
+    - stat: path={{ root }}/owned
+      register: owned
+      failed_when: owned.stat.exists
+"#,
+    ),
+    (
         "replaced",
         r#"
     - name: gone, then another one

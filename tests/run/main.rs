@@ -6,6 +6,7 @@ mod ask;
 mod blocks;
 mod brought;
 mod configured;
+mod delegated;
 mod end_state;
 #[path = "../shared/end_state.rs"]
 mod end_state_of;

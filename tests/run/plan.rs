@@ -377,3 +377,48 @@ fn a_wait_looks_once_and_what_it_does_not_find_is_no_failure() {
     );
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }
+
+/// Each was a failure, or left out, though a run does it.
+#[test]
+fn what_only_a_plan_cannot_do_is_unknown_with_its_cause() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - copy: dest={{ dir }}/made content=made
+    - name: runs in plans, too
+      command: cat {{ dir }}/made
+      check_mode: false
+      changed_when: false
+      register: read
+    - copy: dest={{ dir }}/read content="{{ read.stdout }}"
+    - copy: dest={{ dir }}/old content=new
+    - name: reads what is old by then
+      command: cat {{ dir }}/old
+      check_mode: false
+      changed_when: false
+    - name: not in plans
+      copy: dest={{ dir }}/not-in-plans content=x
+      when: not ansible_check_mode
+    - lineinfile: path={{ dir }}/not-in-plans line=y
+    - command: echo some
+      register: which
+    - include_tasks: "{{ which.stdout }}.yml"
+    - include_tasks: some.yml
+      loop: "{{ which.stdout_lines }}"
+    - file: path={{ dir }}/perhaps-there state=absent
+"#,
+    );
+    play.file("old", "old");
+    play.file("some.yml", "- copy: dest={{ dir }}/some content=x\n");
+    let plan = play.subcommand("plan");
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let dir = play.path().display().to_string();
+    let text = plan.stdout.replace(&dir, "DIR");
+    let end = text.rfind(" (").unwrap();
+    insta::assert_snapshot!(&text[..end]);
+    assert!(!play.path().join("made").exists());
+    let ran = play.run();
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}

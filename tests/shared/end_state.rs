@@ -48,6 +48,13 @@ impl Root {
             if **of != *host {
                 continue;
             }
+            if result
+                .msg
+                .as_deref()
+                .is_some_and(|msg| msg.starts_with("only looked at"))
+            {
+                continue;
+            }
             for diff in &result.diffs {
                 let is_link = diff.attributes.iter().any(|it| it.name == "target");
                 let path = if diff.subject.starts_with('/') {

@@ -35,6 +35,7 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         environment: Vec::new(),
         granted: true,
         check_mode: false,
+        only_looks: false,
         perhaps: None,
         deadline: Some(60),
         ignore_errors: false,

@@ -10,7 +10,7 @@ pub use timeline::timeline;
 
 use super::story::{as_wished, counted_as};
 use super::words::{counted_hosts, duration, moment};
-use super::{Story, dangers};
+use super::{Story, dangers, unknowns};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -133,6 +133,17 @@ fn head(story: &Story, what: &str) -> String {
             )
         });
         let _ = writeln!(out, "<p class=\"note warning\">{}{at}</p>", escape(text));
+    }
+    let unknown = unknowns::lines(story).into_iter();
+    let unknown: String = unknown
+        .map(|(n, cause)| format!("<li>{n}: {}</li>", escape(&cause)))
+        .collect();
+    if !unknown.is_empty() {
+        let head = "<b>Unknown, by cause</b>";
+        let _ = writeln!(
+            out,
+            "<div class=\"note warning\">{head}<ul>{unknown}</ul></div>"
+        );
     }
     if let Some(stop) = &story.stop {
         let _ = write!(

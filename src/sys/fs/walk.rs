@@ -42,6 +42,12 @@ impl Sys {
         Ok(Some((overlay, place)))
     }
 
+    /// Whether an overlay would change what lies at a path, or beneath it.
+    pub fn is_overlaid(&self, path: &Path) -> bool {
+        let overlaid = self.overlaid(path, true);
+        matches!(overlaid, Ok(Some((overlay, place))) if !overlay.is_untouched(&place))
+    }
+
     /// Returns the real path of what `path` leads to. The kernel resolves links, except below a test's root.
     pub(super) fn locate(&self, path: &Path) -> io::Result<PathBuf> {
         if self.is_host() {

@@ -1,12 +1,13 @@
 //! Says of a write over a host whether the host itself would refuse it: no permission, read-only, no space, a mount.
 
-use super::layer::{Layer, Seen};
+use super::layer::{Directory, Layer, Seen};
 use crate::sys::fs::{Kind, Stat, Time};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, SYSFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, Gid, Uid, faccessat, getgroups};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -48,11 +49,14 @@ impl Ground<'_> {
             Seen::Nothing => Ok(None),
             Seen::Unknown(cause) => Err(unknown(path, cause)),
             Seen::Inode(_, inode) => Ok(Some(inode.stat.clone())),
-            Seen::Directory(directory) => match (&directory.stat, &directory.host) {
-                (Some(stat), _) => Ok(Some(stat.clone())),
-                (None, Some(host)) => look(&self.real(host)),
-                (None, None) => Ok(None),
-            },
+            Seen::Directory(directory) => {
+                let found = match (&directory.stat, &directory.host) {
+                    (Some(stat), _) => Some(stat.clone()),
+                    (None, Some(host)) => look(&self.real(host))?,
+                    (None, None) => None,
+                };
+                Ok(found.map(|stat| self.linked(directory, stat)))
+            }
             Seen::Host(host) => {
                 let found = look(&self.real(&host))?;
                 let shared = found
@@ -62,6 +66,24 @@ impl Ground<'_> {
                 Ok(shared.map(|(_, inode)| inode.stat.clone()).or(found))
             }
         }
+    }
+
+    /// Counts a directory's links as most file systems do: those in it lead back to it. Others say 1 of each.
+    fn linked(&self, directory: &Directory, stat: Stat) -> Stat {
+        if stat.n_links < 2 {
+            return stat;
+        }
+        let was_directory = |name: &OsString| {
+            let host = directory.host.as_ref().map(|host| host.join(name));
+            let found = host.and_then(|host| look(&self.real(&host)).ok().flatten());
+            found.is_some_and(|found| found.is_dir())
+        };
+        let n_links = directory
+            .changed()
+            .fold(stat.n_links, |n, (name, is_directory)| {
+                (n + u64::from(is_directory)).saturating_sub(u64::from(was_directory(name)))
+            });
+        Stat { n_links, ..stat }
     }
 
     /// Says whether this process may use what lies at a path so.

@@ -111,6 +111,12 @@ impl Directory {
         }
     }
 
+    /// The names that are not as the host has them, and whether a directory would lie there.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (&OsString, bool)> {
+        let names = self.names.iter();
+        names.map(|(name, node)| (name, matches!(node, Node::Directory(_))))
+    }
+
     /// Changes the names that the host has into those that would be there.
     pub(super) fn merge(&self, mut host: Vec<OsString>) -> Vec<OsString> {
         host.retain(|name| !self.names.contains_key(name));

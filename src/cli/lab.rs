@@ -198,6 +198,18 @@ pub(super) fn check_sites(sites: &[(String, PathBuf)], diagnostics: &mut Diagnos
     }
 }
 
+/// The sites as the lab has them; to an engine, a directory that does not begin with `/` is the name of a volume.
+pub(super) fn lab_sites(
+    sites: impl Iterator<Item = (String, PathBuf)>,
+    machine: &Machine,
+) -> Vec<Site> {
+    let site = |(name, dir)| Site {
+        name,
+        root: machine.cwd.join(dir),
+    };
+    sites.map(site).collect()
+}
+
 pub(super) fn site(text: &str) -> Result<(String, PathBuf), String> {
     let (name, dir) = text
         .split_once('=')
@@ -338,7 +350,7 @@ fn spec(
         packages: options.package,
         stand_ins: options.stand_in,
         stop: Some(until_interrupted()),
-        sites: sites.map(|(name, root)| Site { name, root }).collect(),
+        sites: lab_sites(sites, machine),
         ..LabSpec::default()
     };
     Some(settle(spec, config, engine, &options.begin))

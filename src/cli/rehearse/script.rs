@@ -5,7 +5,7 @@ use super::{faults, packages, report, stock};
 use crate::artifacts::{Base, Fetching};
 use crate::cli::apply::{Loaded, compile, context, load};
 use crate::cli::fetching::rehearsed;
-use crate::cli::lab::{check_sites, settle};
+use crate::cli::lab::{check_sites, lab_sites, settle};
 use crate::cli::options::RunOptions;
 use crate::cli::settings::{self, Machine};
 use crate::cli::sink::sink;
@@ -13,7 +13,7 @@ use crate::cli::wants::Wants;
 use crate::cli::{config, prompt, record};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::event::Event;
-use crate::lab::{Lab, LabSpec, Site};
+use crate::lab::{Lab, LabSpec};
 use crate::plan::{Plan, serial};
 use crate::rehearse::estimate::Production;
 use crate::rehearse::{self, Act, Place, Say, Script, Sink, Start, form};
@@ -88,7 +88,7 @@ pub(super) fn script(
         users: form.users.into_iter().collect(),
         packages: options.package.clone(),
         stand_ins: options.stand_in.clone(),
-        sites: sites.map(|(name, root)| Site { name, root }).collect(),
+        sites: lab_sites(sites, machine),
         ..LabSpec::default()
     };
     let mut spec = settle(spec, &config, &options.engine, &options.begin);

@@ -30,8 +30,11 @@ done
 rpmbuild --quiet --define "_topdir $work" --define "_rpmdir $repo" --define '_build_id_links none' -bb "$work"/*.spec
 createrepo_c --quiet "$repo"
 rm -rf "$work"
-# What cannot be reached would only be waited for.
+# What cannot be reached would only be waited for. A host that begins from a snapshot has krun's own already.
 for file in /etc/yum.repos.d/*.repo; do
-    [ ! -e "$file" ] || mv "$file" "$file.before-krun"
+    case $file in
+        */krun.repo) ;;
+        *) [ ! -e "$file" ] || mv "$file" "$file.before-krun" ;;
+    esac
 done
 printf '[krun-stand-ins]\nname=stand-ins, made by krun\nbaseurl=file://%s\ngpgcheck=0\n' "$repo" >/etc/yum.repos.d/krun.repo

@@ -209,12 +209,13 @@ fn dnf_of_a_host_finds_the_stand_ins_and_nothing_else() {
         return;
     }
     let names = ["git", "java-1.8.0-openjdk-devel", "tool-2.1.0"];
-    let stage = Stage::of(&LabSpec {
+    let spec = LabSpec {
         name: "it-stand-ins".to_owned(),
         hosts: vec!["k1".to_owned()],
         stand_ins: names.map(str::to_owned).into(),
         ..LabSpec::default()
-    });
+    };
+    let stage = Stage::of(&spec);
     let install = format!("sudo dnf -y -q install {} >&2", names.join(" "));
     stage.on("k1", &install);
     let found = stage.on("k1", "rpm -q git tool java-1.8.0-openjdk-devel");
@@ -227,6 +228,23 @@ fn dnf_of_a_host_finds_the_stand_ins_and_nothing_else() {
     assert!(stage.on("k1", java).contains("11.0.13"));
     let other = stage.on("k1", "sudo dnf -y -q install chrony 2>&1 || true");
     assert!(other.contains("No match for argument: chrony"), "{other}");
+
+    // A host that begins where this one was is set up once more, and looks the same.
+    let (root, name) = (Path::new(ROOT), "it-stand-ins");
+    let files = |stage: &Stage| stage.on("k1", "ls /etc/yum.repos.d");
+    let before = files(&stage);
+    let _ = Snapshot::remove(root, name);
+    stage.0.snapshot(root, name, &|_| ()).unwrap();
+    drop(stage);
+    let stage = Stage::of(&LabSpec {
+        name: "it-stand-ins-again".to_owned(),
+        snapshot: Some(name.to_owned()),
+        ..spec
+    });
+    assert_eq!(files(&stage), before);
+    stage.on("k1", "sudo dnf -y -q reinstall git >&2");
+    drop(stage);
+    Snapshot::remove(root, name).unwrap();
 }
 
 #[test]

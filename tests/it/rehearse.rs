@@ -307,7 +307,10 @@ fn a_locked_rehearsal_takes_the_locked_bytes_and_no_others() {
     files.put("mirror/a.tgz", "other bytes");
     let (code, said) = rehearse();
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("is not what krun.lock says"), "{said}");
+    assert!(
+        said.contains("these are not the bytes of krun.lock"),
+        "{said}"
+    );
     files.put("get.yml", &get.replace("VERSION", "b"));
     files.put("mirror/b.tgz", "bytes");
     let (code, said) = rehearse();

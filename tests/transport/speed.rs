@@ -2,6 +2,7 @@
 
 use crate::sshd::{Sshd, can_run, run};
 use crate::tasks::shell;
+use krun::inventory::connection::Connection;
 use krun::proto::{FromAgent, ToAgent};
 use krun::transport::connect_sending;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,12 +105,30 @@ async fn a_warm_connection_costs_few_round_trips_and_brings_its_first_task_along
     let known = std::fs::read_to_string(host.file("known_hosts")).unwrap();
     let known = known.replace(&host.port.to_string(), &port.to_string());
     std::fs::write(host.file("known_hosts"), known).unwrap();
+    // On a busy machine a message is also sent late by chance, which lengthens a chain and never shortens it.
+    let mut counted = Vec::new();
+    for _ in 0..5 {
+        let (stands, ended) = count(&host, &connection, &latest).await;
+        eprintln!(
+            "{stands} messages one after the other until it stands, {ended} until a task has ended"
+        );
+        // TCP's own handshake is not among them.
+        if stands <= 16 && stands == ended {
+            return;
+        }
+        counted.push((stands, ended));
+    }
+    panic!("{counted:?}");
+}
+
+/// Connects with a task to be done at once: the chain until the connection stands, and until the task has ended.
+async fn count(host: &Sshd, connection: &Connection, latest: &Mutex<Arc<Chain>>) -> (usize, usize) {
     let (sender, mut first) = mpsc::unbounded_channel();
     sender
         .send(ToAgent::Task(Box::new(shell(1, "true"))))
         .unwrap();
     let options = Arc::new(host.options());
-    let connected = connect_sending(&"host".into(), &connection, &options, &mut first).await;
+    let connected = connect_sending(&"host".into(), connection, &options, &mut first).await;
     let mut link = connected.unwrap();
     let chain = Arc::clone(&latest.lock().unwrap());
     let stands = chain.length();
@@ -119,10 +138,5 @@ async fn a_warm_connection_costs_few_round_trips_and_brings_its_first_task_along
     ) {}
     let ended = chain.length();
     link.close().await;
-    eprintln!(
-        "{stands} messages one after the other until it stands, {ended} until a task has ended"
-    );
-    // TCP's own handshake is not among them.
-    assert!(stands <= 16, "{stands}");
-    assert_eq!(stands, ended);
+    (stands, ended)
 }

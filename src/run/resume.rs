@@ -196,7 +196,8 @@ impl Batch<'_> {
             .iter()
             .map(|diff| diff.subject.as_str())
             .collect();
-        if past.is_superseded(&name, &before.past, &subjects) {
+        // What is done each time and changes nothing, such as having unit files read again, is no difference.
+        if !outcome.changed || past.is_superseded(&name, &before.past, &subjects) {
             return before.restored(None);
         }
         let run = past.run().to_owned();

@@ -29,6 +29,7 @@ impl Roll {
             "- hosts: web\n  become: true\n  serial: 1\n  any_errors_fatal: true\n  tasks:\n    \
              - name: The settings\n      copy: {content: \"x={{ inventory_hostname }}\\n\", dest: /etc/app.conf}\n    \
              - name: A slow command\n      command: sh -c 'sleep 4; echo done > /opt/done'\n      args: {creates: /opt/done}\n    \
+             - systemd: {daemon_reload: true}\n    \
              - name: The last file\n      copy: {content: \"y\\n\", dest: /etc/last.conf}\n",
         );
         Self(files)

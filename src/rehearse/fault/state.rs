@@ -139,7 +139,7 @@ fn is_log(path: &Path) -> bool {
     let end = path.extension().unwrap_or_default().to_string_lossy();
     matches!(
         &*name,
-        "logs" | "log" | ".krun" | ".bash_history" | ".lock" | "lost+found"
+        "logs" | "log" | ".krun" | ".bash_history" | ".lock" | ".rpmdb" | "lost+found"
     ) || matches!(&*end, "log" | "pid" | "lock")
         || name.contains(".log.")
 }

@@ -68,10 +68,8 @@ impl SavedPlan {
             path: path.to_owned(),
             reason: reason.to_owned(),
         };
-        let bytes = std::fs::read(path).map_err(|error| Error::Unreadable {
-            path: path.to_owned(),
-            error,
-        })?;
+        let bytes =
+            std::fs::read(path).map_err(|error| refused(&format!("it cannot be read: {error}")))?;
         let line = bytes
             .iter()
             .position(|byte| *byte == b'\n')

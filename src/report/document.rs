@@ -146,7 +146,8 @@ fn shared(outcome: &Outcome<'_>, check_mode: bool) -> Value {
     Value::Object(out)
 }
 
-fn diff(diff: &Diff) -> Value {
+/// A diff as every JSON document of krun has it.
+pub fn diff(diff: &Diff) -> Value {
     json!({
         "subject": diff.subject,
         "source": diff.source,

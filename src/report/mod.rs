@@ -20,6 +20,7 @@ mod together;
 mod unknowns;
 pub mod words;
 
+pub use document::diff as diff_document;
 pub use human::Human;
 pub use json::Json;
 pub use live::Quiet;

@@ -48,11 +48,18 @@ pub fn moment(ms: u64) -> String {
         })
 }
 
+/// So many hosts, or rows of numbered ones, are named; the JSON documents name all.
+const NAMED: usize = 16;
+
 /// Hosts in their order, those that only a running number tells apart together: `kafka01–03.foo.bar, zk1`.
 pub fn hosts(hosts: &[HostName]) -> String {
     let mut out: Vec<String> = Vec::new();
     let mut rest = hosts;
     while let Some(first) = rest.first() {
+        if out.len() == NAMED && rest.len() > 1 {
+            out.push(format!("… and {} more", rest.len()));
+            break;
+        }
         let n = run_of(rest);
         match number(first).zip(number(&rest[n - 1])) {
             Some((from, to)) if n > 1 => {
@@ -137,6 +144,13 @@ mod tests {
         assert_eq!(named(&["k1-a", "k2-a", "k2-b"]), "k1–2-a, k2-b");
         assert_eq!(named(&["10.0.0.1", "10.0.0.2"]), "10.0.0.1, 10.0.0.2");
         assert_eq!(named(&["a", "a"]), "a, a");
+        let odd: Vec<String> = (1..60).step_by(2).map(|n| format!("h{n}")).collect();
+        let odd: Vec<&str> = odd.iter().map(String::as_str).collect();
+        assert!(
+            named(&odd).ends_with("h29, h31, … and 14 more"),
+            "{}",
+            named(&odd)
+        );
     }
 
     #[test]

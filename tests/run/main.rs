@@ -29,5 +29,7 @@ mod review;
 mod roles;
 mod rollback;
 mod saved;
+#[path = "../shared/schema.rs"]
+mod schema;
 mod stopped;
 mod support;

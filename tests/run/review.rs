@@ -1,5 +1,6 @@
 //! `krun review`: what the change between two git revisions means for every host, without any host.
 
+use super::schema;
 use super::support::{Play, Ran};
 use std::process::Command;
 
@@ -400,4 +401,44 @@ fn the_job_for_gitlab_does_what_it_says() {
     let play = two_commits();
     let base = [("CI_MERGE_REQUEST_DIFF_BASE_SHA", "HEAD~1")];
     has_reviewed(&play, &as_in_ci(&play, &lines.join("\n"), &base));
+}
+
+/// Real output, against the schemas that are in `docs`.
+#[test]
+fn json_of_reviews_plans_and_runs_is_what_the_schemas_say() {
+    let play = repository();
+    play.file("group_vars/all.yml", &VARS.replace("heap: 4g", "heap: 6g"));
+    let review = play.krun(&[
+        "review", "HEAD", "-i", "hosts", "play.yml", "--format", "json",
+    ]);
+    assert_eq!(review.code, 0, "{}", review.stderr);
+    let document = serde_json::from_str(&review.stdout).unwrap();
+    schema::assert_holds(&schema::read("review.schema.json"), &document);
+    assert!(
+        review.stdout.contains("\"kind\": \"text\""),
+        "{}",
+        review.stdout
+    );
+    let play = Play::new(
+        r"
+- hosts: a,b
+  gather_facts: false
+  tasks:
+    - copy: dest={{ dir }}/{{ item }} content={{ inventory_hostname }} mode=0600
+      loop: [one.properties, two]
+    - command: 'echo {{ inventory_hostname }}'
+      register: said
+    - debug: var=said.stdout
+    - lineinfile: path={{ dir }}/none line=x
+      ignore_errors: true
+- hosts: none_of_these
+  tasks: []
+",
+    )
+    .args(&["--format", "json"]);
+    for ran in [play.subcommand("plan"), play.run()] {
+        let text = &ran.stdout[ran.stdout.find("{\n").unwrap()..];
+        let document = serde_json::from_str(text).unwrap();
+        schema::assert_holds(&schema::read("report.schema.json"), &document);
+    }
 }

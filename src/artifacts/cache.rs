@@ -330,9 +330,12 @@ mod tests {
     #[test]
     fn what_can_be_had_is_known_without_fetching_it() {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::with(|asked| match asked.line.contains("/a.tgz") {
-            true => answer("200 OK", "", b"bytes"),
-            false => answer("404 Not Found", "", b""),
+        let server = Server::with(|asked| {
+            if asked.line.contains("/a.tgz") {
+                answer("200 OK", "", b"bytes")
+            } else {
+                answer("404 Not Found", "", b"")
+            }
         });
         let [a, b] = ["a", "b"].map(|name| format!("{}/{name}.tgz", server.url));
         let fetching = fetching(dir.path());

@@ -12,6 +12,10 @@ use std::sync::Arc;
 
 /// Everything about a task that is not its arguments, rendered for one host and item.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword of its own"
+)]
 pub(super) struct Envelope {
     pub identity: Option<Identity>,
     pub environment: Vec<(String, String)>,

@@ -151,27 +151,7 @@ impl Batch<'_> {
         };
         let result = *result;
         if self.ending == Ending::Interrupt && result.as_ref().is_err_and(is_cancelled) {
-            let result = TaskResult {
-                elapsed_ms,
-                ..TaskResult::new(Status::Cancelled)
-            };
-            let (task, label) = (task_name(task), self.run.mask(&item.label));
-            let event = if flight.shape.is_loop() {
-                EventKind::ItemEnded {
-                    host: name,
-                    task,
-                    label,
-                    result,
-                }
-            } else {
-                EventKind::TaskEnded {
-                    host: name,
-                    task,
-                    result,
-                }
-            };
-            self.hosts[host].is_touched = true;
-            self.hosts[host].unsaid.push_back((step, event));
+            self.cut_off(host, index, task, elapsed_ms);
             return true;
         }
         let scope = TaskScope::new(&self.run.world, Some(&self.play), &name, Some(task))
@@ -244,6 +224,34 @@ impl Batch<'_> {
                 true
             }
         }
+    }
+
+    /// Tells of an item in hand that the end of the run has cut off.
+    fn cut_off(&mut self, host: usize, index: usize, task: &Arc<Task>, elapsed_ms: u64) {
+        let name = Arc::clone(&self.hosts[host].name);
+        let flight = &self.hosts[host].flights[0];
+        let (step, label) = (flight.step, self.run.mask(&flight.items[index].label));
+        let task = task_name(task);
+        let result = TaskResult {
+            elapsed_ms,
+            ..TaskResult::new(Status::Cancelled)
+        };
+        let event = if flight.shape.is_loop() {
+            EventKind::ItemEnded {
+                host: name,
+                task,
+                label,
+                result,
+            }
+        } else {
+            EventKind::TaskEnded {
+                host: name,
+                task,
+                result,
+            }
+        };
+        self.hosts[host].is_touched = true;
+        self.hosts[host].unsaid.push_back((step, event));
     }
 
     /// `loop_control.pause`.

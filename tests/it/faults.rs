@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use krun::lab::Snapshot;
 use tempfile::TempDir;
 
-use crate::krun_run::krun;
+use crate::krun_run::{krun, told};
 use crate::rehearse::assert_gone;
 use crate::stage::{ROOT, enabled};
 
@@ -161,7 +161,7 @@ fn a_lab_that_cannot_be_made_ends_the_faults_with_a_report_and_the_same_command_
     let path = format!(
         "{}:{}",
         podman.path().display(),
-        std::env::var("PATH").unwrap()
+        told("PATH").unwrap().display()
     );
     let faults = ["kill-controller@The last file", "kill-ssh@The last file"];
     let run = || {

@@ -61,7 +61,7 @@ fn a_restart_is_left_out_where_an_earlier_try_has_done_it_and_else_it_is_done() 
         .unwrap()
         .as_secs();
     let running = |seconds: u64| {
-        let since = monotonic() - Duration::from_secs(seconds);
+        let since = monotonic().saturating_sub(Duration::from_secs(seconds));
         Unit::parse(&format!(
             "ActiveState=active\nMainPID=42\nExecMainStartTimestampMonotonic={}\n",
             since.as_micros()

@@ -134,10 +134,10 @@ fn head(story: &Story, what: &str) -> String {
         });
         let _ = writeln!(out, "<p class=\"note warning\">{}{at}</p>", escape(text));
     }
-    let unknown = unknowns::lines(story).into_iter();
-    let unknown: String = unknown
-        .map(|(n, cause)| format!("<li>{n}: {}</li>", escape(&cause)))
-        .collect();
+    let mut unknown = String::new();
+    for (n, cause) in unknowns::lines(story) {
+        let _ = write!(unknown, "<li>{n}: {}</li>", escape(&cause));
+    }
     if !unknown.is_empty() {
         let head = "<b>Unknown, by cause</b>";
         let _ = writeln!(

@@ -182,11 +182,27 @@ impl Turn<'_> {
                 task.action
                     .run(sys, &mut |outcome| self.permission(sys, outcome))
             }),
+            Some(identity) if self.is_only_planned(sys, &identity.user) => {
+                sys.leave_unknown();
+                Ok(Ran::Done(Outcome {
+                    unknown: Some(format!(
+                        "user `{}` is not there yet: what is done as that user cannot be tried",
+                        identity.user
+                    )),
+                    ..Outcome::new()
+                }))
+            }
             Some(identity) => {
                 let child = self.agent.children.of(identity)?;
                 child.run(task, sys, &mut |outcome| self.permission(sys, outcome))
             }
         }
+    }
+
+    /// Whether a user is one that a task before would make.
+    fn is_only_planned(&self, sys: &Sys, user: &str) -> bool {
+        let has = |sys: &Sys| sys.user_named(user).is_ok_and(|found| found.is_some());
+        sys.overlay().is_some() && has(sys) && !has(&self.agent.sys)
     }
 
     fn sys(&self, cancel: &Arc<AtomicBool>) -> Sys {

@@ -422,3 +422,28 @@ fn what_only_a_plan_cannot_do_is_unknown_with_its_cause() {
     let ran = play.run();
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn what_is_done_as_a_user_that_only_the_plan_makes_is_unknown_and_no_failure() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: the user
+      user: name=krun-only-planned
+    - name: its file
+      copy: dest={{ dir }}/its-file content=x
+      become: true
+      become_user: krun-only-planned
+    - name: a line more
+      lineinfile: path={{ dir }}/its-file line=y
+",
+    );
+    let plan = play.subcommand("plan");
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let dir = play.path().display().to_string();
+    let text = plan.stdout.replace(&dir, "DIR");
+    let end = text.rfind(" (").unwrap();
+    insta::assert_snapshot!(&text[..end]);
+}

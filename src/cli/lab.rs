@@ -1,6 +1,6 @@
 //! `krun lab`: hosts of this machine for rehearsals and tests, from the command line.
 
-use super::apply::{load, paint, show_diagnostics};
+use super::apply::{load, paint, say, show_diagnostics};
 use super::config::{self, Config};
 use super::exit;
 use super::fetching::rehearsed;
@@ -12,7 +12,6 @@ use crate::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot};
 use crate::run::Settings;
 use crate::transport::Confined;
 use clap::{Args, Subcommand};
-use std::error::Error as _;
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -305,7 +304,8 @@ pub(super) fn lab(options: LabOptions) -> ExitCode {
     }
 }
 
-fn tell(error: &Error) {
+/// An error with its causes, each on a line.
+pub(super) fn tell(error: &dyn std::error::Error) {
     say(&format!("error: {error}"));
     let mut cause = error.source();
     while let Some(it) = cause {
@@ -387,9 +387,4 @@ fn until_interrupted() -> Arc<AtomicBool> {
         });
     });
     flag
-}
-
-#[expect(clippy::print_stderr, reason = "cli speaks to the user")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }

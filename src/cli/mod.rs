@@ -169,7 +169,7 @@ fn understood(args: &[OsString]) -> Result<Cli, clap::Error> {
 fn is_command(word: impl AsRef<Path>) -> bool {
     let word = word.as_ref();
     let named = |command: &clap::Command| word.as_os_str() == command.get_name();
-    Cli::command().get_subcommands().any(named) && !word.exists()
+    !word.exists() && Cli::command().get_subcommands().any(named)
 }
 
 /// The command line of somebody who wrote options before the command; `None` where it is in its place.

@@ -92,6 +92,17 @@ pub struct LabSpec {
 }
 
 impl LabSpec {
+    /// The engine, and the image that hosts begin as; it is made where it is not there.
+    fn image(
+        &self,
+        root: &Path,
+        progress: &(dyn Fn(&str) + Sync),
+    ) -> Result<(engine::Engine, String), Error> {
+        let engine = self.engine.choose()?;
+        let tag = image::ensure(&engine, root, self.recipe(), progress)?;
+        Ok((engine, tag))
+    }
+
     fn recipe(&self) -> image::Recipe<'_> {
         image::Recipe {
             base: self.base(),
@@ -194,8 +205,7 @@ impl Lab {
         spec: &LabSpec,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<String, Error> {
-        let engine = spec.engine.choose()?;
-        let tag = image::ensure(&engine, root, spec.recipe(), progress)?;
+        let (engine, tag) = spec.image(root, progress)?;
         engine.read(&tag, "/var/lib/dpkg/status")
     }
 
@@ -205,8 +215,7 @@ impl Lab {
         spec: &LabSpec,
         progress: &(dyn Fn(&str) + Sync),
     ) -> Result<String, Error> {
-        let engine = spec.engine.choose()?;
-        let tag = image::ensure(&engine, root, spec.recipe(), progress)?;
+        let (engine, tag) = spec.image(root, progress)?;
         image::digest(&engine, &tag)
     }
 

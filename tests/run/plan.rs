@@ -77,6 +77,14 @@ fn fingerprint(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
+/// The plan as it is drawn, without what differs from run to run.
+fn drawn(plan: &Ran, play: &Play) -> String {
+    let dir = play.path().display().to_string();
+    let text = plan.stdout.replace(&dir, "DIR");
+    let end = text.rfind(" (").unwrap();
+    text[..end].to_owned()
+}
+
 /// What a run printed below its plays, in the words of a real run.
 fn told(ran: &Ran) -> Vec<String> {
     // A run says at its top what a plan says at the task: what is guarded.
@@ -414,10 +422,7 @@ fn what_only_a_plan_cannot_do_is_unknown_with_its_cause() {
     play.file("some.yml", "- copy: dest={{ dir }}/some content=x\n");
     let plan = play.subcommand("plan");
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
-    let dir = play.path().display().to_string();
-    let text = plan.stdout.replace(&dir, "DIR");
-    let end = text.rfind(" (").unwrap();
-    insta::assert_snapshot!(&text[..end]);
+    insta::assert_snapshot!(drawn(&plan, &play));
     assert!(!play.path().join("made").exists());
     let ran = play.run();
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
@@ -442,8 +447,5 @@ fn what_is_done_as_a_user_that_only_the_plan_makes_is_unknown_and_no_failure() {
     );
     let plan = play.subcommand("plan");
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
-    let dir = play.path().display().to_string();
-    let text = plan.stdout.replace(&dir, "DIR");
-    let end = text.rfind(" (").unwrap();
-    insta::assert_snapshot!(&text[..end]);
+    insta::assert_snapshot!(drawn(&plan, &play));
 }

@@ -13,6 +13,7 @@ pub(super) use options::RehearseOptions;
 
 use super::apply::{paint, show_diagnostics};
 use super::exit;
+use super::lab::tell;
 use super::options::Output;
 use super::settings::Machine;
 use crate::diag::Diagnostics;
@@ -55,16 +56,6 @@ pub(super) fn rehearse(options: &RehearseOptions, args: &[OsString]) -> ExitCode
             }
         }
         Err(error) => failed(&error),
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "cli speaks to the user")]
-fn tell(error: &dyn std::error::Error) {
-    eprintln!("error: {error}");
-    let mut cause = error.source();
-    while let Some(it) = cause {
-        eprintln!("Caused by: {it}");
-        cause = it.source();
     }
 }
 

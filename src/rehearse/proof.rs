@@ -171,20 +171,21 @@ fn ended(account: &Account) -> Check {
 }
 
 fn faults(phase: &Phase) -> String {
-    if !phase.held.is_empty() {
+    let why = if phase.held.is_empty() {
+        let first = phase.faults.first();
+        first.map_or("it did not end well", String::as_str).to_owned()
+    } else {
         let would = phase.held.iter().map(|danger| match &danger.hosts[..] {
             [host] => format!("{} on {host}", danger.what),
             hosts => format!("{} on {} hosts", danger.what, hosts.len()),
         });
-        return format!(
-            "{}: held before anything was changed, as it needs `--allow-destroy`: {}",
-            phase.title,
-            would.collect::<Vec<_>>().join("; ")
-        );
-    }
-    match phase.faults.first() {
-        None => format!("{} did not end well", phase.title),
-        Some(first) => format!("{}: {first}", phase.title),
+        let would = would.collect::<Vec<_>>().join("; ");
+        format!("held before anything was changed, as it needs `--allow-destroy`: {would}")
+    };
+    match phase.title.as_str() {
+        // The one that is rehearsed under a fault.
+        "" => why,
+        title => format!("{title}: {why}"),
     }
 }
 

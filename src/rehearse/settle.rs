@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How long brokers whose processes are there may take until they all know each other.
 const JOINING: Duration = Duration::from_secs(120);
-/// How long a broker that was started may take to be a process.
-const FIRST: Duration = Duration::from_secs(3);
+/// How long a service that was started may take to be a broker's process.
+const FIRST: Duration = Duration::from_secs(5);
 /// How long the first glances may take.
 const GLANCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -39,18 +39,35 @@ pub(super) struct LoadWish {
 /// Waits until all brokers that run, `at_least` so many, know each other; `None` where none runs.
 pub(super) fn entrance(watch: &Watch, at_least: usize) -> Option<Entrance> {
     let begun = Instant::now();
+    let mut steady = Steady::default();
     loop {
         let brokers = watch.now();
         let waited = begun.elapsed();
+        let is_whole = watch.all_looked() && is_whole(&brokers, at_least);
+        let is_steady = steady.since(is_whole.then_some(brokers.len()), Instant::now()) > FIRST;
         if brokers.is_empty() {
             let is_bare = at_least == 0 && watch.all_looked() && waited > FIRST;
             if is_bare || waited > GLANCE {
                 return None;
             }
-        } else if waited > JOINING || (watch.all_looked() && is_whole(&brokers, at_least)) {
+        } else if is_steady || waited > JOINING {
             return Some(of(&brokers));
         }
         thread::sleep(PAUSE);
+    }
+}
+
+/// How long a cluster has been whole with so many brokers: one more may still be about to start.
+#[derive(Default)]
+struct Steady(Option<(usize, Instant)>);
+
+impl Steady {
+    fn since(&mut self, brokers: Option<usize>, now: Instant) -> Duration {
+        self.0 = brokers.map(|count| match self.0 {
+            Some((same, since)) if same == count => (count, since),
+            _ => (count, now),
+        });
+        self.0.map_or(Duration::ZERO, |(_, since)| now - since)
     }
 }
 
@@ -190,5 +207,20 @@ mod tests {
         assert!(is_whole(&two, 0) && is_whole(&three, 3));
         assert!(!is_whole(&two, 3));
         assert!(!is_whole(&[broker(3), broker(3), broker(2)], 3));
+    }
+
+    #[test]
+    fn a_cluster_that_another_broker_joins_is_not_steady_yet() {
+        let (start, mut steady) = (Instant::now(), Steady::default());
+        let mut after = |seconds, brokers| {
+            let now = start + Duration::from_secs(seconds);
+            steady.since(brokers, now).as_secs()
+        };
+        assert_eq!(after(0, Some(2)), 0);
+        assert_eq!(after(4, Some(2)), 4);
+        assert_eq!(after(5, None), 0);
+        assert_eq!(after(6, Some(3)), 0);
+        assert_eq!(after(9, Some(3)), 3);
+        assert_eq!(after(10, Some(2)), 0);
     }
 }

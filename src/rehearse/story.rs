@@ -200,7 +200,12 @@ impl Stage {
                 return Ok(self.end(account));
             }
         }
+        let mut at_least = 0;
         if let Some(faults) = &script.faults {
+            // A broker that is about to start is no state to begin from.
+            let watch = Arc::clone(&self.watch);
+            let entrance = self.unless_stopped(move || settle::entrance(&watch, 0)).await;
+            at_least = entrance.flatten().map_or(0, |it| it.brokers);
             (self.say)("Keeping today's state, from which each fault begins");
             let (lab, say) = (self.lab.clone(), Arc::clone(&self.say));
             let (root, name) = (script.root.clone(), faults.snapshot.clone());
@@ -220,7 +225,7 @@ impl Stage {
             rate: script.rate,
             settings: script.client_settings,
         };
-        let before = self.before(&script.program, wish, 0).await;
+        let before = self.before(&script.program, wish, at_least).await;
         if self.is_stopped() {
             return Ok(self.end(account));
         }

@@ -57,7 +57,7 @@ impl Batch<'_> {
                 let Work::Agent(action) = &item.work else {
                     continue;
                 };
-                if item.is_recheck()
+                if item.is_asked_first()
                     || !self.is_for_one_host(action, &item.envelope)
                     || !self.is_out_of_sight(host, flight.step, action)
                 {

@@ -270,24 +270,7 @@ impl<'r> Batch<'r> {
         let task = flight.task.clone();
         let item = &mut flight.items[index];
         match message {
-            FromAgent::Waiting { outcome, .. } if item.is_recheck() => {
-                let before = item.before.take();
-                if let (Some(before), Some(task)) = (before, task) {
-                    let judged = ItemState::judged(self.differs(host, &task, &before, outcome));
-                    let mut flights = self.hosts[host].flights.iter_mut();
-                    if let Some(flight) = flights.find(|flight| flight.step == step) {
-                        flight.items[index].state = judged;
-                    }
-                }
-                self.sent.remove(&(Arc::clone(from), seq));
-                self.run.links.send(from, ToAgent::Cancel(seq));
-            }
-            FromAgent::Waiting { outcome, .. } => {
-                if let ItemState::Sent { waiting, .. } = &mut item.state {
-                    *waiting = true;
-                }
-                self.hold_to_promise(host, step, index, outcome);
-            }
+            FromAgent::Waiting { outcome, .. } => self.waits(host, step, index, outcome),
             FromAgent::Began { .. } => {
                 if let ItemState::Sent { began, since, .. } = &mut item.state {
                     (*began, *since) = (true, Instant::now());
@@ -349,7 +332,7 @@ impl<'r> Batch<'r> {
                 .filter(|flight| free || flight.step <= frontier)
             {
                 for item in &mut flight.items {
-                    let is_recheck = item.is_recheck();
+                    let is_asked_first = item.is_asked_first();
                     if let ItemState::Sent {
                         seq,
                         to,
@@ -360,7 +343,7 @@ impl<'r> Batch<'r> {
                         && !*granted
                         // What a saved plan does not allow waits no more.
                         && (*waiting || !is_promised)
-                        && !is_recheck
+                        && !is_asked_first
                     {
                         *granted = true;
                         grants.push((Arc::clone(to), *seq));

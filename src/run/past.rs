@@ -2,6 +2,7 @@
 
 use super::back::{Deed, bare, deeds};
 use crate::event::{Event, EventKind, Status, TaskName, TaskResult};
+use crate::modules::Outcome;
 use crate::proto::{JournalEntry, JournalMark};
 use crate::value::HostName;
 use std::collections::{HashMap, HashSet};
@@ -285,12 +286,12 @@ impl Past {
         self.hosts.get(host)?.tasks.get(key)?.get(nth)
     }
 
-    /// Whether a task that ended later has changed one of these places on the host.
+    /// Whether a task that ended later has changed on the host what this one would change there now.
     pub(super) fn is_superseded(
         &self,
         host: &HostName,
         past: &TaskPast,
-        subjects: &[&str],
+        would: &Outcome,
     ) -> bool {
         let tasks = self
             .hosts
@@ -300,7 +301,8 @@ impl Past {
         let mut later = tasks.flatten().filter(|task| task.order > past.order);
         later.any(|task| {
             let mut changed = task.subjects.iter();
-            changed.any(|changed| subjects.iter().any(|subject| meet(changed, subject)))
+            let meets = |changed| would.diffs.iter().any(|diff| meet(changed, &diff.subject));
+            changed.any(|changed| meets(changed))
         })
     }
 

@@ -304,7 +304,7 @@ impl Batch<'_> {
             flight.no_log,
             item.perhaps.clone(),
         );
-        let is_recheck = item.is_recheck();
+        let (is_recheck, is_asked_first) = (item.is_recheck(), item.is_asked_first());
         let title = flight
             .task
             .as_ref()
@@ -326,7 +326,7 @@ impl Batch<'_> {
         }
         // A saved plan allows nothing before it is known what would be done.
         let granted = self.run.promise.is_none()
-            && !is_recheck
+            && !is_asked_first
             && (free
                 || step <= frontier
                 || self.hosts.len() == 1

@@ -5,6 +5,8 @@
 //! |---|---|---|---|---|
 //! | was finished with the play | its result is restored | looked at; a difference stops | restored | passed |
 //! | was not | its result is restored | as in any run; unchanged, its old result is restored | restored where registered | waits anew |
+//!
+//! As in any run, but for a removal that was done: what later tasks of the stopped run have put there stays.
 
 use super::batch::{Batch, task_name};
 use super::past::{Heard, Key, Past, TaskPast};
@@ -26,7 +28,9 @@ pub(super) struct Before {
     data: Mapping,
     /// The host was finished: nothing is changed there.
     pub is_recheck: bool,
-    past: TaskPast,
+    /// It may remove what later tasks of the stopped run have made, which is known when it has looked.
+    pub may_undo: bool,
+    pub past: TaskPast,
 }
 
 /// What becomes of an item of which an earlier run knows.
@@ -106,13 +110,15 @@ impl Batch<'_> {
                 (Kind::State, true, _) => Way::LiveOver(Before {
                     data: result.map(|result| result.data.clone()).unwrap_or_default(),
                     is_recheck: true,
+                    may_undo: false,
                     past: known.clone().unwrap_or_default(),
                 }),
                 (_, true, Some(result)) => Way::Restored(restored(result)),
                 (Kind::State, false, Some(result)) => Way::LiveOver(Before {
                     data: result.data.clone(),
                     is_recheck: false,
-                    past: TaskPast::default(),
+                    may_undo: is_well(result) && removes(&item.work),
+                    past: known.clone().unwrap_or_default(),
                 }),
                 (Kind::Look, false, Some(result)) => match task.register {
                     Some(_) if is_well(result) => {
@@ -161,7 +167,7 @@ impl Batch<'_> {
                 }
                 Way::LiveOver(before) => {
                     // The agent goes on behind a look that finds a difference here.
-                    prepared.fence |= before.is_recheck;
+                    prepared.fence |= before.is_recheck || before.may_undo;
                     item.before = Some(Box::new(before));
                 }
             }
@@ -181,30 +187,25 @@ impl Batch<'_> {
     /// A host that was finished would be changed again: superseded by what the same run did later, or a difference that
     /// nobody knows of. Nothing is changed either way.
     pub(super) fn differs(
-        &mut self,
+        &self,
         host: usize,
         task: &Task,
         before: &Before,
-        outcome: Outcome,
+        outcome: &Outcome,
     ) -> Judged {
         let name = Arc::clone(&self.hosts[host].name);
         let Some(past) = &self.run.past else {
-            return verdict::success(outcome);
+            return verdict::success(outcome.clone());
         };
-        let subjects: Vec<&str> = outcome
-            .diffs
-            .iter()
-            .map(|diff| diff.subject.as_str())
-            .collect();
         // What is done each time and changes nothing, such as having unit files read again, is no difference.
-        if !outcome.changed || past.is_superseded(&name, &before.past, &subjects) {
+        if !outcome.changed || past.is_superseded(&name, &before.past, outcome) {
             return before.restored(None);
         }
         let run = past.run().to_owned();
         if past.decisions.differences_are_ok {
             let warning = format!("it differs from what run {run} left, and is left so");
             let mut judged = before.restored(Some(warning));
-            judged.result.diffs = outcome.diffs;
+            judged.result.diffs.clone_from(&outcome.diffs);
             return judged;
         }
         let error = Error::new(format!(
@@ -216,7 +217,7 @@ impl Batch<'_> {
              `krun resume --differences-ok` goes on and leaves it as it is"
         ));
         let mut judged = verdict::failure(error);
-        judged.result.diffs = outcome.diffs;
+        judged.result.diffs.clone_from(&outcome.diffs);
         judged.result.restored = true;
         judged
     }
@@ -272,6 +273,11 @@ fn kind(module: &str, work: &Work, brings_facts: bool) -> Kind {
             Nature::Look => Kind::Look,
         },
     }
+}
+
+/// Whether it may remove a directory with all that is in it.
+fn removes(work: &Work) -> bool {
+    matches!(work, Work::Agent(action) if action.may_destroy())
 }
 
 /// Whether it ended so that it need not run again.
@@ -450,5 +456,11 @@ impl Item {
     /// Whether it only looks at a host that was finished.
     pub(super) fn is_recheck(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.is_recheck)
+    }
+
+    /// Whether it looks, and what it finds decides whether it is granted.
+    pub(super) fn is_asked_first(&self) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|before| before.is_recheck || before.may_undo)
     }
 }

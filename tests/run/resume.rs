@@ -317,3 +317,49 @@ fn a_stopped_run_of_a_saved_plan_goes_on_with_what_the_plan_showed_and_nothing_e
     // It failed, so it ran again; what had ended well then was not.
     assert_eq!(play.log(), ["x", "x"]);
 }
+
+#[test]
+fn what_a_later_task_has_put_where_something_was_removed_is_not_removed_again() {
+    let play = Play::new(
+        r#"
+- hosts: a,b
+  gather_facts: false
+  tasks:
+    - file: {path: "{{ dir }}/{{ inventory_hostname }}", state: absent}
+    - file: {path: "{{ dir }}/{{ inventory_hostname }}", state: directory}
+    - shell: echo kept > {{ dir }}/{{ inventory_hostname }}/data
+    - command: test -e {{ dir }}/fixed
+"#,
+    );
+    assert_eq!(play.run().code, 2);
+    // As a server does that a later task has started.
+    play.file("a/more", "kept\n");
+    play.file("fixed", "");
+    let ran = play.resume(&[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    for file in ["a/data", "a/more", "b/data"] {
+        let text = std::fs::read_to_string(play.path().join(file)).unwrap();
+        assert_eq!(text, "kept\n");
+    }
+}
+
+#[test]
+fn what_nobody_of_the_run_has_put_there_is_guarded_in_a_resumed_run_too() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - file: {path: "{{ dir }}/old", state: absent}
+    - command: test -e {{ dir }}/fixed
+"#,
+    );
+    assert_eq!(play.run().code, 2);
+    play.file("old/theirs", "");
+    play.file("fixed", "");
+    let ran = play.resume(&[]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(failure(&ran), @r"");
+    let ran = play.resume(&["--allow-destroy"]);
+    assert!(!play.path().join("old").exists(), "{}", ran.stdout);
+}

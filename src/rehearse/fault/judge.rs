@@ -91,9 +91,10 @@ pub fn judge(
         .collect();
     if let Some(leg) = driven.legs.last()
         && !driven.ended_well()
+        && leg.phase.faults.is_empty()
         && let Some(check) = all.first_mut()
     {
-        check.text = format!("{}; the last run {}", check.text, leg.words());
+        check.text = format!("the last run {}", leg.words());
     }
     let differences = reference.state.differences(end, &reference.unsteady);
     let text = match differences.len() {

@@ -57,8 +57,6 @@ const NOT_THERE: &[&str] = &[
     "/etc/ssl/certs",
     "/etc/pki/ca-trust/extracted",
 ];
-/// Directories in which a service keeps its data: how far it got is not what a playbook says.
-const DATA: &[&str] = &["meta.properties", "version-2"];
 /// Where what a host is seeded with lies: its own in every lab.
 const SEED: &str = "/krun-seed/tree";
 /// Contents above this are told apart by their size: they are what was unpacked.
@@ -127,10 +125,17 @@ fn walk(root: &Path, dir: &Path, seeded: &BTreeSet<PathBuf>, found: &mut HostSta
             continue;
         }
         found.insert(there.display().to_string(), line(&path, &meta));
-        if meta.is_dir() && !DATA.iter().any(|name| path.join(name).exists()) {
+        if meta.is_dir() && !is_brokers_data(&path) {
             walk(root, &path, seeded, found);
         }
     }
+}
+
+/// Whether a broker keeps its logs there: how far it got, no playbook says.
+fn is_brokers_data(dir: &Path) -> bool {
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.any(|name| name == "meta.properties" || name.ends_with("-offset-checkpoint"))
 }
 
 /// What programs write by themselves.
@@ -140,6 +145,8 @@ fn is_log(path: &Path) -> bool {
     matches!(
         &*name,
         "logs" | "log" | ".krun" | ".bash_history" | ".lock" | ".rpmdb" | "lost+found"
+            // ZooKeeper's snapshots and logs.
+            | "version-2"
     ) || matches!(&*end, "log" | "pid" | "lock")
         || name.contains(".log.")
 }
@@ -260,6 +267,9 @@ mod tests {
         put("opt/kafka/logs/server.log", "much");
         put("data/kafka-logs/meta.properties", "broker.id=1");
         put("data/kafka-logs/a-0/0.log", "records");
+        put("data/new-logs/cleaner-offset-checkpoint", "0");
+        put("data/zk/myid", "1");
+        put("data/zk/version-2/snapshot.0", "much");
         put("proc/1/stat", "1");
         symlink("kafka_2.6", root.path().join("opt/link")).unwrap();
         let found = of_host(root.path());
@@ -269,6 +279,9 @@ mod tests {
             [
                 "/data",
                 "/data/kafka-logs",
+                "/data/new-logs",
+                "/data/zk",
+                "/data/zk/myid",
                 "/etc",
                 "/etc/app.conf",
                 "/opt",

@@ -35,6 +35,9 @@ pub(super) struct ResumeOptions {
     /// Go on where finished hosts differ from what the stopped run left, and leave them so.
     #[arg(long)]
     differences_ok: bool,
+    /// Do what is guarded, though the stopped run was not allowed to: remove directories with what is in them.
+    #[arg(long)]
+    allow_destroy: bool,
     /// Of a saved plan: let what it could not know be done as it turns out.
     #[arg(long)]
     allow_unknown: bool,
@@ -73,6 +76,7 @@ fn prepare(options: &ResumeOptions) -> Result<(RunOptions, Vec<OsString>, GoesOn
     if let Some(promise) = &mut promise {
         promise.allow_unknown |= options.allow_unknown;
     }
+    run.allow_destroy |= options.allow_destroy;
     run.record = options.record.clone();
     run.verbose = run.verbose.max(options.verbose);
     run.output = options.output;

@@ -173,7 +173,9 @@ fn ended(account: &Account) -> Check {
 fn faults(phase: &Phase) -> String {
     let why = if phase.held.is_empty() {
         let first = phase.faults.first();
-        first.map_or("it did not end well", String::as_str).to_owned()
+        first
+            .map_or("it did not end well", String::as_str)
+            .to_owned()
     } else {
         let would = phase.held.iter().map(|danger| match &danger.hosts[..] {
             [host] => format!("{} on {host}", danger.what),

@@ -204,7 +204,9 @@ impl Stage {
         if let Some(faults) = &script.faults {
             // A broker that is about to start is no state to begin from.
             let watch = Arc::clone(&self.watch);
-            let entrance = self.unless_stopped(move || settle::entrance(&watch, 0)).await;
+            let entrance = self
+                .unless_stopped(move || settle::entrance(&watch, 0))
+                .await;
             at_least = entrance.flatten().map_or(0, |it| it.brokers);
             (self.say)("Keeping today's state, from which each fault begins");
             let (lab, say) = (self.lab.clone(), Arc::clone(&self.say));

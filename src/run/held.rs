@@ -59,13 +59,7 @@ impl Batch<'_> {
     }
 
     /// Compares what would be done with what the plan showed; what it did not show ends the run before it is done.
-    fn hold_to_promise(
-        &mut self,
-        host: usize,
-        step: usize,
-        index: usize,
-        outcome: Outcome,
-    ) {
+    fn hold_to_promise(&mut self, host: usize, step: usize, index: usize, outcome: Outcome) {
         let Some(promise) = &self.run.promise else {
             return;
         };

@@ -287,12 +287,7 @@ impl Past {
     }
 
     /// Whether a task that ended later has changed on the host what this one would change there now.
-    pub(super) fn is_superseded(
-        &self,
-        host: &HostName,
-        past: &TaskPast,
-        would: &Outcome,
-    ) -> bool {
+    pub(super) fn is_superseded(&self, host: &HostName, past: &TaskPast, would: &Outcome) -> bool {
         let tasks = self
             .hosts
             .get(host)

@@ -17,6 +17,10 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 pub(super) struct ResumeOptions {
     #[command(flatten)]
     record: RecordOptions,

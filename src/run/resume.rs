@@ -107,19 +107,13 @@ impl Batch<'_> {
                 | (Kind::State | Kind::Judge, false, None)
                 | (Kind::Look, _, None) => Way::Live,
                 (Kind::Action | Kind::Wait | Kind::Judge, true, None) => passed(past),
-                (Kind::State, true, _) => Way::LiveOver(Before {
+                (Kind::State, ..) => Way::LiveOver(Before {
                     data: result.map(|result| result.data.clone()).unwrap_or_default(),
-                    is_recheck: true,
-                    may_undo: false,
+                    is_recheck: is_finished,
+                    may_undo: result.is_some_and(is_well) && removes(&item.work),
                     past: known.clone().unwrap_or_default(),
                 }),
                 (_, true, Some(result)) => Way::Restored(restored(result)),
-                (Kind::State, false, Some(result)) => Way::LiveOver(Before {
-                    data: result.data.clone(),
-                    is_recheck: false,
-                    may_undo: is_well(result) && removes(&item.work),
-                    past: known.clone().unwrap_or_default(),
-                }),
                 (Kind::Look, false, Some(result)) => match task.register {
                     Some(_) if is_well(result) => {
                         restore(past, task, &shown.title, prepared.no_log, result)

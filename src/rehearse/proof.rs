@@ -181,14 +181,14 @@ fn faults(phase: &Phase) -> String {
             [host] => format!("{} on {host}", danger.what),
             hosts => format!("{} on {} hosts", danger.what, hosts.len()),
         });
-        let would = would.collect::<Vec<_>>().join("; ");
-        format!("held before anything was changed, as it needs `--allow-destroy`: {would}")
+        let would: Vec<String> = would.collect();
+        let held = "held before anything was changed, as it needs `--allow-destroy`";
+        format!("{held}: {}", would.join("; "))
     };
-    match phase.title.as_str() {
-        // The one that is rehearsed under a fault.
-        "" => why,
-        title => format!("{title}: {why}"),
-    }
+    // The one that is rehearsed under a fault needs no title.
+    format!("{}: {why}", phase.title)
+        .trim_start_matches(": ")
+        .to_owned()
 }
 
 fn kafka(account: &Account, cluster: &Cluster) -> Vec<Check> {

@@ -171,24 +171,22 @@ fn ended(account: &Account) -> Check {
 }
 
 fn faults(phase: &Phase) -> String {
-    let why = if phase.held.is_empty() {
-        let first = phase.faults.first();
-        first
-            .map_or("it did not end well", String::as_str)
-            .to_owned()
-    } else {
-        let would = phase.held.iter().map(|danger| match &danger.hosts[..] {
-            [host] => format!("{} on {host}", danger.what),
-            hosts => format!("{} on {} hosts", danger.what, hosts.len()),
-        });
-        let would: Vec<String> = would.collect();
-        let held = "held before anything was changed, as it needs `--allow-destroy`";
-        format!("{held}: {}", would.join("; "))
+    let would = phase.held.iter().map(|danger| match &danger.hosts[..] {
+        [host] => format!("{} on {host}", danger.what),
+        hosts => format!("{} on {} hosts", danger.what, hosts.len()),
+    });
+    let would = would.collect::<Vec<_>>().join("; ");
+    let held = "held before anything was changed, as it needs `--allow-destroy`";
+    let why = match phase.faults.first() {
+        _ if !would.is_empty() => format!("{held}: {would}"),
+        Some(first) => first.clone(),
+        None => "it did not end well".to_owned(),
     };
-    // The one that is rehearsed under a fault needs no title.
-    format!("{}: {why}", phase.title)
-        .trim_start_matches(": ")
-        .to_owned()
+    match phase.title.as_str() {
+        // The one that is rehearsed under a fault.
+        "" => why,
+        title => format!("{title}: {why}"),
+    }
 }
 
 fn kafka(account: &Account, cluster: &Cluster) -> Vec<Check> {

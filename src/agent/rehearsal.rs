@@ -198,7 +198,20 @@ impl Rehearsal<'_> {
             1 => String::new(),
             n => format!(", or {} before it,", n - 1),
         };
-        let unknown = format!("{missing} is not there now; after `{last}`{or_before} it may be");
+        let unknown = |missing: &str| {
+            format!("{missing} is not there now; after `{last}`{or_before} it may be")
+        };
+        if let (Ok(Ran::Done(outcome)), Some(path)) = (&result, sys.rests_on_absence()) {
+            let cause = unknown(&format!("`{}`", path.display()));
+            if outcome.changed {
+                overlay.make_unknown(&path, &cause);
+            }
+            return Ok(Ran::Done(Outcome {
+                unknown: Some(cause),
+                ..outcome.clone()
+            }));
+        }
+        let unknown = unknown(&missing);
         match result {
             Err(error) => Ok(Ran::Done(Outcome {
                 unknown: Some(format!("{unknown}; as it is now: {error}")),

@@ -308,6 +308,7 @@ impl Place {
     fn read(&self, sys: &Sys) -> Result<String, Error> {
         let text = |path: &Path| -> Result<String, Error> {
             if !sys.exists(path)? {
+                sys.rest_on_absence(path);
                 return Ok(String::new());
             }
             Ok(String::from_utf8_lossy(&sys.read(path)?).into_owned())

@@ -41,8 +41,17 @@ pub(super) const BACKUP: Arg = Arg::new(
 );
 
 impl Original {
-    /// Reads the file. One that is not there is empty, if the task may create it.
+    /// Reads the file, of which something stays. One that is not there is empty, if the task may create it.
     pub fn read(sys: &Sys, path: &Path, create: bool) -> Result<Self, Error> {
+        let original = Self::read_replaced(sys, path, create)?;
+        if !original.exists() {
+            sys.rest_on_absence(path);
+        }
+        Ok(original)
+    }
+
+    /// Reads a file whose text will be another one, like [`Original::read`].
+    pub fn read_replaced(sys: &Sys, path: &Path, create: bool) -> Result<Self, Error> {
         let real = sys.resolve(path)?;
         let stat = sys.lstat(&real)?;
         let bytes = match &stat {

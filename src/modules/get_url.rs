@@ -119,7 +119,12 @@ impl Module for GetUrl {
                 digest::of_file(&wanted.algorithm, &mut sys.open(&path)?)? == wanted.sum
             }
             (None, Some(_)) => !self.force && !is_directory,
-            (_, None) => false,
+            (_, None) => {
+                if checksum.is_none() && !self.force && !is_directory {
+                    sys.rest_on_absence(&path);
+                }
+                false
+            }
         };
         let download = if holds {
             false

@@ -131,7 +131,7 @@ impl Properties {
             return Original::read(sys, &self.path, self.create);
         };
         let source = Original::read(sys, from, false)?;
-        Ok(Original::read(sys, &self.path, true)?.with_text_of(&source))
+        Ok(Original::read_replaced(sys, &self.path, true)?.with_text_of(&source))
     }
 
     fn wish(&self, sys: &Sys, original: &Original) -> Result<Wish, Error> {

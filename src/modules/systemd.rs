@@ -1,19 +1,19 @@
 //! `systemd`: turns a unit and the wish for it into the systemctl calls that bring it about.
 
 mod files;
+mod installed;
+mod look;
 pub(in crate::modules) mod rehearsed;
 pub mod unit;
 
 use super::args::{Arg, ArgKind};
 use super::diff::Diff;
 use super::{Error, Found, Module, Nature, Outcome, guarded, tool};
-use crate::diag::nearest;
 use crate::sys::Sys;
-use crate::sys::process::{Command, Output};
-use files::{has_file, is_stale};
+use crate::sys::process::Output;
+use files::is_stale;
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unit::{State, Step, Unit, Wish};
 
@@ -253,96 +253,6 @@ impl Systemd {
         Ok(Found { change, outcome })
     }
 
-    /// Asks systemd for the unit, once.
-    fn look(&self, sys: &Sys, name: &str) -> Result<Unit, Error> {
-        let is_global = self.scope.as_deref() == Some("global");
-        if is_global
-            || !sys
-                .exists(Path::new("/run/systemd/system"))
-                .unwrap_or(false)
-        {
-            return self.look_offline(sys, name, is_global);
-        }
-        let output = self.ask(sys, &["show", name])?;
-        if !output.success() {
-            return Err(tool::failure(&["systemctl", "show", name], &output));
-        }
-        let mut unit = Unit::parse(&output.stdout);
-        if !unit.is_found() {
-            if !has_file(sys, name) {
-                return Err(self.not_found(sys, name));
-            }
-            unit = rehearsed::unread(sys, name);
-        }
-        if rehearsed::recall(sys, name, &mut unit) {
-            return Ok(unit);
-        }
-        // SysV scripts: only is-enabled looks at their links.
-        if self.enabled.is_some()
-            && matches!(unit.property("UnitFileState"), "" | "generated" | "bad")
-        {
-            let answer = self.ask(sys, &["is-enabled", name])?;
-            let word = if answer.success() {
-                "enabled"
-            } else {
-                "disabled"
-            };
-            unit.set("UnitFileState", word);
-        }
-        // Which units its `Also=` names are enabled, only this tells.
-        if self.enabled.is_some() && unit.property("UnitFileState") == "indirect" {
-            let answer = self.ask(sys, &["is-enabled", "--full", name])?;
-            if answer.success() && answer.stdout.lines().count() > 1 {
-                unit.set("UnitFileState", "enabled");
-            }
-        }
-        Ok(unit)
-    }
-
-    /// Without a running systemd (an image being built) links can still be looked at and made.
-    fn look_offline(&self, sys: &Sys, name: &str, is_global: bool) -> Result<Unit, Error> {
-        if self.state.is_some() {
-            let what = if is_global {
-                "units of scope `global` have no state"
-            } else {
-                "systemd does not run on this host"
-            };
-            return Err(Error::new(what).help("without `state`, `enabled` and `masked` still work"));
-        }
-        let answer = self.ask(sys, &["is-enabled", name])?;
-        let word = answer.stdout.lines().next().unwrap_or_default().trim();
-        let mut unit = rehearsed::unread(sys, name);
-        if word.is_empty() || word == "not-found" {
-            if sys.overlay().is_none() || !has_file(sys, name) {
-                return Err(self.not_found(sys, name).because(answer.reason()));
-            }
-        } else {
-            unit.set("UnitFileState", word);
-        }
-        rehearsed::recall(sys, name, &mut unit);
-        Ok(unit)
-    }
-
-    fn not_found(&self, sys: &Sys, name: &str) -> Error {
-        sys.miss(|| format!("the unit `{name}`"));
-        let listed = self.ask(sys, &["list-unit-files", "--no-legend", "--no-pager"]);
-        let listed = listed.map(|output| output.stdout).unwrap_or_default();
-        let known = listed.lines().filter_map(|line| {
-            let word = line.split_whitespace().next()?;
-            Some(word.strip_suffix(".service").unwrap_or(word))
-        });
-        let wanted = name.strip_suffix(".service").unwrap_or(name);
-        // Ansible's own words: playbooks search for them in the result.
-        let error = Error::new(format!("Could not find the requested service {name}: host"))
-            .because("no such unit on this host");
-        let near = nearest(wanted, known.clone())
-            .or_else(|| known.into_iter().find(|unit| unit.contains(wanted)));
-        match near {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("its file must lie in /etc/systemd/system or come with a package"),
-        }
-    }
-
     /// Makes one call and returns a warning if it ended a process by KILL.
     fn take(&self, sys: &Sys, name: &str, step: Step, before: &Unit) -> Result<Vec<String>, Error> {
         let (begin, since) = (Instant::now(), jiff::Timestamp::now());
@@ -406,25 +316,6 @@ impl Systemd {
             .chain(words.iter().copied())
             .collect();
         Err(tool::failure(&argv, &output))
-    }
-
-    fn ask(&self, sys: &Sys, words: &[&str]) -> Result<Output, Error> {
-        let mut argv = vec!["systemctl"];
-        match self.scope.as_deref() {
-            Some("user") => argv.push("--user"),
-            Some("global") => argv.push("--global"),
-            _ => {}
-        }
-        argv.extend(words);
-        let mut command = Command::tool(&argv);
-        if matches!(words, ["show" | "is-enabled" | "list-unit-files", ..]) {
-            command = command.only_reads();
-        }
-        if self.scope.as_deref() == Some("user") && sys.variable("XDG_RUNTIME_DIR").is_none() {
-            let directory = format!("/run/user/{}", nix::unistd::Uid::effective());
-            command = command.env("XDG_RUNTIME_DIR", &directory);
-        }
-        tool::start(sys, &command, &argv)
     }
 
     fn registered(&self, name: &str, unit: &Unit) -> Outcome {

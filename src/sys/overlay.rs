@@ -38,6 +38,8 @@ pub(super) struct Rehearsal {
     missed: Mutex<Vec<String>>,
     /// Why nobody can say what it looked at.
     unknown: Mutex<Option<String>>,
+    /// Where nothing lies, so that its result is what it is.
+    absent: Mutex<Option<PathBuf>>,
     leaves_unknown: AtomicBool,
 }
 
@@ -57,6 +59,7 @@ impl Sys {
             overlay,
             missed: Mutex::default(),
             unknown: Mutex::default(),
+            absent: Mutex::default(),
             leaves_unknown: AtomicBool::new(false),
         }));
         self
@@ -115,6 +118,21 @@ impl Sys {
         task.missed.lock().ok()?.last().cloned()
     }
 
+    /// Notes that the task's result would be another one if there were a file at this path, where none is now.
+    pub fn rest_on_absence(&self, path: &Path) {
+        if let (Some(task), Ok(place)) = (&self.rehearsal, self.resolve(path))
+            && task.overlay.is_untouched(&place)
+            && let Ok(mut absent) = task.absent.lock()
+        {
+            *absent = Some(place);
+        }
+    }
+
+    /// Returns the path at which the task's result rests on nothing being there.
+    pub fn rests_on_absence(&self) -> Option<PathBuf> {
+        self.rehearsal.as_ref()?.absent.lock().ok()?.clone()
+    }
+
     /// Returns an overlay of this host to which nothing has been written.
     pub fn new_overlay(&self) -> Arc<Overlay> {
         Arc::new(Overlay {
@@ -161,6 +179,11 @@ impl Overlay {
     pub fn blur(&self, fork: &Self, cause: &str) {
         let tried = fork.layer();
         self.lock().blur(&tried, cause);
+    }
+
+    /// Makes unknown what lies at a path, for this reason.
+    pub fn make_unknown(&self, path: &Path, cause: &str) {
+        self.lock().make_unknown(path, cause);
     }
 
     /// Returns why nobody can say what lies at a path.

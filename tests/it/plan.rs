@@ -15,7 +15,9 @@ const PLAYBOOK: &str = r#"
   gather_facts: false
   vars:
     seen: [/etc/passwd, /etc/group, /etc/shadow, /etc/gshadow, /etc/subuid, /etc/systemd/system/app.service, /srv/app/conf]
-    links: [/etc/systemd/system/multi-user.target.wants/app.service, /etc/systemd/system/debug-shell.service, /srv/app]
+    links: [/etc/systemd/system/multi-user.target.wants/app.service, /etc/systemd/system/debug-shell.service, /srv/app,
+      /etc/systemd/system/multi-user.target.wants/linked.service, /etc/systemd/system/multi-user.target.wants/other.service,
+      /etc/systemd/system/multi-user.target.wants/late.service, /etc/systemd/system/later.service]
   handlers:
     - name: restart app
       systemd: name=app state=restarted
@@ -42,6 +44,29 @@ const PLAYBOOK: &str = r#"
     - service: name=app state=stopped enabled=no
     - systemd: name=app state=stopped
     - systemd: name=app enabled=yes
+    - name: unit
+      copy:
+        dest: /srv/app/{{ item }}.service
+        content: |
+          [Service]
+          ExecStart=/bin/sleep infinity
+          [Install]
+          WantedBy=multi-user.target
+      loop: [linked, linked-2.6]
+    - file: src=/srv/app/linked.service dest=/etc/systemd/system/linked.service state=link
+    - file: src=/srv/app/linked-2.6.service dest=/etc/systemd/system/other.service state=link
+    - systemd: name={{ item }} enabled=yes state=started daemon_reload=yes
+      loop: [linked, other]
+    - systemd: name={{ item }} enabled=yes
+      loop: [linked, other]
+    - name: unit without an [Install] section, then with one
+      copy: dest=/etc/systemd/system/late.service content="[Service]\nExecStart=/bin/sleep infinity\n"
+    - systemd: name=late state=started enabled=yes
+    - copy: dest=/etc/systemd/system/late.service content="[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+    - systemd: name=late state=started enabled=yes
+    - file: src=/etc/systemd/system/late.service dest=/etc/systemd/system/later.service state=link
+    - systemd: name=later enabled=yes
+    - systemd: name=late enabled=no
     - service_facts:
     - debug: msg="{{ ansible_facts.services['app.service'] }}"
     - user: name=app shell=/bin/false append=yes groups=adm
@@ -54,7 +79,7 @@ const PLAYBOOK: &str = r#"
     - stat: path={{ item }}
       loop: "{{ links }}"
       register: there
-    - debug: msg="{{ item.stat.mode }} {{ item.stat.pw_name }} {{ item.stat.lnk_source | default('') }}"
+    - debug: msg="{{ item.stat.mode | default('none') }} {{ item.stat.pw_name | default('') }} {{ item.stat.lnk_source | default('') }}"
       loop: "{{ there.results }}"
       loop_control: {label: "{{ item.item }}"}
 "#;

@@ -190,6 +190,72 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
 }
 
 #[test]
+fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring_it() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: line before
+      lineinfile: path={{ dir }}/early line=x create=yes
+    - name: build
+      command: sh -c 'for name in edited kept; do echo built > {{ dir }}/$name; done'
+    - name: line
+      lineinfile: path={{ dir }}/edited line=x create=yes
+    - name: no line
+      lineinfile: path={{ dir }}/edited regexp=built state=absent
+    - name: no file
+      lineinfile: path={{ dir }}/other regexp=built state=absent
+    - name: kept
+      copy: dest={{ dir }}/kept content=x force=no
+    - name: written
+      copy: dest={{ dir }}/written content=x
+    - name: line in what is written
+      lineinfile: path={{ dir }}/written line=y
+    - name: line in the early one
+      lineinfile: path={{ dir }}/early line=y create=yes
+"#,
+    );
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let may_be = |name: &str| {
+        let path = play.path().join(name);
+        format!(
+            "`{}` is not there now; after `build` it may be",
+            path.display()
+        )
+    };
+    plan.says(&[
+        "TASK [line before]",
+        "would change: [a]",
+        "TASK [line]",
+        "perhaps: [a]",
+        &may_be("edited"),
+        "TASK [no line]",
+        "unknown: [a]",
+        &may_be("edited"),
+        "TASK [no file]",
+        "unknown: [a]",
+        &may_be("other"),
+        "TASK [kept]",
+        "perhaps: [a]",
+        &may_be("kept"),
+        "TASK [written]",
+        "would change: [a]",
+        "TASK [line in what is written]",
+        "would change: [a]",
+        "TASK [line in the early one]",
+        "would change: [a]",
+    ]);
+    let run = play.run();
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        std::fs::read_to_string(play.path().join("edited")).unwrap(),
+        "x\n"
+    );
+}
+
+#[test]
 fn an_account_of_the_plan_owns_files_of_the_plan() {
     if !nix::unistd::Uid::effective().is_root() {
         return;

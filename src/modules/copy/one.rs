@@ -58,6 +58,9 @@ impl One<'_> {
             let outcome = Outcome::new().with("dest", path.display().to_string());
             return Ok(Found::same(outcome));
         }
+        if !self.force {
+            sys.rest_on_absence(&path);
+        }
         if self.follow && now.as_ref().is_some_and(Stat::is_link) {
             path = sys.resolve(&path)?;
             now = sys.lstat(&path)?;

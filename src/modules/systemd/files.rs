@@ -1,4 +1,4 @@
-//! Turns a unit's name into its file, and what that file says of its installation into links.
+//! Turns a unit's name into its file, and says whether systemd has read it.
 
 use super::Unit;
 use crate::sys::Sys;
@@ -95,34 +95,4 @@ pub(super) fn is_stale(sys: &Sys, unit: &Unit) -> bool {
         }
     }
     false
-}
-
-/// What the `[Install]` section of a unit's file asks for; `None` where there is no such section (a static unit).
-pub(super) fn links(sys: &Sys, name: &str) -> Option<Vec<(PathBuf, PathBuf)>> {
-    let file = find(sys, name)?;
-    let text = String::from_utf8_lossy(&sys.read(&file).ok()?).into_owned();
-    let full = full_name(name);
-    let etc = Path::new(UNIT_DIRECTORIES[0]);
-    let mut in_section = false;
-    let mut links = None;
-    for line in text.lines().map(str::trim) {
-        if line.starts_with('[') {
-            in_section = line == "[Install]";
-            continue;
-        }
-        let Some((key, words)) = line.split_once('=').filter(|_| in_section) else {
-            continue;
-        };
-        let links: &mut Vec<_> = links.get_or_insert_default();
-        for word in words.split_whitespace() {
-            let link = match key.trim() {
-                "WantedBy" => etc.join(format!("{word}.wants")).join(&full),
-                "RequiredBy" => etc.join(format!("{word}.requires")).join(&full),
-                "Alias" => etc.join(word),
-                _ => continue,
-            };
-            links.push((link, file.clone()));
-        }
-    }
-    links
 }

@@ -4,6 +4,7 @@ use super::super::registry::Action;
 use super::super::{Permission, Ran};
 use super::*;
 use crate::sys::fs::Attributes;
+use std::path::Path;
 
 fn run(module: &str, args: &str) -> Result<Outcome, Error> {
     let action = Action::new(module, serde_yaml::from_str(args).unwrap()).unwrap();

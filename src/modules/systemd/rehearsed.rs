@@ -1,6 +1,7 @@
 //! Turns what check mode would do to a unit into what later tasks see of it.
 
-use super::files::{UNIT_DIRECTORIES, full_name, links};
+use super::files::{UNIT_DIRECTORIES, find, full_name};
+use super::installed::{links, links_that_go, other_name_of, state};
 use super::{Step, Systemd, Unit};
 use crate::modules::Error;
 use crate::sys::Sys;
@@ -10,9 +11,7 @@ use std::path::Path;
 /// A unit whose file systemd has not read yet.
 pub(in crate::modules) fn unread(sys: &Sys, name: &str) -> Unit {
     let mut unit = Unit::unread(name);
-    if links(sys, name).is_none() {
-        unit.set("UnitFileState", "static");
-    }
+    unit.set("UnitFileState", state(sys, name).unwrap_or("static"));
     unit
 }
 
@@ -24,6 +23,20 @@ pub(in crate::modules) fn recall(sys: &Sys, name: &str, unit: &mut Unit) -> bool
         unit.set(property, value);
     }
     !notes.is_empty()
+}
+
+/// Adds to a unit of the system what its file says that earlier tasks would have written. Returns `true` if there is one.
+pub(super) fn read_anew(sys: &Sys, name: &str, unit: &mut Unit) -> bool {
+    let file = find(sys, name).filter(|file| sys.is_overlaid(file));
+    let Some(state) = file.and_then(|_| state(sys, name)) else {
+        return false;
+    };
+    unit.set("UnitFileState", state);
+    unit.set(
+        "LoadState",
+        if state == "masked" { state } else { "loaded" },
+    );
+    true
 }
 
 fn note(name: &str, property: &str) -> String {
@@ -102,6 +115,15 @@ impl Systemd {
                 say("UnitFileState", "disabled");
             }
             Step::Enable => {
+                if is_system && let Some(unit) = other_name_of(sys, name) {
+                    let text = format!("`systemctl enable {name}` would fail");
+                    let why = format!(
+                        "`{}` is a link to the unit `{}`",
+                        own.display(),
+                        unit.display()
+                    );
+                    return Err(Error::new(text).because(why));
+                }
                 for (link, file) in links(sys, name).filter(|_| is_system).into_iter().flatten() {
                     if let Some(parent) = link.parent()
                         && !sys.exists(parent)?
@@ -115,7 +137,15 @@ impl Systemd {
                 say("UnitFileState", "enabled");
             }
             Step::Disable => {
-                for (link, _) in links(sys, name).filter(|_| is_system).into_iter().flatten() {
+                let links = links(sys, name).filter(|_| is_system).into_iter().flatten();
+                let mut gone: Vec<_> = links.map(|(link, _)| link).collect();
+                gone.extend(
+                    is_system
+                        .then(|| links_that_go(sys, name))
+                        .into_iter()
+                        .flatten(),
+                );
+                for link in gone {
                     if sys.lstat(&link)?.is_some_and(|there| there.is_link()) {
                         sys.remove(&link)?;
                     }

@@ -1,4 +1,6 @@
+use super::files::has_file;
 use super::*;
+use std::path::Path;
 
 #[test]
 fn a_unit_file_below_the_root_makes_a_unit() {
@@ -83,4 +85,82 @@ fn a_restart_is_left_out_where_an_earlier_try_has_done_it_and_else_it_is_done() 
     assert_eq!(steps(Some(now - 60), &unit), [Step::Restart]);
     let stopped = Unit::parse("ActiveState=inactive\nMainPID=0\n");
     assert_eq!(steps(Some(now - 90), &stopped), [Step::Start]);
+}
+
+/// A root with a unit file outside of systemd's directories and one inside, and an overlay over it.
+fn linked() -> (tempfile::TempDir, Sys) {
+    let root = tempfile::tempdir().unwrap();
+    let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
+    for file in [
+        "opt/kafka.service",
+        "opt/kafka-2.6.service",
+        "etc/systemd/system/real.service",
+    ] {
+        let path = root.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let sys = Sys::at(root.path());
+    let overlay = sys.new_overlay();
+    let sys = sys.over(overlay);
+    for (name, target) in [
+        ("kafka.service", "/opt/kafka.service"),
+        ("broker.service", "/opt/kafka-2.6.service"),
+        ("nick.service", "/etc/systemd/system/real.service"),
+        ("off.service", "/dev/null"),
+    ] {
+        let link = Path::new("/etc/systemd/system").join(name);
+        sys.symlink(Path::new(target), &link).unwrap();
+    }
+    (root, sys)
+}
+
+#[test]
+fn a_link_to_a_unit_file_is_what_systemctl_is_enabled_calls_it() {
+    let (root, sys) = linked();
+    std::fs::create_dir(root.path().join("dev")).unwrap();
+    std::fs::write(root.path().join("dev/null"), "").unwrap();
+    for (name, state) in [
+        ("kafka", "linked"),
+        ("broker", "alias"),
+        ("nick", "alias"),
+        ("real", "disabled"),
+        ("off", "masked"),
+    ] {
+        assert_eq!(installed::state(&sys, name), Some(state), "{name}");
+        let mut unit = Unit::parse("LoadState=loaded\nUnitFileState=enabled\n");
+        let is_new = rehearsed::read_anew(&sys, name, &mut unit);
+        assert_eq!(is_new, name != "real", "{name}");
+        assert_ne!(unit.is_enabled(), Some(is_new), "{name}");
+    }
+}
+
+#[test]
+fn a_linked_unit_is_enabled_by_a_link_to_its_target_and_disabled_with_its_own_link() {
+    let (_root, sys) = linked();
+    let module = Systemd::default();
+    let wants = Path::new("/etc/systemd/system/multi-user.target.wants/kafka.service");
+    module.foresee(&sys, "kafka", Step::Enable).unwrap();
+    assert_eq!(
+        sys.read_link(wants).unwrap(),
+        Path::new("/opt/kafka.service")
+    );
+    assert_eq!(installed::state(&sys, "kafka"), Some("enabled"));
+    module.foresee(&sys, "kafka", Step::Disable).unwrap();
+    for gone in [wants, Path::new("/etc/systemd/system/kafka.service")] {
+        assert!(sys.lstat(gone).unwrap().is_none(), "{}", gone.display());
+    }
+    assert!(sys.exists(Path::new("/opt/kafka.service")).unwrap());
+}
+
+#[test]
+fn no_unit_is_enabled_by_its_other_name_which_goes_when_it_is_disabled() {
+    let (_root, sys) = linked();
+    let module = Systemd::default();
+    let error = module.foresee(&sys, "nick", Step::Enable).unwrap_err();
+    insta::assert_snapshot!(error, @"`systemctl enable nick` would fail: `/etc/systemd/system/nick.service` is a link to the unit `/etc/systemd/system/real.service`");
+    module.foresee(&sys, "real", Step::Enable).unwrap();
+    module.foresee(&sys, "real", Step::Disable).unwrap();
+    let nick = Path::new("/etc/systemd/system/nick.service");
+    assert!(sys.lstat(nick).unwrap().is_none());
 }

@@ -145,10 +145,12 @@ impl Unit {
     }
 
     /// Whether it starts with the host; `None` where its file cannot say (static units, generated ones).
+    /// As `systemctl is-enabled`, which Ansible asks, does: a unit that is only linked is not enabled.
     pub fn is_enabled(&self) -> Option<bool> {
         match self.property("UnitFileState") {
-            "enabled" | "enabled-runtime" | "linked" | "linked-runtime" => Some(true),
-            "disabled" | "indirect" | "alias" | "masked" | "masked-runtime" => Some(false),
+            "enabled" | "enabled-runtime" => Some(true),
+            "disabled" | "indirect" | "alias" | "linked" | "linked-runtime" | "masked"
+            | "masked-runtime" => Some(false),
             _ => None,
         }
     }

@@ -42,10 +42,12 @@ impl Sys {
         Ok(Some((overlay, place)))
     }
 
-    /// Whether an overlay would change what lies at a path, or beneath it.
+    /// Whether an overlay would change what lies at a path, beneath it, or where its link leads.
     pub fn is_overlaid(&self, path: &Path) -> bool {
-        let overlaid = self.overlaid(path, true);
-        matches!(overlaid, Ok(Some((overlay, place))) if !overlay.is_untouched(&place))
+        [true, false].into_iter().any(|follow_last| {
+            let overlaid = self.overlaid(path, follow_last);
+            matches!(overlaid, Ok(Some((overlay, place))) if !overlay.is_untouched(&place))
+        })
     }
 
     /// Returns the real path of what `path` leads to. The kernel resolves links, except below a test's root.

@@ -191,6 +191,12 @@ impl Rehearsal<'_> {
                 ..Outcome::new().msg(error.to_string())
             }));
         }
+        if let (Ok(Ran::Done(outcome)), Some(cause)) = (&result, sys.met_assumed()) {
+            return Ok(Ran::Done(Outcome {
+                unknown: outcome.unknown.clone().or(Some(cause)),
+                ..outcome.clone()
+            }));
+        }
         let (Some(missing), Some(last)) = (sys.missed(), earlier.last()) else {
             return result;
         };
@@ -204,7 +210,7 @@ impl Rehearsal<'_> {
         if let (Ok(Ran::Done(outcome)), Some(path)) = (&result, sys.rests_on_absence()) {
             let cause = unknown(&format!("`{}`", path.display()));
             if outcome.changed {
-                overlay.make_unknown(&path, &cause);
+                overlay.assume(&path, &cause);
             }
             return Ok(Ran::Done(Outcome {
                 unknown: Some(cause),

@@ -93,10 +93,19 @@ impl Batch<'_> {
             .to_owned();
         let mut held = Vec::new();
         for &host in takers {
+            if let Some(cause) = self.hosts[host].doubt_of(&step.path) {
+                let judged = verdict::unforeseen(cause.to_owned());
+                self.report(host, at, task, judged);
+                continue;
+            }
             let scope: Arc<dyn Scope> = self.scope(host, task).shared();
             match conditions(&self.run.templar, &task.when, &scope) {
                 Ok(None) => held.push(host),
                 Ok(Some(_)) => {}
+                Err(error) if error.is_unknown() => {
+                    let cause = format!("whether it runs depends on {error}");
+                    self.report(host, at, task, verdict::unforeseen(cause));
+                }
                 Err(error) => self.fail_at_barrier(
                     host,
                     at,

@@ -10,6 +10,7 @@ use super::world::{self, PlayContext};
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
 use crate::value::{Dict, HostName, Mapping, Value};
+use crate::yaml::{Kind, Node};
 use std::sync::Arc;
 
 impl Batch<'_> {
@@ -45,6 +46,20 @@ impl Batch<'_> {
         self.hosts[host].next = self.hosts[host].done;
         if !self.hosts[host].is_alive() {
             self.host_left(host);
+        }
+    }
+
+    /// Where a plan cannot say how a task ends, its `rescue` perhaps runs.
+    pub(super) fn doubt_rescue(&mut self, host: usize, step: &Step, task: &Task, judged: &Judged) {
+        let never_fails = |node: &Node| matches!(&node.kind, Kind::Bool(false));
+        let is_open = judged.unknown.is_some() && !judged.changed;
+        if is_open
+            && self.run.world.settings.check_mode
+            && !task.failed_when.as_ref().is_some_and(never_fails)
+        {
+            let title = task.title();
+            let cause = format!("it rescues `{title}`, and whether that fails a plan cannot say");
+            self.hosts[host].doubt_at(&step.path, &cause);
         }
     }
 

@@ -71,6 +71,8 @@ pub(super) struct BlockState {
     /// No `rescue` handled it: there is none, or it failed itself.
     unhandled: bool,
     always_failed: bool,
+    /// Why a plan cannot say whether the body fails.
+    doubt: Option<String>,
 }
 
 /// Whose the result of a step is.
@@ -197,7 +199,8 @@ impl HostRun {
             let state = self.blocks.get(block).cloned().unwrap_or_default();
             match part {
                 Part::Body { .. } => !state.failed,
-                Part::Rescue => state.failed && !state.unhandled,
+                Part::Rescue if state.failed => !state.unhandled,
+                Part::Rescue => state.doubt.is_some(),
                 Part::Always => !state.always_failed,
             }
         })
@@ -225,6 +228,22 @@ impl HostRun {
                 false
             }
         }
+    }
+
+    /// Notes that a plan cannot say whether a step fails, so that what would rescue it perhaps runs.
+    pub(super) fn doubt_at(&mut self, path: &[(BlockId, Part)], cause: &str) {
+        let is_rescued = |part: &Part| matches!(part, Part::Body { has_rescue: true });
+        if let Some((block, _)) = path.iter().rfind(|(_, part)| is_rescued(part)) {
+            let state = self.blocks.entry(*block).or_default();
+            state.doubt.get_or_insert_with(|| cause.to_owned());
+        }
+    }
+
+    /// Why a plan cannot say whether a step of a `rescue` runs; `None` where it runs for certain.
+    pub(super) fn doubt_of(&self, path: &[(BlockId, Part)]) -> Option<&str> {
+        let rescues = path.iter().filter(|(_, part)| *part == Part::Rescue);
+        let mut states = rescues.filter_map(|(block, _)| self.blocks.get(block));
+        states.find_map(|state| state.doubt.as_deref().filter(|_| !state.failed))
     }
 
     /// Whether the block ends with a failure that nothing handled.

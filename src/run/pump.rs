@@ -90,7 +90,7 @@ impl Batch<'_> {
         &mut self,
         host: usize,
         index: usize,
-        _step: &Step,
+        step: &Step,
         task: &Arc<Task>,
         quiet: bool,
     ) -> bool {
@@ -149,7 +149,9 @@ impl Batch<'_> {
         if self.waits_for_delegates(host, index, &prepared) {
             return false;
         }
-        if let Some(cause) = self.hosts[host].perhaps.get(&self.steps[index].id) {
+        let run = &self.hosts[host];
+        let handler = run.perhaps.get(&step.id).map(String::as_str);
+        if let Some(cause) = handler.or_else(|| run.doubt_of(&step.path)) {
             prepared.items.iter_mut().for_each(|item| item.doubt(cause));
         }
         if self.run.back.is_some() {

@@ -321,6 +321,9 @@ impl Batch<'_> {
             .first()
             .map(|item| Arc::clone(&item.envelope))
             .unwrap_or_default();
+        if !envelope.on_failure.is_ignored {
+            self.doubt_rescue(host, &step, &task, &judged);
+        }
         if judged.failed && !envelope.on_failure.is_ignored {
             self.fail_host(host, &step, Some((&task, &judged)));
             if envelope.on_failure.is_fatal || flight.share == Share::Leads {

@@ -38,6 +38,8 @@ pub(super) struct Rehearsal {
     missed: Mutex<Vec<String>>,
     /// Why nobody can say what it looked at.
     unknown: Mutex<Option<String>>,
+    /// Why what it looked at may be something else.
+    assumed: Mutex<Option<String>>,
     /// Where nothing lies, so that its result is what it is.
     absent: Mutex<Option<PathBuf>>,
     leaves_unknown: AtomicBool,
@@ -59,6 +61,7 @@ impl Sys {
             overlay,
             missed: Mutex::default(),
             unknown: Mutex::default(),
+            assumed: Mutex::default(),
             absent: Mutex::default(),
             leaves_unknown: AtomicBool::new(false),
         }));
@@ -116,6 +119,19 @@ impl Sys {
     pub fn missed(&self) -> Option<String> {
         let task = self.rehearsal.as_ref()?;
         task.missed.lock().ok()?.last().cloned()
+    }
+
+    /// Returns why what the task looked at may be something else, if it looked at such a thing.
+    pub fn met_assumed(&self) -> Option<String> {
+        self.rehearsal.as_ref()?.assumed.lock().ok()?.clone()
+    }
+
+    pub(super) fn meet_assumed(&self, cause: String) {
+        if let Some(task) = &self.rehearsal
+            && let Ok(mut assumed) = task.assumed.lock()
+        {
+            *assumed = Some(cause);
+        }
     }
 
     /// Notes that the task's result would be another one if there were a file at this path, where none is now.
@@ -181,9 +197,14 @@ impl Overlay {
         self.lock().blur(&tried, cause);
     }
 
-    /// Makes unknown what lies at a path, for this reason.
-    pub fn make_unknown(&self, path: &Path, cause: &str) {
-        self.lock().make_unknown(path, cause);
+    /// Notes that what lies at a path is so only if nothing else lay there before, for this reason.
+    pub fn assume(&self, path: &Path, cause: &str) {
+        self.note(&assumed(path), cause);
+    }
+
+    /// Returns why what lies at a path may be something else.
+    pub(super) fn why_assumed(&self, path: &Path) -> Option<String> {
+        self.lock().notes.get(&assumed(path)).cloned()
     }
 
     /// Returns why nobody can say what lies at a path.
@@ -320,6 +341,10 @@ impl Overlay {
     pub(super) fn may(&self, path: &Path, access: AccessFlags) -> bool {
         self.ground(&self.lock()).may(path, access).is_ok()
     }
+}
+
+fn assumed(path: &Path) -> String {
+    format!("assumed {}", path.display())
 }
 
 #[cfg(test)]

@@ -33,3 +33,4 @@ mod saved;
 mod schema;
 mod stopped;
 mod support;
+mod unknowns;

@@ -31,6 +31,9 @@ impl Sys {
         if let Some(cause) = overlay.why_unknown(&place) {
             self.meet_unknown(cause);
         }
+        if let Some(cause) = overlay.why_assumed(&place) {
+            self.meet_assumed(cause);
+        }
         let is_open = if self.is_imagined() {
             !overlay.is_removed(&place)
         } else {

@@ -289,14 +289,9 @@ impl Layer {
             &mut differing,
         );
         for path in differing {
-            self.make_unknown(&path, cause);
+            self.put(&path, Node::Unknown(cause.to_owned()));
         }
         self.unknown_after.clone_from(&other.unknown_after);
-        self.version += 1;
-    }
-
-    pub(super) fn make_unknown(&mut self, path: &Path, cause: &str) {
-        self.put(path, Node::Unknown(cause.to_owned()));
         self.version += 1;
     }
 

@@ -1,0 +1,206 @@
+//! What a plan cannot know is said with its cause, and what rests on it is *perhaps*.
+
+use crate::support::Play;
+
+#[test]
+fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_on() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: build
+      command: make install
+      register: made
+    - name: from the build
+      copy: src={{ dir }}/built dest={{ dir }}/installed remote_src=yes
+    - name: is it there
+      stat: path={{ dir }}/built
+      register: built
+    - name: what is there is read on
+      copy: src={{ dir }}/play.yml dest={{ dir }}/installed remote_src=yes
+    - name: after it
+      copy: dest={{ dir }}/log content=x
+      when: made.rc == 0
+    - name: with its output
+      copy: dest={{ dir }}/log content="{{ made.stdout }}"
+    - name: once more
+      copy: dest={{ dir }}/log content=x
+      when: built.stat.exists
+"#,
+    )
+    .args(&["--exit-code"]);
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 3, "{}\n{}", plan.stdout, plan.stderr);
+    let built = play.path().join("built");
+    let cause = "command does not run in check mode";
+    plan.says(&[
+        "TASK [build]",
+        "unknown: [a]",
+        cause,
+        "TASK [from the build]",
+        "unknown: [a]",
+        &format!(
+            "`{0}` is not there now; after `build` it may be; as it is now: `{0}` does not exist on the host",
+            built.display()
+        ),
+        "TASK [is it there]",
+        "unknown: [a]",
+        "TASK [what is there is read on]",
+        "would change: [a]",
+        "TASK [after it]",
+        "perhaps: [a]",
+        &format!("whether it runs depends on `made`, which `build` would bring ({cause})"),
+        "TASK [with its output]",
+        "unknown: [a]",
+        &format!("it needs `made`, which `build` would bring ({cause})"),
+        "TASK [once more]",
+        "unknown: [a]",
+        "plan: 1 to change on 1 host, 6 unknown",
+    ]);
+    let recap = plan.recap("a");
+    assert!(recap.ends_with("ignored=0 unknown=6"), "{recap}");
+    assert!(!play.path().join("log").exists());
+}
+
+#[test]
+fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring_it() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: line before
+      lineinfile: path={{ dir }}/early line=x create=yes
+    - name: build
+      command: sh -c 'for name in edited kept; do echo built > {{ dir }}/$name; done'
+    - name: line
+      lineinfile: path={{ dir }}/edited line=x create=yes
+    - name: another line
+      lineinfile: path={{ dir }}/edited line=y create=yes
+    - name: no line
+      lineinfile: path={{ dir }}/edited regexp=built state=absent
+    - name: no file
+      lineinfile: path={{ dir }}/other regexp=built state=absent
+    - name: kept
+      copy: dest={{ dir }}/kept content=x force=no
+    - name: written
+      copy: dest={{ dir }}/written content=x
+    - name: line in what is written
+      lineinfile: path={{ dir }}/written line=y
+    - name: line in the early one
+      lineinfile: path={{ dir }}/early line=y create=yes
+"#,
+    );
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let may_be = |name: &str| {
+        let path = play.path().join(name);
+        format!(
+            "`{}` is not there now; after `build` it may be",
+            path.display()
+        )
+    };
+    plan.says(&[
+        "TASK [line before]",
+        "would change: [a]",
+        "TASK [line]",
+        "perhaps: [a]",
+        &may_be("edited"),
+        "TASK [another line]",
+        "perhaps: [a]",
+        &may_be("edited"),
+        "x",
+        "+y",
+        "TASK [no line]",
+        "unknown: [a]",
+        &may_be("edited"),
+        "TASK [no file]",
+        "unknown: [a]",
+        &may_be("other"),
+        "TASK [kept]",
+        "perhaps: [a]",
+        &may_be("kept"),
+        "TASK [written]",
+        "would change: [a]",
+        "TASK [line in what is written]",
+        "would change: [a]",
+        "TASK [line in the early one]",
+        "would change: [a]",
+    ]);
+    let run = play.run();
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    assert_eq!(
+        std::fs::read_to_string(play.path().join("edited")).unwrap(),
+        "x\n"
+    );
+}
+
+#[test]
+fn what_rescues_a_command_perhaps_runs_and_what_ends_a_play_there_does_not_end_the_plan() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - name: try
+          command: "false"
+        - name: if it worked
+          copy: dest={{ dir }}/worked content=x
+      rescue:
+        - name: mend
+          copy: dest={{ dir }}/mended content=x
+        - name: remember
+          set_fact: mended=true
+        - name: give up
+          fail: msg="no way"
+        - meta: end_play
+      always:
+        - name: always
+          copy: dest={{ dir }}/always content=x
+    - block:
+        - name: never fails
+          command: "false"
+          failed_when: false
+        - name: may fail
+          command: "false"
+          ignore_errors: true
+      rescue:
+        - name: not needed
+          copy: dest={{ dir }}/not-needed content=x
+    - name: after it
+      copy: dest={{ dir }}/after content=x
+      when: mended is defined
+    - meta: end_play
+      when: mended is defined
+    - name: last
+      copy: dest={{ dir }}/last content=x
+"#,
+    );
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let cause = "it rescues `try`, and whether that fails a plan cannot say";
+    plan.says(&[
+        "TASK [try]",
+        "unknown: [a]",
+        "TASK [if it worked]",
+        "would change: [a]",
+        "TASK [mend]",
+        "perhaps: [a]",
+        cause,
+        "TASK [remember]",
+        "unknown: [a]",
+        "TASK [give up]",
+        "unknown: [a]",
+        cause,
+        "TASK [meta]",
+        "TASK [always]",
+        "would change: [a]",
+        "TASK [after it]",
+        "perhaps: [a]",
+        "TASK [last]",
+        "would change: [a]",
+    ]);
+    assert!(!plan.stdout.contains("not needed"), "{}", plan.stdout);
+}

@@ -26,9 +26,16 @@ pub(super) struct Children {
     remains: Option<Remains>,
 }
 
-/// A refusal is kept too: asking again with the same wrong password would lock an account.
+/// What a start came to, if that is not to be tried again.
 #[derive(Default)]
 struct Slot(Option<Result<Arc<Child>, Error>>);
+
+/// Whether a refusal stands for the rest of the run: asking again with the same wrong password would lock an account.
+/// Any other refusal may be over by then: a task makes the user, or writes a rule for `sudo`.
+fn refusal_stands(identity: &Identity, sys: &Sys) -> bool {
+    let is_there = sys.user_named(&identity.user);
+    identity.password.is_some() && is_there.is_ok_and(|user| user.is_some())
+}
 
 impl Children {
     /// `hello` is the controller's; a child hears from its parent only, which ends its input.
@@ -58,7 +65,9 @@ impl Children {
             Some(Err(error)) => Err(error.clone()),
             _ => {
                 let started = Child::start(identity, self);
-                slot.0 = Some(started.clone());
+                if started.is_ok() || refusal_stands(identity, &Sys::host()) {
+                    slot.0 = Some(started.clone());
+                }
                 started
             }
         }
@@ -234,4 +243,29 @@ fn distribute(mut output: BufReader<ChildStdout>, calls: &Mutex<Calls>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_password_of_somebody_who_is_there_is_not_tried_again() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        let passwd = "kafka:x:1001:1001::/home/kafka:/bin/sh\n";
+        std::fs::write(root.path().join("etc/passwd"), passwd).unwrap();
+        let stands = |user: &str, password: Option<&str>| {
+            let identity = Identity {
+                method: "sudo".into(),
+                user: user.into(),
+                flags: None,
+                password: password.map(str::to_owned),
+            };
+            refusal_stands(&identity, &Sys::at(root.path()))
+        };
+        assert!(stands("kafka", Some("wrong")));
+        assert!(!stands("kafka", None));
+        assert!(!stands("not-there-yet", Some("wrong")));
+    }
 }

@@ -132,7 +132,7 @@ fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
     assert_eq!(
         std::fs::read_to_string(play.path().join("edited")).unwrap(),
-        "x\n"
+        "x\ny\n"
     );
 }
 

@@ -8,6 +8,7 @@ use crate::modules::{Action, Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
 use crate::sys::overlay::{Layer, Overlay};
+use crate::sys::users;
 use serde_bytes::ByteBuf;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -109,10 +110,29 @@ impl Rehearsals {
     }
 }
 
+/// Looks that say of something that it is not there, or that what they list is all.
+const LISTS: [&str; 5] = ["stat", "find", "getent", "package_facts", "service_facts"];
+
 /// Whether all is well because something is not there.
 fn finds_nothing(outcome: &Outcome) -> bool {
     let state = outcome.data.get("state").and_then(|state| state.as_str());
     !outcome.changed && state == Some("absent")
+}
+
+/// The account that a task stands on, as it is missed where there is none.
+fn account(action: &Action, result: &Result<Ran, Error>) -> Option<String> {
+    let Ok(Ran::Done(outcome)) = result else {
+        return None;
+    };
+    let (database, key) = match action.name() {
+        "user" => ("passwd", "name"),
+        "authorized_key" => ("passwd", "user"),
+        "group" => ("group", "name"),
+        _ => return None,
+    };
+    let name = outcome.data.get(key)?.as_str()?;
+    let goes = outcome.data.get("state").and_then(|it| it.as_str()) == Some("absent");
+    (outcome.changed && !goes).then(|| users::missed(name, database))
 }
 
 /// The absolute paths that stand in an action's words.
@@ -197,13 +217,19 @@ impl Rehearsal<'_> {
                 ..outcome.clone()
             }));
         }
-        let (Some(missing), Some(last)) = (sys.missed(), earlier.last()) else {
+        let account = account(&task.action, &result).filter(|name| sys.has_missed(name));
+        let (Some(missing), Some(last)) =
+            (account.clone().or_else(|| sys.missed()), earlier.last())
+        else {
             return result;
         };
         let or_before = match earlier.len() {
             1 => String::new(),
             n => format!(", or {} before it,", n - 1),
         };
+        if account.is_some() {
+            overlay.note(&users::perhaps(&missing), "");
+        }
         let unknown = |missing: &str| {
             format!("{missing} is not there now; after `{last}`{or_before} it may be")
         };
@@ -223,7 +249,11 @@ impl Rehearsal<'_> {
                 unknown: Some(format!("{unknown}; as it is now: {error}")),
                 ..Outcome::default()
             })),
-            Ok(Ran::Done(outcome)) if task.action.name() == "stat" || finds_nothing(&outcome) => {
+            Ok(Ran::Done(outcome))
+                if account.is_some()
+                    || LISTS.contains(&task.action.name())
+                    || finds_nothing(&outcome) =>
+            {
                 Ok(Ran::Done(Outcome {
                     unknown: Some(unknown),
                     ..outcome

@@ -125,6 +125,9 @@ fn rehearse(sys: &Sys, argv: &[String]) -> Result<(), Error> {
             "user {name} is currently used by process {process}"
         ));
     }
+    if program == "groupmod" && !moves("-o") {
+        return rehearse_number(sys, argv);
+    }
     run_on_copies(sys, argv)?;
     let Some(user) = user else {
         return Ok(());
@@ -139,9 +142,8 @@ fn rehearse(sys: &Sys, argv: &[String]) -> Result<(), Error> {
         match &home_stat {
             Some(stat) if stat.uid == user.uid => sys.remove_tree(home)?,
             Some(_) => {
-                let text = format!("`{}` ended with code 12", shown.join(" "));
                 let why = format!("{} not owned by {name}, not removing", home.display());
-                return Err(Error::new(text).because(why).with("rc", 12));
+                return Err(ended(argv, 12, &why));
             }
             None => {}
         }
@@ -149,11 +151,47 @@ fn rehearse(sys: &Sys, argv: &[String]) -> Result<(), Error> {
     if let Some(to) = after(argv, "-d")
         && program == "usermod"
         && moves("-m")
-        && home_stat.is_some()
     {
-        sys.rename(home, &to)?;
+        if sys.exists(&to)? {
+            return Err(ended(
+                argv,
+                12,
+                &format!("directory {} exists", to.display()),
+            ));
+        }
+        if home_stat.is_some() {
+            sys.rename(home, &to)?;
+        }
     }
     Ok(())
+}
+
+/// What a program would say as it ends with this code.
+fn ended(argv: &[String], rc: i32, why: &str) -> Error {
+    let program = argv.first().map(String::as_str).unwrap_or_default();
+    let said = format!("{program}: {why}");
+    Error::new(format!("`{}` ended with code {rc}", argv.join(" ")))
+        .because(&said)
+        .with("rc", rc)
+        .with("stdout", "")
+        .with("stderr", said)
+}
+
+/// Gives a group another number: groupmod looks for who has it on the host itself, below whatever root it works.
+fn rehearse_number(sys: &Sys, argv: &[String]) -> Result<(), Error> {
+    let name = argv.last().map(String::as_str).unwrap_or_default();
+    let at = argv.iter().position(|word| word == "-g");
+    let number = at.and_then(|at| argv.get(at + 1));
+    let taken = match number.and_then(|number| number.parse().ok()) {
+        Some(gid) => sys.group_numbered(gid)?.filter(|group| group.name != name),
+        None => None,
+    };
+    if let (Some(number), Some(_)) = (number, taken) {
+        return Err(ended(argv, 4, &format!("GID '{number}' already exists")));
+    }
+    let mut argv = argv.to_vec();
+    argv.insert(1, "-o".to_owned());
+    run_on_copies(sys, &argv)
 }
 
 fn process_of(sys: &Sys, uid: u32) -> Option<String> {

@@ -8,7 +8,7 @@ use super::group::Presence;
 use super::{Error, Found, Module, Nature, Outcome, tool};
 use crate::sys::Sys;
 use crate::sys::fs::Attributes;
-use crate::sys::process::Command;
+use crate::sys::process::{Command, Output};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -334,6 +334,13 @@ impl Place {
                     0 => Ok(output.stdout),
                     // There is none.
                     1 if output.stderr.contains("no crontab for") => Ok(String::new()),
+                    // Check mode: an earlier task would make the user, whom the program does not know yet.
+                    _ if sys.overlay().is_some()
+                        && sys.user_named(user)?.is_some()
+                        && is_no_user(&output) =>
+                    {
+                        text(&spool(user))
+                    }
                     _ => Err(tool::failure(&argv, &output)),
                 }
             }
@@ -387,6 +394,11 @@ impl Place {
         argv.push(what.to_owned());
         argv
     }
+}
+
+/// Whether `crontab` refused as the host has no such user.
+fn is_no_user(output: &Output) -> bool {
+    output.stderr.contains("unknown")
 }
 
 /// What check mode keeps in mind of a user's crontab.

@@ -165,6 +165,7 @@ impl Module for Find {
         } else {
             "Not all paths examined, check warnings for details"
         };
+        sys.miss(|| "another file".into());
         let mut outcome = Outcome::new()
             .msg(msg)
             .with("matched", search.files.len())

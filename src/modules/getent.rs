@@ -69,8 +69,10 @@ impl Module for Getent {
                 [(key.into(), Value::Null)].into_iter().collect()
             }
         };
-        let fact = format!("getent_{}", self.database);
-        outcome.facts = [(fact.into(), entries.into())].into_iter().collect();
+        outcome.facts = [(self.fact().into(), entries.into())].into_iter().collect();
+        if self.key.is_none() {
+            sys.miss(|| format!("another entry of the database `{}`", self.database));
+        }
         Ok(Found::same(outcome))
     }
 
@@ -80,6 +82,11 @@ impl Module for Getent {
 }
 
 impl Getent {
+    /// The fact that it sets.
+    pub fn fact(&self) -> String {
+        format!("getent_{}", self.database)
+    }
+
     /// Returns the lines of the database; `None` if it has no such key.
     fn lines(&self, sys: &Sys) -> Result<Option<Vec<String>>, Error> {
         // Check mode: accounts that earlier tasks would have made are in the overlay's files, which getent does not see.
@@ -125,6 +132,12 @@ impl Getent {
                 .as_deref()
                 .is_none_or(|key| name == Some(key) || number == Some(Some(key)))
         };
+        // Check mode: what it is, an earlier task may decide.
+        match (self.key.as_deref(), &*self.database) {
+            (Some(user), "passwd") => drop(sys.user_named(user)?),
+            (Some(group), "group") => drop(sys.group_named(group)?),
+            _ => {}
+        }
         let lines: Vec<String> = text.lines().filter(is_wanted).map(str::to_owned).collect();
         Ok((self.key.is_none() || !lines.is_empty()).then_some(lines))
     }

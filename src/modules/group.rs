@@ -149,6 +149,8 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::super::trial::{Host, shown};
+    use crate::modules::Permission;
+    use std::path::Path;
 
     fn host() -> Host {
         Host::with(
@@ -173,6 +175,22 @@ mod tests {
         let outcome = host.converges("{name: kafka, state: absent}");
         assert_eq!(shown(&outcome), "group kafka: state present -> absent");
         assert!(host.text("/etc/group").contains("zookeeper:x:980:"));
+    }
+
+    #[test]
+    fn a_number_that_this_machine_has_and_the_plan_has_not_is_free() {
+        let host = host();
+        let over = host.sys.clone().over(host.sys.new_overlay());
+        let run = |args: &str| {
+            let action = host.action(args);
+            action.run(&over, &mut |_| Permission::OnlyShow)
+        };
+        // Every machine has a group 1.
+        run("{name: kafka, gid: 1}").unwrap();
+        let text = String::from_utf8(over.read(Path::new("/etc/group")).unwrap()).unwrap();
+        assert!(text.contains("kafka:x:1:"), "{text}");
+        let error = run("{name: kafka, gid: 0}").unwrap_err();
+        assert_eq!(error.causes, ["groupmod: GID '0' already exists"]);
     }
 
     #[test]

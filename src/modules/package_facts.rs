@@ -75,6 +75,7 @@ impl Module for PackageFacts {
             let error = Error::new("this host has no package database that krun reads");
             return Err(error.help("it reads those of dpkg and rpm"));
         }
+        sys.miss(|| "another package".into());
         let mut outcome = Outcome::new();
         let fact = (Value::from("packages"), Value::Mapping(packages));
         outcome.facts = [fact].into_iter().collect();

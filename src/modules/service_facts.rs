@@ -43,6 +43,7 @@ impl Module for ServiceFacts {
         } else {
             of_scripts(sys)
         };
+        sys.miss(|| "another service".into());
         let facts = [(Value::from("services"), Value::from(services))];
         let outcome = Outcome {
             facts: facts.into_iter().collect(),

@@ -1,6 +1,9 @@
 //! Keeps facts, and tells a fact's name from the names of Ansible's other variables: only a host could say a fact.
 
+use super::prepare::{Judged, Work};
 use super::{Run, world};
+use crate::modules::Action;
+use crate::playbook::Task;
 use crate::value::{HostName, Mapping, display};
 
 /// Begin with `ansible_` and come from inventories, playbooks or the controller.
@@ -53,7 +56,54 @@ pub(super) fn is_fact(name: &str) -> bool {
         || name.starts_with("ansible_") && (!begins(NOT_FACTS) || begins(FACTS))
 }
 
+/// The facts that a task brings, also where it could not.
+fn names_of(work: &Work, facts: &Mapping) -> Vec<String> {
+    let mut names: Vec<String> = facts.keys().map(display).collect();
+    if let Work::Agent(action) = work
+        && let Action::Getent(getent) = &**action
+    {
+        names.push(getent.fact());
+    }
+    names
+}
+
+/// How templates may call a fact: of `ansible_facts`, the part only.
+fn called(name: &str) -> [String; 3] {
+    let bare = name.strip_prefix("ansible_").unwrap_or(name);
+    [
+        bare.to_owned(),
+        format!("ansible_{bare}"),
+        format!("ansible_facts.{bare}"),
+    ]
+}
+
 impl Run {
+    /// Notes which of a host's facts nobody can say after a task, and which are known again.
+    pub(super) fn note_unknown_facts(
+        &self,
+        host: &HostName,
+        task: &Task,
+        work: &Work,
+        judged: &Judged,
+    ) {
+        let names = names_of(work, &judged.facts);
+        if names.is_empty() {
+            return;
+        }
+        let title = task.title();
+        world::write(&self.world.host(host), |vars| {
+            for name in names.iter().flat_map(|name| called(name)) {
+                match &judged.unknown {
+                    Some(cause) => {
+                        let cause = format!("`{name}`, which `{title}` would bring ({cause})");
+                        vars.unknown.insert(name, cause)
+                    }
+                    None => vars.unknown.remove(&name),
+                };
+            }
+        });
+    }
+
     /// Adds what a task found to a host's facts, under their names without `ansible_`.
     pub(super) fn add_facts(&self, host: &HostName, facts: &Mapping) {
         if facts.is_empty() {

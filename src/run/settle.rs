@@ -394,6 +394,7 @@ impl Batch<'_> {
                 facts.extend(judged.facts.clone());
                 let owner = item.envelope.owner_of_facts(&name);
                 self.run.add_facts(owner, &judged.facts);
+                self.run.note_unknown_facts(owner, task, &item.work, judged);
             }
         }
         if flight.share == Share::Leads {

@@ -149,6 +149,13 @@ impl Sys {
         self.rehearsal.as_ref()?.absent.lock().ok()?.clone()
     }
 
+    /// Whether this is among the things that the task looked for in vain.
+    pub fn has_missed(&self, what: &str) -> bool {
+        let task = self.rehearsal.as_ref();
+        let missed = task.and_then(|task| task.missed.lock().ok());
+        missed.is_some_and(|missed| missed.iter().any(|it| it == what))
+    }
+
     /// Returns an overlay of this host to which nothing has been written.
     pub fn new_overlay(&self) -> Arc<Overlay> {
         Arc::new(Overlay {
@@ -245,6 +252,10 @@ impl Overlay {
     /// Takes back a note.
     pub fn forget(&self, what: &str) {
         self.lock().notes.remove(what);
+    }
+
+    pub fn has_note(&self, what: &str) -> bool {
+        self.lock().notes.contains_key(what)
     }
 
     /// Returns all notes whose name begins so, without that beginning.

@@ -27,6 +27,16 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
+/// How an account that is not there is called.
+pub fn missed(key: &str, database: &str) -> String {
+    format!("`{key}` in /etc/{database}")
+}
+
+/// What check mode keeps in mind of an account that an earlier task may bring, with other values than are known here.
+pub fn perhaps(missed: &str) -> String {
+    format!("perhaps {missed}")
+}
+
 impl Sys {
     pub fn user_named(&self, name: &str) -> io::Result<Option<User>> {
         self.account("passwd", name, parse_user, |user| user.name == name)
@@ -75,11 +85,18 @@ impl Sys {
     ) -> io::Result<Option<T>> {
         let text = self.lines(database)?;
         if let Some(found) = text.lines().filter_map(parse).find(&is_it) {
+            let missing = missed(key, database);
+            if self
+                .overlay()
+                .is_some_and(|it| it.has_note(&perhaps(&missing)))
+            {
+                self.miss(|| missing);
+            }
             return Ok(Some(found));
         }
         let numbered = key.bytes().all(|byte| byte.is_ascii_digit());
         if !self.is_host() || !self.has_other_sources(database, numbered)? {
-            self.miss(|| format!("`{key}` in /etc/{database}"));
+            self.miss(|| missed(key, database));
             return Ok(None);
         }
         let output = Command::new("getent")
@@ -93,7 +110,7 @@ impl Sys {
             text.lines().filter_map(parse).find(is_it)
         });
         if found.is_none() {
-            self.miss(|| format!("`{key}` in /etc/{database}"));
+            self.miss(|| missed(key, database));
         }
         Ok(found)
     }

@@ -5,6 +5,7 @@ mod ansible;
 mod ask;
 mod blocks;
 mod brought;
+mod chains;
 mod configured;
 mod delegated;
 mod end_state;

@@ -106,3 +106,15 @@ fn a_missing_group_and_a_key_to_be_made_are_clear_errors() {
 fn a_day_is_written_as_a_date() {
     assert_eq!(day_name(20_000), "2024-10-04");
 }
+
+#[test]
+fn files_are_not_moved_to_a_home_that_is_there() {
+    let host = host();
+    host.write("/home/old/kept", b"x");
+    host.write("/home/taken/other", b"x");
+    let error = host
+        .run("{name: old, home: /home/taken, move_home: yes}")
+        .unwrap_err();
+    assert!(error.causes[0].contains("exists"), "{error}");
+    assert_eq!(host.names("/home"), [".keep", "old", "taken"]);
+}

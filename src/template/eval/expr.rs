@@ -54,12 +54,13 @@ impl Cx {
     }
 
     fn attr_expr(&mut self, subject: &Expr, name: &str) -> Res {
+        self.part(subject, name)?;
         let subject = self.eval(subject)?;
         self.attr(&subject, name)
     }
 
-    fn item_expr(&mut self, subject: &Expr, key: &Expr) -> Res {
-        let subject = self.eval(subject)?;
+    fn item_expr(&mut self, subject_expr: &Expr, key: &Expr) -> Res {
+        let subject = self.eval(subject_expr)?;
         if subject.is_undefined() {
             return Ok(subject);
         }
@@ -67,7 +68,20 @@ impl Cx {
         if key.is_undefined() {
             return Ok(key);
         }
+        if let Val::Str(name) = &key {
+            self.part(subject_expr, name)?;
+        }
         self.item(&subject, &key)
+    }
+
+    /// Fails where nobody can say one of the facts of `ansible_facts`, though the others are known.
+    fn part(&mut self, subject: &Expr, name: &str) -> Res<()> {
+        match &*subject.kind {
+            ExprKind::Var(whole) if **whole == *"ansible_facts" => {
+                self.name(&format!("ansible_facts.{name}")).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn slice_expr(&mut self, subject: &Expr, exprs: &[Option<Expr>; 3]) -> Res {

@@ -8,7 +8,10 @@ use crate::value::HostName;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub hosts: Vec<HostName>,
+    /// As it is on the first of them.
     pub diff: Diff,
+    /// What stands around the change is not the same on all of them.
+    pub differs_around: bool,
 }
 
 /// A diff of one host. Two changes are the same on two hosts whose files differ elsewhere.
@@ -104,6 +107,16 @@ fn part(group: &[&Pieces<'_>], diff: Diff) -> Part {
     Part {
         hosts: group.iter().map(|one| one.host.clone()).collect(),
         diff,
+        differs_around: group
+            .iter()
+            .any(|one| before(one.diff) != before(group[0].diff)),
+    }
+}
+
+fn before(diff: &Diff) -> Option<&str> {
+    match &diff.content {
+        Some(Content::Text { before, .. }) => Some(before),
+        _ => None,
     }
 }
 

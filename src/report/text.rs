@@ -2,7 +2,7 @@
 
 use super::story::{Outcome, PlayStory, Story, counted_as, word};
 use super::together::around;
-use super::words::{count, counted_hosts, duration, hosts};
+use super::words::{count, counted_hosts, duration, in_turn};
 use super::{Paint, dangers, diff, unknowns};
 use crate::event::Status;
 use crate::value::{Value, display};
@@ -40,12 +40,8 @@ fn draw_play(out: &mut String, play: &PlayStory, check_mode: bool, paint: Paint)
         return;
     }
     if let Some(rolls) = play.rolls() {
-        let order: Vec<String> = play
-            .batches
-            .iter()
-            .map(|batch| hosts(&batch.hosts))
-            .collect();
-        let line = format!("{rolls}: {}", order.join(", then "));
+        let order = in_turn(play.batches.iter().map(|batch| &batch.hosts[..]));
+        let line = format!("{rolls}: {order}");
         let _ = writeln!(out, "  {}", paint.cyan(line));
     }
     for (host, reason) in play.batches.iter().flat_map(|batch| &batch.order) {

@@ -72,6 +72,16 @@ pub fn hosts(hosts: &[HostName]) -> String {
     out.join(", ")
 }
 
+/// Batches in their turn, those in the middle of many only counted: `kafka01, then kafka02–03`.
+pub fn in_turn<'a>(batches: impl Iterator<Item = &'a [HostName]>) -> String {
+    let mut all: Vec<String> = batches.map(hosts).collect();
+    if all.len() > NAMED {
+        let more = format!("… {} batches …", all.len() - 4);
+        all.splice(3..all.len() - 1, [more]);
+    }
+    all.join(", then ")
+}
+
 /// `3 hosts: kafka01–03` in the order of their numbers, or the name of the only one.
 pub fn counted_hosts(names: &[HostName]) -> String {
     let [only] = names else {
@@ -131,6 +141,19 @@ mod tests {
                 .map(|name| HostName::from(*name))
                 .collect::<Vec<_>>(),
         )
+    }
+
+    #[test]
+    fn of_many_batches_the_first_and_the_last_are_named() {
+        let hosts: Vec<HostName> = (1..=30)
+            .map(|n| HostName::from(format!("h{n}-a")))
+            .collect();
+        let few = in_turn(hosts[..4].chunks(2));
+        assert_eq!(few, "h1–2-a, then h3–4-a");
+        let many = in_turn(hosts.chunks(1));
+        let end = "h3-a, then … 26 batches …, then h30-a";
+        assert!(many.ends_with(end), "{many}");
+        assert_eq!(in_turn(hosts[..16].chunks(1)).matches("then").count(), 15);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Turns a review into one HTML page that needs nothing else, foldable and readable without JavaScript.
 
-use super::{Entry, Review};
+use super::{Entry, Part, Review};
 use crate::report::html::{diff, escape, fold, frame, section};
 use crate::report::words::counted_hosts;
+use crate::value::HostName;
 use std::fmt::Write;
 
 /// Draws the whole review.
@@ -41,18 +42,18 @@ fn id(title: &str) -> String {
     title.to_lowercase().replace(' ', "-")
 }
 
+/// So many parts of an entry are open; those beneath are folded together.
+const OPEN: usize = 8;
+
 fn entry(entry: &Entry) -> String {
     let place = entry.place.as_deref().unwrap_or_default();
-    let mut body = String::new();
-    for part in &entry.parts {
-        if !part.hosts.is_empty() {
-            let hosts = escape(&counted_hosts(&part.hosts));
-            let _ = writeln!(body, "<p class=\"end changed\"><b>{hosts}</b></p>");
-        }
-        for note in &part.notes {
-            let _ = writeln!(body, "<p>{}</p>", escape(note));
-        }
-        body.extend(part.diffs.iter().map(diff));
+    let (open, folded) = entry.parts.split_at(entry.parts.len().min(OPEN));
+    let mut body: String = open.iter().map(part).collect();
+    if !folded.is_empty() {
+        let hosts: Vec<HostName> = folded.iter().flat_map(|part| part.hosts.clone()).collect();
+        let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
+        let rest: String = folded.iter().map(part).collect();
+        body.push_str(&fold("task", false, &summary, &rest));
     }
     let summary = format!(
         "<b>{}</b> <span class=\"place\">{}</span>",
@@ -60,4 +61,17 @@ fn entry(entry: &Entry) -> String {
         escape(place)
     );
     fold("play", true, &summary, &body)
+}
+
+fn part(part: &Part) -> String {
+    let mut body = String::new();
+    if !part.hosts.is_empty() {
+        let hosts = escape(&counted_hosts(&part.hosts));
+        let _ = writeln!(body, "<p class=\"end changed\"><b>{hosts}</b></p>");
+    }
+    for note in &part.notes {
+        let _ = writeln!(body, "<p>{}</p>", escape(note));
+    }
+    body.extend(part.diffs.iter().map(diff));
+    body
 }

@@ -1,12 +1,15 @@
 //! Turns a review into Markdown for a comment on a pull request: the summary first, folds, and an honest cut.
 
-use super::{Entry, Review, Section};
+use super::{Entry, Part, Review};
 use crate::report::markdown::{LIMIT, code, escape, html, one_diff};
 use crate::report::words::{count, counted_hosts};
+use crate::value::HostName;
 use std::fmt::Write;
 
 /// Room for what follows a cut.
 const RESERVE: usize = 700;
+/// Room for the hosts of an entry whose parts are left out.
+const CUT: usize = 500;
 
 /// Draws the whole review, within GitHub's limit.
 pub(super) fn draw(review: &Review) -> String {
@@ -28,9 +31,18 @@ pub(super) fn draw_within(review: &Review, limit: usize) -> String {
     for warning in &review.warnings {
         let _ = writeln!(out, "> **warning:** {}\n", escape(warning));
     }
+    let mut ahead: usize = review.sections.iter().map(|one| one.entries.len()).sum();
     let mut left_out = 0;
     for section in &review.sections {
-        draw_section(&mut out, section, room, &mut left_out);
+        let _ = writeln!(out, "#### {}\n", section.title);
+        for entry in &section.entries {
+            let left = room.saturating_sub(out.len());
+            let (drawn, n_cut) = draw_entry(entry, left, left / ahead);
+            out.push_str(&drawn);
+            left_out += n_cut;
+            ahead -= 1;
+        }
+        out.push('\n');
     }
     if left_out > 0 {
         let _ = writeln!(
@@ -51,49 +63,59 @@ pub(super) fn draw_within(review: &Review, limit: usize) -> String {
     out
 }
 
-fn draw_section(out: &mut String, section: &Section, room: usize, left_out: &mut usize) {
-    let title = format!("#### {}\n\n", section.title);
-    if *left_out > 0 || out.len() + title.len() > room {
-        *left_out += section.entries.len();
-        return;
-    }
-    out.push_str(&title);
-    for entry in &section.entries {
-        let drawn = draw_entry(entry);
-        // What is whole or not there cannot mislead.
-        if *left_out > 0 || out.len() + drawn.len() > room {
-            *left_out += 1;
-        } else {
-            out.push_str(&drawn);
+/// Draws an entry, and says how many of its parts are left out.
+///
+/// The first part may take all the room that is left, those of further hosts only the entry's share of it, so that
+/// something remains for the entries behind. Each part is whole or not there.
+fn draw_entry(entry: &Entry, left: usize, share: usize) -> (String, usize) {
+    let (mut drawn, tail) = around(entry);
+    let mut n_shown = 0;
+    for part in &entry.parts {
+        let part = draw_part(part);
+        let room = if n_shown == 0 { left } else { share };
+        if drawn.len() + part.len() + CUT > room {
+            break;
         }
+        drawn.push_str(&part);
+        n_shown += 1;
     }
-    out.push('\n');
+    if n_shown == 0 {
+        return (String::new(), entry.parts.len());
+    }
+    let cut = &entry.parts[n_shown..];
+    if !cut.is_empty() {
+        let hosts: Vec<HostName> = cut.iter().flat_map(|part| part.hosts.clone()).collect();
+        let _ = writeln!(drawn, "… and {}\n", escape(&counted_hosts(&hosts)));
+    }
+    (drawn + tail, cut.len())
 }
 
-fn draw_entry(entry: &Entry) -> String {
+fn draw_part(part: &Part) -> String {
     let mut body = String::new();
-    for part in &entry.parts {
-        let hosts = counted_hosts(&part.hosts);
-        if !part.hosts.is_empty() {
-            let _ = writeln!(body, "**{}**\n", escape(&hosts));
-        }
-        for note in &part.notes {
-            let _ = writeln!(body, "- {}", escape(note));
-        }
-        if !part.notes.is_empty() {
-            body.push('\n');
-        }
-        for diff in &part.diffs {
-            body.push_str(&one_diff(diff));
-        }
+    if !part.hosts.is_empty() {
+        let _ = writeln!(body, "**{}**\n", escape(&counted_hosts(&part.hosts)));
     }
+    for note in &part.notes {
+        let _ = writeln!(body, "- {}", escape(note));
+    }
+    if !part.notes.is_empty() {
+        body.push('\n');
+    }
+    for diff in &part.diffs {
+        body.push_str(&one_diff(diff));
+    }
+    body
+}
+
+/// What stands before and behind an entry's parts.
+fn around(entry: &Entry) -> (String, &'static str) {
     let place = entry
         .place
         .as_deref()
         .map_or_else(String::new, |place| format!(" · {}", html(place)));
     // A play's course is short, and what everybody reads.
     if entry.parts.iter().all(|part| part.hosts.is_empty()) {
-        return format!("**{}**{place}\n\n{body}", escape(&entry.title));
+        return (format!("**{}**{place}\n\n", escape(&entry.title)), "");
     }
     let mut hosts: Vec<_> = entry
         .parts
@@ -102,9 +124,10 @@ fn draw_entry(entry: &Entry) -> String {
         .collect();
     hosts.sort();
     hosts.dedup();
-    format!(
-        "<details><summary><b>{}</b>{place} · {}</summary>\n\n{body}</details>\n\n",
+    let head = format!(
+        "<details><summary><b>{}</b>{place} · {}</summary>\n\n",
         html(&entry.title),
         html(&counted_hosts(&hosts))
-    )
+    );
+    (head, "</details>\n\n")
 }

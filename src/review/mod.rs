@@ -69,9 +69,11 @@ pub struct Part {
 
 impl From<crate::report::parts::Part> for Part {
     fn from(part: crate::report::parts::Part) -> Self {
+        let around = part.hosts.first().filter(|_| part.differs_around);
+        let note = around.map(|host| format!("the lines around the change are those of {host}"));
         Self {
+            notes: note.into_iter().collect(),
             hosts: part.hosts,
-            notes: Vec::new(),
             diffs: vec![part.diff],
         }
     }

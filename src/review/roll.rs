@@ -3,7 +3,7 @@
 use super::ends::End;
 use super::{Entry, Part, Section};
 use crate::event::{Event, EventKind};
-use crate::report::words::{count, counted_hosts, hosts};
+use crate::report::words::{count, counted_hosts, in_turn};
 use crate::value::HostName;
 use indexmap::{IndexMap, IndexSet};
 
@@ -93,8 +93,10 @@ fn entry(name: &str, course: &Course<'_>, old: Option<&Course<'_>>) -> Option<En
         None => width(course),
     }];
     if course.batches.len() > 1 {
-        let order: Vec<String> = course.batches.iter().map(|batch| hosts(batch)).collect();
-        notes.push(format!("order: {}", order.join(", then ")));
+        notes.push(format!(
+            "order: {}",
+            in_turn(course.batches.iter().copied())
+        ));
     }
     for (unit, (states, on, is_sure)) in &course.services {
         if let Some(does) = does(states) {

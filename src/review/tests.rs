@@ -77,3 +77,50 @@ fn a_comment_is_cut_honestly_between_entries() {
     );
     assert_eq!(shown, cut.matches("</details>").count());
 }
+
+#[test]
+fn a_file_of_many_hosts_leaves_room_for_what_stands_behind_it() {
+    let many: Vec<_> = (0..200)
+        .map(|n| texts(&format!("kafka{n:03}"), "x=1\n", &format!("x=1\nid={n}\n")))
+        .collect();
+    let entry = |title: &str, parts: Vec<Part>| Entry {
+        title: title.to_owned(),
+        place: None,
+        parts,
+    };
+    let review = Review {
+        sections: vec![Section {
+            title: compare::FILES,
+            entries: vec![
+                entry("/etc/many", parts(&many)),
+                entry("/etc/one", parts(&[texts("zk1", "old\n", "new\n")])),
+            ],
+        }],
+        ..Review::default()
+    };
+    let cut = draw_within(&review, 6000);
+    assert!(cut.len() <= 6000, "{}", cut.len());
+    assert!(cut.contains("<b>/etc/one</b>"), "{cut}");
+    let shown = cut.matches("+id=").count();
+    assert!(shown > 0, "{cut}");
+    let rest = format!("… and {} hosts: kafka{shown:03}–199", 200 - shown);
+    assert!(cut.contains(&rest), "{cut}");
+    assert!(
+        cut.contains(&format!("**Cut here**: {} differences", 200 - shown)),
+        "{cut}"
+    );
+}
+
+#[test]
+fn what_stands_around_a_shared_change_is_said_to_be_of_one_host() {
+    let found = parts(&[
+        texts("a", "id=1\nx=1\n", "id=1\nx=2\n"),
+        texts("b", "id=2\nx=1\n", "id=2\nx=2\n"),
+    ]);
+    assert_eq!(
+        found[0].notes,
+        ["the lines around the change are those of a"]
+    );
+    let found = parts(&[texts("a", "x=1\n", "x=2\n"), texts("b", "x=1\n", "x=2\n")]);
+    assert!(found[0].notes.is_empty());
+}

@@ -25,6 +25,19 @@ pub struct Look {
     pub activity: Option<u64>,
     /// `false` when there is no broker process on the host; `None` where nobody looked.
     pub alive: Option<bool>,
+    /// How the service manager sees the broker's service, where it is known.
+    pub standing: Option<Standing>,
+}
+
+/// Whether a broker's service stays up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// It failed or was stopped, and nothing starts it again by itself.
+    pub is_down: bool,
+    /// How often it was started again by itself.
+    pub restarts: u32,
+    /// Whether its data's disks can take anything more.
+    pub has_room: bool,
 }
 
 /// What to do after a look.
@@ -37,6 +50,8 @@ pub enum Decision {
     Stalled(String),
     /// The broker's process is gone and did not come back.
     Gone,
+    /// The broker's service failed or was stopped, or is started again and again and does not stay up.
+    Fallen,
 }
 
 /// How long to hold and to wait.
@@ -48,6 +63,8 @@ pub struct Patience {
     pub stall: Duration,
     /// For how long there may be no process: a service manager may start it again. Default 30 s.
     pub gone: Duration,
+    /// For how long the service manager may say that it is down. Default 3 s.
+    pub fallen: Duration,
 }
 
 impl Default for Patience {
@@ -56,6 +73,7 @@ impl Default for Patience {
             stable_for: Duration::from_secs(10),
             stall: Duration::from_secs(300),
             gone: Duration::from_secs(30),
+            fallen: Duration::from_secs(3),
         }
     }
 }
@@ -69,10 +87,15 @@ pub struct Wait {
     moved: Duration,
     well_since: Option<Duration>,
     gone_since: Option<Duration>,
+    down_since: Option<Duration>,
+    /// How often the service had been started again when the wait began.
+    restarts: Option<u32>,
 }
 
 /// A process that reads less than this between looks is idle, not recovering its logs.
 const READING: u64 = 1 << 20;
+/// A broker that was killed is refused for as long as `ZooKeeper` keeps its old session, and is started again meanwhile.
+const LOOP: u32 = 8;
 
 impl Wait {
     pub fn new(patience: Patience) -> Self {
@@ -83,11 +106,32 @@ impl Wait {
             moved: Duration::ZERO,
             well_since: None,
             gone_since: None,
+            down_since: None,
+            restarts: None,
         }
+    }
+
+    fn has_fallen(&mut self, look: &Look) -> bool {
+        let Some(standing) = look.standing else {
+            return false;
+        };
+        let is_gone = look.alive == Some(false);
+        let first = *self.restarts.get_or_insert(standing.restarts);
+        let again = standing.restarts.saturating_sub(first);
+        if !(standing.is_down && is_gone) {
+            self.down_since = None;
+            let dies = again > 0 || is_gone;
+            return again >= LOOP || (dies && !standing.has_room);
+        }
+        let since = *self.down_since.get_or_insert(look.at);
+        look.at.saturating_sub(since) >= self.patience.fallen
     }
 
     /// Takes in one look; `look.at` must not go back.
     pub fn decide(&mut self, look: &Look) -> Decision {
+        if self.has_fallen(look) {
+            return Decision::Fallen;
+        }
         if look.alive == Some(false) {
             let since = *self.gone_since.get_or_insert(look.at);
             if look.at.saturating_sub(since) >= self.patience.gone {
@@ -176,8 +220,59 @@ mod tests {
         Patience {
             stable_for: Duration::from_secs(stable_for),
             stall: Duration::from_secs(stall),
-            gone: Duration::from_secs(30),
+            ..Patience::default()
         }
+    }
+
+    #[test]
+    fn a_service_that_is_down_fails_within_seconds_and_one_that_is_started_again_does_not() {
+        let standing = |is_down, restarts, has_room| Standing {
+            is_down,
+            restarts,
+            has_room,
+        };
+        let at = |seconds, alive, standing| Look {
+            alive: Some(alive),
+            standing: Some(standing),
+            ..look(seconds, 1)
+        };
+        let waits = |decision| matches!(decision, Decision::Wait(_));
+        let mut wait = Wait::new(patience(10, 300));
+        assert!(waits(wait.decide(&at(0, false, standing(true, 0, true)))));
+        // Somebody started it.
+        assert!(waits(wait.decide(&at(2, true, standing(false, 0, true)))));
+        assert!(waits(wait.decide(&at(4, false, standing(true, 0, true)))));
+        assert!(waits(wait.decide(&at(6, false, standing(true, 0, true)))));
+        assert_eq!(
+            wait.decide(&at(7, false, standing(true, 0, true))),
+            Decision::Fallen
+        );
+        let mut wait = Wait::new(patience(10, 300));
+        assert!(waits(wait.decide(&at(0, true, standing(false, 2, true)))));
+        assert!(waits(wait.decide(&at(9, true, standing(false, 9, true)))));
+        assert_eq!(
+            wait.decide(&at(10, true, standing(false, 10, true))),
+            Decision::Fallen
+        );
+    }
+
+    #[test]
+    fn a_broker_that_died_on_a_full_disk_fails_at_once_and_one_that_runs_there_waits() {
+        let at = |seconds, alive, restarts| Look {
+            alive: Some(alive),
+            standing: Some(Standing {
+                is_down: false,
+                restarts,
+                has_room: false,
+            }),
+            ..look(seconds, 1)
+        };
+        let mut wait = Wait::new(patience(10, 300));
+        assert!(matches!(wait.decide(&at(0, true, 1)), Decision::Wait(_)));
+        assert!(matches!(wait.decide(&at(1, true, 1)), Decision::Wait(_)));
+        assert_eq!(wait.decide(&at(2, true, 2)), Decision::Fallen);
+        let mut wait = Wait::new(patience(10, 300));
+        assert_eq!(wait.decide(&at(0, false, 0)), Decision::Fallen);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub mod listeners;
 pub mod reassign;
 pub mod records;
 pub mod running;
+pub mod service;
 pub mod topics;
 
 pub mod access;

@@ -39,11 +39,16 @@ pub(in crate::cli) fn eye(options: EyeOptions) -> ExitCode {
             let _ = eye::watch(&mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        What::State => {
-            let state = of_host(Path::new("/"));
-            println!("{}", serde_json::to_string(&state).unwrap_or_default());
-            ExitCode::SUCCESS
-        }
+        What::State => match of_host(Path::new("/")) {
+            Ok(state) => {
+                println!("{}", serde_json::to_string(&state).unwrap_or_default());
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                exit::internal()
+            }
+        },
         What::Errand {
             server_properties,
             errand,

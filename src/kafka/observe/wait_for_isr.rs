@@ -3,12 +3,14 @@
 use super::{Glance, POLL, pause, seconds};
 use crate::kafka::access::{Access, Local};
 use crate::kafka::cluster::{Cluster, Metadata, view};
-use crate::kafka::isr::{Decision, Look, Missing, Patience, Wait};
+use crate::kafka::isr::{Decision, Look, Missing, Patience, Standing, Wait};
+use crate::kafka::service::{self, Service};
 use crate::kafka::version::{Protocol, Software};
 use crate::kafka::{Error, Result, configs, running};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Whose replicas must be in sync.
@@ -89,6 +91,7 @@ pub fn wait_for_isr(sys: &Sys, args: &WaitForIsrArgs) -> Result<InSync> {
                 let message = format!("the process of broker {target} is gone");
                 return Err(gate.shut(message, &look));
             }
+            Decision::Fallen => return Err(gate.fallen()),
         };
         sys.progress(&format!("waiting: {text}"));
         pause(sys, POLL, &text)?;
@@ -115,6 +118,7 @@ pub fn glance(sys: &Sys, args: &WaitForIsrArgs) -> Result<Glance<InSync>> {
         }),
         Decision::Wait(text) | Decision::Stalled(text) => Glance::Shut(text),
         Decision::Gone => Glance::Shut(format!("the process of broker {} is gone", gate.target)),
+        Decision::Fallen => Glance::Shut(gate.fallen().to_string()),
     })
 }
 
@@ -128,6 +132,10 @@ struct Gate<'a> {
     cluster: Cluster,
     target: i32,
     is_local: bool,
+    /// Of this host's broker: where its data lies, and how its service stood at the last look.
+    data: Vec<PathBuf>,
+    service: Option<Service>,
+    full: Vec<String>,
 }
 
 impl<'a> Gate<'a> {
@@ -149,6 +157,9 @@ impl<'a> Gate<'a> {
             cluster,
             target,
             is_local: local.broker_id == Some(target),
+            data: local.log_dirs(),
+            service: None,
+            full: Vec::new(),
         })
     }
 
@@ -178,8 +189,9 @@ impl<'a> Gate<'a> {
         Ok(look)
     }
 
-    fn look_at_process(&self, local: &Local, look: &mut Look) -> Result<()> {
+    fn look_at_process(&mut self, local: &Local, look: &mut Look) -> Result<()> {
         look.alive = Some(local.running.is_some());
+        look.standing = self.standing(local);
         let Some(process) = &local.running else {
             return Ok(());
         };
@@ -201,6 +213,30 @@ impl<'a> Gate<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How the service of this host's broker stands; its unit is known from the last process that was seen.
+    fn standing(&mut self, local: &Local) -> Option<Standing> {
+        let known = self.service.as_ref().map(|it| it.unit.clone());
+        let running = local.running.as_ref();
+        let unit = running
+            .and_then(|it| service::of_process(self.sys, it.pid))
+            .or(known)
+            .or_else(|| service::of_host(self.sys))?;
+        self.service = Service::look(self.sys, &unit);
+        self.full = service::full(self.sys, &self.data);
+        self.service.as_ref().map(|service| Standing {
+            is_down: service.is_down(),
+            restarts: service.restarts,
+            has_room: self.full.is_empty(),
+        })
+    }
+
+    /// Why the service of this host's broker does not stay up.
+    fn fallen(&self) -> Error {
+        let service = self.service.clone().unwrap_or_default();
+        let what = format!("broker {} does not stay up", self.target);
+        service.fault(self.sys, &what, self.full.clone())
     }
 
     /// Only this very broker answers a question about its own settings.
@@ -285,6 +321,8 @@ impl<'a> Gate<'a> {
     fn shut(&self, message: String, look: &Look) -> Error {
         let mut seen = look.obstacles.clone();
         seen.extend(look.missing.iter().map(|m| format!("{m} is not in sync")));
+        let service = self.service.iter();
+        seen.extend(service.flat_map(|service| service.last_faults(self.sys)));
         let help = self.is_local.then(|| {
             "look into the broker's log; it is still starting or recovering where its process is there".to_owned()
         });
@@ -306,9 +344,20 @@ fn local_broker(sys: &Sys, access: &Access) -> Result<Local> {
         if is_enough || begun.elapsed() >= START {
             return Ok(local);
         }
+        is_down(sys)?;
         let text = "there is no broker process";
         sys.progress(&format!("waiting: {text}"));
         pause(sys, POLL, text)?;
+    }
+}
+
+/// Nothing is to be waited for where the service of the only broker here has failed.
+fn is_down(sys: &Sys) -> Result<()> {
+    let unit = service::of_host(sys);
+    let service = unit.and_then(|unit| Service::look(sys, &unit));
+    match service.filter(Service::has_failed) {
+        Some(service) => Err(service.fault(sys, "there is no broker", Vec::new())),
+        None => Ok(()),
     }
 }
 

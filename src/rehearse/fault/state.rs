@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,28 +63,47 @@ const SEED: &str = "/krun-seed/tree";
 /// Contents above this are told apart by their size: they are what was unpacked.
 const LARGE: u64 = 1 << 20;
 
-/// Asks every host of a lab; one that cannot say has nothing.
+/// How often a host that cannot say is asked: a busy machine's systemd lets its clients wait in vain.
+const TRIES: usize = 3;
+
+/// Stands in the state of a host that could not say it, with why.
+const UNKNOWN: &str = "unknown";
+
+/// Asks every host of a lab; of one that cannot say, that is what it has.
 pub fn of_lab(lab: &Lab, hosts: &[String]) -> States {
-    let ask = |host: &String| {
-        let program = std::env::current_exe().ok()?;
-        let path = lab.lend(lab.host(host).ok()?, &program).ok()?;
-        let said = lab.sh(host, &format!("{path} eye state")).ok()?;
-        serde_json::from_str(&said).ok()
+    let ask = |host: &String| -> Result<HostState, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let at = lab.host(host).map_err(|error| error.to_string())?;
+        let path = lab.lend(at, &program).map_err(|error| error.to_string())?;
+        let said = lab.sh(host, &format!("{path} eye state"));
+        let said = said.map_err(|error| error.to_string())?;
+        serde_json::from_str(&said).map_err(|error| error.to_string())
     };
-    let states = hosts
-        .iter()
-        .map(|host| (host.clone(), ask(host).unwrap_or_default()));
+    let state = |host: &String| {
+        let mut tries = 1;
+        loop {
+            match ask(host) {
+                Ok(state) => return state,
+                Err(_) if tries < TRIES => tries += 1,
+                Err(why) => return [(UNKNOWN.to_owned(), why)].into(),
+            }
+        }
+    };
+    let states = hosts.iter().map(|host| (host.clone(), state(host)));
     States(states.collect())
 }
 
 /// What stands below `root`, and how units are where that is this host.
-pub fn of_host(root: &Path) -> HostState {
+///
+/// # Errors
+/// Its systemd does not answer.
+pub fn of_host(root: &Path) -> io::Result<HostState> {
     let mut found = HostState::new();
     walk(root, root, &seeded(), &mut found);
     if root == Path::new("/") && geteuid().is_root() {
-        units(&mut found);
+        units(&mut found)?;
     }
-    found
+    Ok(found)
 }
 
 fn seeded() -> BTreeSet<PathBuf> {
@@ -172,13 +192,14 @@ fn line(path: &Path, meta: &Metadata) -> String {
     line
 }
 
-fn units(found: &mut HostState) {
+fn units(found: &mut HostState) -> io::Result<()> {
     let ask = |words: &[&str]| {
-        let said = Command::new("systemctl").args(words).output();
-        said.map_or_else(
-            |_| String::new(),
-            |said| String::from_utf8_lossy(&said.stdout).into_owned(),
-        )
+        let said = Command::new("systemctl").args(words).output()?;
+        if said.status.success() {
+            Ok(String::from_utf8_lossy(&said.stdout).into_owned())
+        } else {
+            Err(io::Error::other(String::from_utf8_lossy(&said.stderr)))
+        }
     };
     let running = ask(&[
         "list-units",
@@ -186,13 +207,13 @@ fn units(found: &mut HostState) {
         "--state=active",
         "--plain",
         "--no-legend",
-    ]);
+    ])?;
     let enabled = ask(&[
         "list-unit-files",
         "--type=service",
         "--state=enabled",
         "--no-legend",
-    ]);
+    ])?;
     for (said, word) in [(running, "active"), (enabled, "enabled")] {
         let names = said
             .lines()
@@ -206,6 +227,7 @@ fn units(found: &mut HostState) {
             line.push_str(word);
         }
     }
+    Ok(())
 }
 
 impl States {
@@ -214,6 +236,10 @@ impl States {
         let mut all = Vec::new();
         for (host, state) in &self.0 {
             let there = other.0.get(host).cloned().unwrap_or_default();
+            if let Some(why) = state.get(UNKNOWN).or(there.get(UNKNOWN)) {
+                all.push(format!("{host} cannot be compared: {why}"));
+                continue;
+            }
             let paths: BTreeSet<&String> = state.keys().chain(there.keys()).collect();
             for path in paths {
                 let is = |state: &HostState| {
@@ -272,7 +298,7 @@ mod tests {
         put("data/zk/version-2/snapshot.0", "much");
         put("proc/1/stat", "1");
         symlink("kafka_2.6", root.path().join("opt/link")).unwrap();
-        let found = of_host(root.path());
+        let found = of_host(root.path()).unwrap();
         let paths: Vec<&str> = found.keys().map(String::as_str).collect();
         assert_eq!(
             paths,
@@ -318,5 +344,18 @@ mod tests {
                 "/opt/half on k1: 0644 instead of absent"
             ]
         );
+    }
+
+    #[test]
+    fn a_host_that_could_not_be_looked_at_is_named_and_not_taken_for_empty() {
+        let states = |path: &str, line: &str| {
+            let host: HostState = [(path.to_owned(), line.to_owned())].into();
+            States([("k1".to_owned(), host)].into())
+        };
+        let (known, unknown) = (states("/etc/a", "x"), states(UNKNOWN, "timed out"));
+        for (one, other) in [(&known, &unknown), (&unknown, &known)] {
+            let found = one.differences(other, &Unsteady::new());
+            assert_eq!(found, ["k1 cannot be compared: timed out"]);
+        }
     }
 }

@@ -225,6 +225,8 @@ fn wrong_members(situation: &Situation) -> Vec<Reason> {
         let live: BTreeSet<i32> = views(situation)
             .flat_map(|(_, view)| view.brokers.keys().copied())
             .collect();
+        // One that is about to leave or to come is known to some only, and its name leads nowhere meanwhile.
+        let is_certain = situation.expected.iter().all(|e| e.id.is_some());
         for id in live {
             let expected =
                 id == situation.target || situation.expected.iter().any(|e| e.id == Some(id));
@@ -233,6 +235,7 @@ fn wrong_members(situation: &Situation) -> Vec<Reason> {
                 reasons.push(Reason::NotExpected {
                     broker: id,
                     address: address.map(ToString::to_string).unwrap_or_default(),
+                    is_certain,
                 });
             }
         }

@@ -105,7 +105,7 @@ fn svg(timeline: &Timeline) -> String {
                     "<rect class=\"{}\" x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\"><title>{} – {} {}</title></rect>",
                     of_kind(bar.kind),
                     y + 2,
-                    (right - left).max(2),
+                    right.saturating_sub(left).max(2),
                     ROW - 4,
                     offset(bar.from, timeline.from),
                     offset(bar.to, timeline.from),
@@ -142,7 +142,7 @@ fn svg(timeline: &Timeline) -> String {
 /// What a long bar is, written into it as far as there is room.
 fn name(title: &str, left: u64, right: u64, y: u64) -> String {
     const LETTER: u64 = 7;
-    let room = usize::try_from((right - left).saturating_sub(10) / LETTER).unwrap_or(0);
+    let room = usize::try_from(right.saturating_sub(left + 10) / LETTER).unwrap_or(0);
     if title.chars().count() > room {
         return String::new();
     }

@@ -64,12 +64,10 @@ impl Watch {
         })
     }
 
-    /// All glances so far, in the order in which they came.
+    /// All glances so far, the oldest first: one may come later than what another host saw after it.
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        in_order(seen.clone())
     }
 
     /// Whether every host was seen at least once.
@@ -94,6 +92,11 @@ impl Watch {
         found.sort_by(|one, other| one.0.cmp(&other.0));
         found
     }
+}
+
+fn in_order(mut seen: Vec<Seen>) -> Vec<Seen> {
+    seen.sort_by_key(|one| one.glance.at);
+    seen
 }
 
 impl Drop for Watch {
@@ -227,4 +230,23 @@ pub(super) fn errand(
         return Err(format!("on {host}: {}", told.trim()));
     }
     serde_json::from_str(&said).map_err(|error| words(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_late_from_a_busy_host_is_told_in_its_place() {
+        let seen = |host: &str, at| Seen {
+            host: host.to_owned(),
+            glance: Glance {
+                at,
+                brokers: Vec::new(),
+            },
+        };
+        let told = in_order(vec![seen("k1", 5), seen("k2", 9), seen("k3", 7)]);
+        let hosts: Vec<&str> = told.iter().map(|one| one.host.as_str()).collect();
+        assert_eq!(hosts, ["k1", "k3", "k2"]);
+    }
 }

@@ -24,6 +24,8 @@ pub enum Reason {
     NotExpected {
         broker: i32,
         address: String,
+        /// Whether all of the inventory's are known, so that it is none of them.
+        is_certain: bool,
     },
     /// Brokers with different cluster ids: each id with its brokers.
     Clusters(Vec<(String, Vec<i32>)>),
@@ -75,8 +77,10 @@ impl Reason {
     pub fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::NotExpected { .. }
-                | Self::Clusters(_)
+            Self::NotExpected {
+                is_certain: true,
+                ..
+            } | Self::Clusters(_)
                 | Self::Elsewhere { .. }
                 | Self::Unavoidable { .. }
         )
@@ -161,7 +165,9 @@ impl fmt::Display for Reason {
                 f,
                 "broker {id} runs but has not joined the cluster yet: it is starting or recovering its logs"
             ),
-            Self::NotExpected { broker, address } => write!(
+            Self::NotExpected {
+                broker, address, ..
+            } => write!(
                 f,
                 "broker {broker} at {address} belongs to the cluster but not to the inventory"
             ),

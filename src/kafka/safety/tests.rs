@@ -190,6 +190,21 @@ fn a_broker_outside_the_inventory_is_named() {
         against(&s),
         ["broker 4 at kafka04:9092 belongs to the cluster but not to the inventory"]
     );
+    assert!(decide(&s).is_final());
+}
+
+#[test]
+fn a_broker_that_only_some_count_among_the_living_is_waited_for() {
+    let mut s = situation(HEALTHY, &[("orders", 2)]);
+    s.answers
+        .insert(1, Answer::View(metadata(&[1, 3], HEALTHY)));
+    s.expected[1].id = None;
+    let verdict = decide(&s);
+    assert!(
+        !verdict.safe && !verdict.is_final(),
+        "{:?}",
+        verdict.reasons
+    );
 }
 
 #[test]

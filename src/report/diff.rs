@@ -21,7 +21,7 @@ pub struct Hunk {
 }
 
 /// One line of a hunk.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     pub sign: Sign,
     /// The line in pieces, without its line feed.
@@ -49,7 +49,7 @@ impl Sign {
 }
 
 /// A piece of a line that differs from its counterpart as a whole or not at all.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Piece {
     pub text: String,
     pub differs: bool,

@@ -1,6 +1,6 @@
 //! Turns the diffs of one thing on many hosts into parts: what hosts share stands once, what only some have beneath.
 
-use super::diff::{LinesChanged, changes, with_changes};
+use super::diff::{Line, LinesChanged, changes, hunks, with_changes};
 use crate::modules::diff::{Attribute, Content, Diff};
 use crate::value::HostName;
 
@@ -33,24 +33,25 @@ pub fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
         .collect();
     let everyone: Vec<&Pieces<'_>> = all.iter().collect();
     let whole = grouped(&everyone, |one| (frame(one.diff), one.changes.clone()));
+    let as_they_are = || {
+        let groups = whole.iter();
+        groups
+            .map(|group| part(group, |one| one.diff.clone()))
+            .collect()
+    };
     if whole.len() < 2 || all.iter().any(|one| one.changes.is_empty()) {
-        return whole
-            .iter()
-            .map(|group| part(group, group[0].diff.clone()))
-            .collect();
+        return as_they_are();
     }
     let is_shared = |lines: &LinesChanged| all.iter().all(|one| one.changes.contains(lines));
     if !all[0].changes.iter().any(is_shared) {
-        return whole
-            .iter()
-            .map(|group| part(group, group[0].diff.clone()))
-            .collect();
+        return as_they_are();
     }
     let first = frame(all[0].diff);
     let same_frame = all.iter().all(|one| frame(one.diff) == first);
-    let mut out = Vec::new();
-    let takes: Vec<bool> = all[0].changes.iter().map(is_shared).collect();
-    out.push(part(&everyone, limited(&all[0], &takes, true, same_frame)));
+    let mut out = vec![part(&everyone, |one| {
+        let takes: Vec<bool> = one.changes.iter().map(is_shared).collect();
+        limited(one, &takes, true, same_frame)
+    })];
     let rest: Vec<&Pieces<'_>> = all
         .iter()
         .filter(|one| {
@@ -68,12 +69,10 @@ pub fn parts(diffs: &[(HostName, Diff)]) -> Vec<Part> {
         (frame(one.diff), own)
     });
     out.extend(groups.iter().map(|group| {
-        let takes: Vec<bool> = group[0]
-            .changes
-            .iter()
-            .map(|lines| !is_shared(lines))
-            .collect();
-        part(group, limited(group[0], &takes, false, !same_frame))
+        part(group, |one| {
+            let takes: Vec<bool> = one.changes.iter().map(|lines| !is_shared(lines)).collect();
+            limited(one, &takes, false, !same_frame)
+        })
     }));
     out
 }
@@ -103,20 +102,25 @@ fn grouped<'a, 'b, K: PartialEq>(
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-fn part(group: &[&Pieces<'_>], diff: Diff) -> Part {
+/// What a group shares, as each of them would show it.
+fn part<'a>(group: &[&Pieces<'a>], shown: impl Fn(&Pieces<'a>) -> Diff) -> Part {
+    let diff = shown(group[0]);
+    let differs = |other: &Diff| *other != diff && drawn_lines(other) != drawn_lines(&diff);
     Part {
         hosts: group.iter().map(|one| one.host.clone()).collect(),
+        differs_around: group[1..].iter().any(|one| differs(&shown(one))),
         diff,
-        differs_around: group
-            .iter()
-            .any(|one| before(one.diff) != before(group[0].diff)),
     }
 }
 
-fn before(diff: &Diff) -> Option<&str> {
+/// The lines that a reader would see, wherever in the file they stand.
+fn drawn_lines(diff: &Diff) -> Vec<Line> {
     match &diff.content {
-        Some(Content::Text { before, .. }) => Some(before),
-        _ => None,
+        Some(Content::Text { before, after }) => {
+            let hunks = hunks(before, after).into_iter();
+            hunks.flat_map(|hunk| hunk.lines).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -160,6 +160,7 @@ impl Child {
                 granted: false,
                 check_mode: task.check_mode,
                 only_looks: false,
+                changes_nothing: task.changes_nothing,
                 // The login agent keeps apart what is only tried.
                 perhaps: None,
                 deadline: task.deadline,

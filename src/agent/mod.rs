@@ -19,6 +19,7 @@ mod start;
 mod supplies;
 #[cfg(test)]
 mod tests;
+mod touched;
 mod worker;
 
 pub use directory::candidates;

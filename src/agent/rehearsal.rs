@@ -3,7 +3,7 @@
 //! In a run in check mode all tasks share it. A task in check mode of another run has one of its own: nobody after it
 //! sees what it would have done.
 
-use crate::agent::imagined;
+use crate::agent::{imagined, touched};
 use crate::modules::{Action, Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
@@ -135,6 +135,19 @@ fn account(action: &Action, result: &Result<Ran, Error>) -> Option<String> {
     (outcome.changed && !goes).then(|| users::missed(name, database))
 }
 
+/// Notes that a task may change what is there, and what is beneath.
+fn doubt(sys: &Sys, overlay: &Overlay, path: &Path, task: &str) {
+    let places = [sys.resolve_parent(path), sys.resolve(path)];
+    let mut places: Vec<PathBuf> = places.into_iter().filter_map(Result::ok).collect();
+    places.dedup();
+    for place in places {
+        if matches!(sys.lstat(&place), Ok(Some(_))) {
+            let cause = format!("`{task}` names `{}`, and may change it", path.display());
+            overlay.assume(&place, &cause);
+        }
+    }
+}
+
 /// The absolute paths that stand in an action's words.
 fn named_paths(action: &Action) -> impl Iterator<Item = PathBuf> {
     let text = serde_json::to_string(action).unwrap_or_default();
@@ -204,6 +217,9 @@ impl Rehearsal<'_> {
         let earlier = overlay.unknowns();
         if sys.leaves_unknown() {
             overlay.unknown_after(&task.name);
+            for path in touched::paths(task) {
+                doubt(sys, overlay, &path, &task.name);
+            }
         }
         if let (Err(error), Some(cause)) = (&result, sys.met_unknown()) {
             return Ok(Ran::Done(Outcome {

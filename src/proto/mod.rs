@@ -126,6 +126,8 @@ pub struct Task {
     pub check_mode: bool,
     /// No later task sees what it would have written, even in a run in check mode.
     pub only_looks: bool,
+    /// Whatever it does, the user says that it changes nothing: `changed_when: false`.
+    pub changes_nothing: bool,
     /// Check mode: why nobody can say whether the task runs at all.
     pub perhaps: Option<String>,
     /// Seconds, counted from when it begins on the host.

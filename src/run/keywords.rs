@@ -22,6 +22,8 @@ pub(super) struct Envelope {
     pub check_mode: bool,
     /// The task says itself that it is in check mode: it changes nothing in any run.
     pub only_looks: bool,
+    /// `changed_when: false`.
+    pub changes_nothing: bool,
     /// Seconds.
     pub deadline: Option<u64>,
     pub on_failure: OnFailure,
@@ -111,6 +113,8 @@ pub(super) fn envelope(
         environment,
         check_mode: check_mode.unwrap_or(settings.check_mode),
         only_looks: check_mode == Some(true),
+        changes_nothing: (task.changed_when.as_ref())
+            .is_some_and(|node| node.to_value() == Value::Bool(false)),
         deadline: number(&keywords.timeout)?
             .filter(|&seconds| seconds > 0)
             .or(number(&task.async_)?.filter(|&seconds| seconds > 0)),

@@ -145,29 +145,32 @@ impl Promise {
         if shown.iter().any(|one| one.keeps(found)) {
             return Ok(());
         }
-        let dark = |one: &&Shown| one.status == Status::Unforeseen && one.diffs.is_empty();
+        let is_open = |one: &&Shown| one.status == Status::Unforeseen;
         let is_unknown = match shown {
             // It stands behind an include or a condition that the plan could not know.
             [] => self.has_unknown(host),
-            shown => shown.iter().any(|one| dark(&one)),
+            shown => shown.iter().any(|one| is_open(&one)),
         };
         if is_unknown && self.allow_unknown {
             return Ok(());
         }
-        let mut error = match (is_unknown, shown.iter().find(|one| one.is_change())) {
-            (true, _) => Error::new(
-                "this was unknown to the plan, and it would change something that was not shown",
-            )
-            .help(format!("`--allow-unknown` lets it; or {HELP}")),
-            (false, None) => {
-                Error::new("the plan showed no change here, and now there would be one").help(HELP)
+        let text = match shown.iter().find(|one| one.is_change()) {
+            Some(planned) if !planned.diffs.is_empty() => "this is no longer what the plan showed",
+            _ if is_unknown => {
+                "this was unknown to the plan, and it would change something that was not shown"
             }
-            (false, Some(planned)) => {
-                let mut error = Error::new("this is no longer what the plan showed").help(HELP);
-                error.diffs = drifted(&planned.diffs, &found.diffs);
-                error
-            }
+            Some(_) => "this is no longer what the plan showed",
+            None => "the plan showed no change here, and now there would be one",
         };
+        let mut error = Error::new(text);
+        error = if is_unknown {
+            error.help(format!("`--allow-unknown` lets it; or {HELP}"))
+        } else {
+            error.help(HELP)
+        };
+        if let Some(planned) = shown.iter().find(|one| one.is_change()) {
+            error.diffs = drifted(&planned.diffs, &found.diffs);
+        }
         if error.diffs.is_empty() {
             error.diffs.clone_from(&found.diffs);
         }

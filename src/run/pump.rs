@@ -350,6 +350,7 @@ impl Batch<'_> {
             granted,
             check_mode: envelope.check_mode,
             only_looks: envelope.only_looks,
+            changes_nothing: envelope.changes_nothing,
             perhaps,
             deadline: envelope.deadline,
             ignore_errors: envelope.on_failure.is_ignored || is_recheck,

@@ -37,6 +37,7 @@ pub(super) fn task(seq: Seq, name: &str, action: Action, envelope: Envelope) -> 
         granted: true,
         check_mode: false,
         only_looks: false,
+        changes_nothing: false,
         perhaps: None,
         deadline: Some(LIMIT),
         ignore_errors: true,

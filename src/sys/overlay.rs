@@ -211,7 +211,9 @@ impl Overlay {
 
     /// Returns why what lies at a path may be something else.
     pub(super) fn why_assumed(&self, path: &Path) -> Option<String> {
-        self.lock().notes.get(&assumed(path)).cloned()
+        let notes = &self.lock().notes;
+        let mut above = path.ancestors();
+        above.find_map(|path| notes.get(&assumed(path)).cloned())
     }
 
     /// Returns why nobody can say what lies at a path.

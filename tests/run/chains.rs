@@ -99,3 +99,102 @@ fn an_account_that_a_command_may_bring_is_not_shown_as_new() {
         "would change: [a]",
     ]);
 }
+
+#[test]
+fn what_a_command_names_is_perhaps_something_else_after_it() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: looks
+      command: cat {{ dir }}/file
+      changed_when: false
+    - name: line before
+      lineinfile: path={{ dir }}/file line=one
+    - name: append
+      shell: echo by-hand >> {{ dir }}/file
+    - name: line
+      lineinfile: path={{ dir }}/file line=two
+    - name: read
+      slurp: src={{ dir }}/file
+      register: read
+    - name: written
+      copy: dest={{ dir }}/copied content="{{ read.content | b64decode }}"
+    - name: switch
+      command: ln -sfn second {{ dir }}/link
+    - name: through the link
+      copy: dest={{ dir }}/link/new content=x
+    - name: in a directory
+      shell: ./configure
+      args: {chdir: "{{ dir }}/work"}
+    - name: its mode
+      file: path={{ dir }}/work/file mode=0600
+    - name: elsewhere
+      copy: dest={{ dir }}/elsewhere content=x
+"#,
+    );
+    play.file("file", "zero\n");
+    play.file("first/file", "");
+    play.file("second/file", "");
+    play.file("work/file", "");
+    play.file("work/configure", "#!/bin/sh\nchmod 600 file\n");
+    std::os::unix::fs::symlink("first", play.path().join("link")).unwrap();
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let may = |task: &str, name: &str| {
+        let path = play.path().join(name);
+        format!("`{task}` names `{}`, and may change it", path.display())
+    };
+    plan.says(&[
+        "TASK [line before]",
+        "would change: [a]",
+        "TASK [line]",
+        "perhaps: [a]",
+        &may("append", "file"),
+        "+two",
+        "TASK [read]",
+        "unknown: [a]",
+        "TASK [written]",
+        "unknown: [a]",
+        "TASK [through the link]",
+        "perhaps: [a]",
+        &may("switch", "link"),
+        "TASK [its mode]",
+        "perhaps: [a]",
+        &may("in a directory", "work"),
+        "TASK [elsewhere]",
+        "would change: [a]",
+    ]);
+}
+
+#[test]
+fn what_was_perhaps_is_done_otherwise_only_where_the_user_says_so() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: append
+      shell: echo by-hand >> {{ dir }}/file
+    - name: line
+      lineinfile: path={{ dir }}/file line=two
+",
+    );
+    let file = play.file("file", "zero\n");
+    let plan = play.words(&["plan", "-o", "kept.plan"]);
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let applied = play.krun(&["apply", "kept.plan"]);
+    assert_eq!(applied.code, 2, "{}\n{}", applied.stdout, applied.stderr);
+    applied.says(&[
+        "this is no longer what the plan showed",
+        "help: `--allow-unknown` lets it; or plan again and review what is shown then: krun plan -o FILE",
+    ]);
+    std::fs::write(&file, "zero\n").unwrap();
+    let applied = play.krun(&["apply", "--allow-unknown", "kept.plan"]);
+    assert_eq!(applied.code, 0, "{}\n{}", applied.stdout, applied.stderr);
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        "zero\nby-hand\ntwo\n"
+    );
+}

@@ -73,7 +73,7 @@ fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring
     - name: line before
       lineinfile: path={{ dir }}/early line=x create=yes
     - name: build
-      command: sh -c 'for name in edited kept; do echo built > {{ dir }}/$name; done'
+      shell: echo built > {{ dir }}/edited; echo built > {{ dir }}/kept
     - name: line
       lineinfile: path={{ dir }}/edited line=x create=yes
     - name: another line

@@ -36,6 +36,7 @@ pub(crate) fn task(seq: u64, action: Action) -> Task {
         granted: true,
         check_mode: false,
         only_looks: false,
+        changes_nothing: false,
         perhaps: None,
         deadline: Some(60),
         ignore_errors: false,

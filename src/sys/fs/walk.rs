@@ -31,7 +31,9 @@ impl Sys {
         if let Some(cause) = overlay.why_unknown(&place) {
             self.meet_unknown(cause);
         }
-        if let Some(cause) = overlay.why_assumed(&place) {
+        // Also where a link that is on its way may soon lead elsewhere.
+        let assumed = [place.as_path(), path].map(|it| overlay.why_assumed(it));
+        if let Some(cause) = assumed.into_iter().flatten().next() {
             self.meet_assumed(cause);
         }
         let is_open = if self.is_imagined() {

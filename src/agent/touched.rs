@@ -115,7 +115,9 @@ fn place(word: &str) -> Option<PathBuf> {
     let path = PathBuf::from(fixed.join("/"));
     let is_shared = SHARED.iter().any(|shared| path == Path::new(shared));
     let is_kernels = KERNELS.iter().any(|it| path.starts_with(it));
-    (path.is_absolute() && !is_shared && !is_kernels).then_some(path)
+    // Behind a URL's colon.
+    let is_url = word.starts_with("//");
+    (path.is_absolute() && !is_url && !is_shared && !is_kernels).then_some(path)
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn head(story: &Story) -> String {
 }
 
 /// Hosts with the same numbers.
-fn alike(stats: &IndexMap<HostName, Stats>) -> Vec<(Stats, Vec<HostName>)> {
+pub(super) fn alike(stats: &IndexMap<HostName, Stats>) -> Vec<(Stats, Vec<HostName>)> {
     let mut rows: Vec<(Stats, Vec<HostName>)> = Vec::new();
     for (host, stats) in stats {
         match rows.iter_mut().find(|(other, _)| other == stats) {

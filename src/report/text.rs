@@ -1,10 +1,11 @@
 //! Turns a story into text for a terminal: only what changes, each change once with the hosts that share it, and the count last.
 
+use super::markdown::alike;
 use super::story::{Outcome, PlayStory, Story, counted_as, word};
 use super::together::around;
-use super::words::{count, counted_hosts, duration, in_turn};
+use super::words::{NAMED, count, counted_hosts, duration, in_turn};
 use super::{Paint, dangers, diff, unknowns};
-use crate::event::Status;
+use crate::event::{Stats, Status};
 use crate::value::{Value, display};
 use std::fmt::Write;
 
@@ -188,11 +189,20 @@ fn stopped(out: &mut String, story: &Story, paint: Paint) {
 }
 
 fn recap(out: &mut String, story: &Story, paint: Paint) {
-    let width = story.stats.keys().map(|host| host.chars().count()).max();
+    let rows: Vec<(String, Stats)> = if story.stats.len() > NAMED {
+        let rows = alike(&story.stats).into_iter();
+        rows.map(|(stats, hosts)| (counted_hosts(&hosts), stats))
+            .collect()
+    } else {
+        let rows = story.stats.iter();
+        rows.map(|(host, stats)| (host.to_string(), *stats))
+            .collect()
+    };
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max();
     let width = width.unwrap_or(0);
     let (change, fail) = counted_as(story.check_mode);
     let _ = writeln!(out);
-    for (host, stats) in &story.stats {
+    for (host, stats) in &rows {
         let cells = [
             (stats.changed, change),
             (stats.unforeseen, "unknown"),

@@ -49,7 +49,7 @@ pub fn moment(ms: u64) -> String {
 }
 
 /// So many hosts, or rows of numbered ones, are named; the JSON documents name all.
-const NAMED: usize = 16;
+pub const NAMED: usize = 16;
 
 /// Hosts in their order, those that only a running number tells apart together: `kafka01–03.foo.bar, zk1`.
 pub fn hosts(hosts: &[HostName]) -> String {

@@ -53,7 +53,7 @@ fn entry(entry: &Entry) -> String {
         let hosts: Vec<HostName> = folded.iter().flat_map(|part| part.hosts.clone()).collect();
         let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
         let rest: String = folded.iter().map(part).collect();
-        body.push_str(&fold("task", false, &summary, &rest));
+        body.push_str(&fold("more", false, &summary, &rest));
     }
     let summary = format!(
         "<b>{}</b> <span class=\"place\">{}</span>",

@@ -388,3 +388,35 @@ fn what_is_done_as_a_user_that_only_the_plan_makes_is_unknown_and_no_failure() {
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
     insta::assert_snapshot!(drawn(&plan, &play));
 }
+
+#[test]
+fn hosts_of_many_with_the_same_numbers_share_a_line_and_what_each_has_its_own_is_folded() {
+    let play = Play::new(
+        "
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Own
+      copy: {dest: '{{ dir }}/{{ inventory_hostname }}', content: '{{ inventory_hostname }}'}
+",
+    );
+    let hosts: String = (1..=30)
+        .map(|n| format!("kafka{n:02} ansible_connection=local\n"))
+        .collect();
+    play.file("many", &hosts);
+    let dir = format!("dir={}", play.path().display());
+    let plan = play.krun(&["plan", "-i", "many", "-e", &dir, "play.yml"]);
+    assert_eq!(plan.code, 0, "{}", plan.stderr);
+    let rows = plan
+        .stdout
+        .lines()
+        .filter(|line| line.ends_with("  1 to change"));
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        ["30 hosts: kafka01–30  1 to change"]
+    );
+    let page = play.krun(&["show", "last", "--format", "html"]).stdout;
+    let (open, folded) = page.split_once("<details class=\"more\">").unwrap();
+    assert_eq!(open.matches("class=\"badge changed\"").count(), 8);
+    assert!(folded.contains("<b>22 hosts: kafka09–30</b>"), "{folded}");
+}

@@ -8,7 +8,7 @@ use super::{escape, fold};
 use crate::event::Status;
 use crate::modules::diff::{Content, Diff};
 use crate::modules::keys;
-use crate::value::{Value, display};
+use crate::value::{HostName, Value, display};
 use std::fmt::Write;
 
 /// Lines of a diff above which it begins folded.
@@ -64,10 +64,11 @@ fn one_play(play: &PlayStory, check_mode: bool) -> String {
         .filter(|outcome| outcome.is_news())
         .peekable();
     while let Some(first) = rest.next() {
-        let mut ends = one_end(first, check_mode);
+        let mut all = vec![first];
         while let Some(next) = rest.next_if(|next| next.task == first.task) {
-            ends.push_str(&one_end(next, check_mode));
+            all.push(next);
         }
+        let ends = ends(&all, check_mode);
         let task = first.task;
         let handler = if task.is_handler { "handler " } else { "" };
         let _ = writeln!(
@@ -79,6 +80,31 @@ fn one_play(play: &PlayStory, check_mode: bool) -> String {
         );
     }
     fold("play", n_news > 0, &summary, &body)
+}
+
+/// So many ends of a task are open; those of further hosts are folded together, but for failures.
+const OPEN: usize = 8;
+
+fn ends(all: &[&Outcome<'_>], check_mode: bool) -> String {
+    let is_open = |n: usize, end: &Outcome<'_>| n < OPEN || end.result.status == Status::Failed;
+    let (open, folded): (Vec<_>, Vec<_>) = all
+        .iter()
+        .enumerate()
+        .partition(|(n, end)| is_open(*n, end));
+    let draw = |ends: Vec<(usize, &&Outcome<'_>)>| -> String {
+        ends.into_iter()
+            .map(|(_, end)| one_end(end, check_mode))
+            .collect()
+    };
+    if folded.is_empty() {
+        return draw(open);
+    }
+    let hosts = folded.iter().flat_map(|(_, end)| end.hosts.clone());
+    let mut hosts: Vec<HostName> = hosts.collect();
+    hosts.sort();
+    hosts.dedup();
+    let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
+    draw(open) + &fold("more", false, &summary, &draw(folded))
 }
 
 /// The class under which the style knows a status.

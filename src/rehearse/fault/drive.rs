@@ -80,6 +80,14 @@ impl Driven {
         self.legs.last().is_some_and(|leg| leg.phase.ended_well)
     }
 
+    /// Whether going on came to the same end twice.
+    fn stands_still(&self) -> bool {
+        let [_, .., last, again] = self.legs.as_slice() else {
+            return false;
+        };
+        again.wants.is_empty() && last.words() == again.words()
+    }
+
     /// How long the trouble lasted, in milliseconds; `None` where it is over at once.
     pub fn lasted(&self) -> Option<u64> {
         let struck = self.struck.as_ref()?;
@@ -132,6 +140,10 @@ impl Drive<'_> {
                 return Ok(driven);
             }
             if well || driven.legs.len() > RESUMES || *self.stops.borrow() > 0 {
+                return Ok(driven);
+            }
+            if driven.stands_still() {
+                (self.say)("  it stops where it had stopped before: it is not tried again");
                 return Ok(driven);
             }
             let answers = driven.legs.last().map(|leg| leg.wants.join(" "));
@@ -370,6 +382,30 @@ fn now() -> u64 {
 mod tests {
     use super::*;
     use crate::event::{Status, TaskName, TaskResult};
+
+    #[test]
+    fn a_run_that_stops_twice_in_the_same_way_is_not_gone_on_with() {
+        let leg = |why: &str, wants: &[&str]| Leg {
+            phase: Phase::default(),
+            end: "failed at `Stop` on k1".to_owned(),
+            why: why.to_owned(),
+            is_void: false,
+            wants: wants.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        let still = |legs| {
+            let driven = Driven {
+                legs,
+                ..Driven::default()
+            };
+            driven.stands_still()
+        };
+        // The first was struck: the next one may well stop there again, and then go on.
+        assert!(!still(vec![leg("x", &[]), leg("x", &[])]));
+        assert!(still(vec![leg("a", &[]), leg("x", &[]), leg("x", &[])]));
+        assert!(!still(vec![leg("a", &[]), leg("x", &[]), leg("y", &[])]));
+        let asked = leg("x", &["--again", "Stop"]);
+        assert!(!still(vec![leg("a", &[]), leg("x", &[]), asked]));
+    }
 
     fn ended(host: &str) -> Event {
         Event {

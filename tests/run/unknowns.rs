@@ -66,7 +66,7 @@ fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_
 #[test]
 fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring_it() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -90,7 +90,7 @@ fn what_rests_on_the_absence_of_a_file_is_unknown_after_a_command_that_may_bring
       lineinfile: path={{ dir }}/written line=y
     - name: line in the early one
       lineinfile: path={{ dir }}/early line=y create=yes
-"#,
+",
     );
     let plan = play.subcommand("--check");
     assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);

@@ -42,8 +42,8 @@ pub struct Copy {
     directory_mode: Option<String>,
     #[serde(default)]
     follow: bool,
-    #[serde(default = "yes")]
-    local_follow: bool,
+    #[serde(default)]
+    local_follow: Option<bool>,
     #[serde(default)]
     checksum: Option<String>,
     #[serde(flatten)]
@@ -68,9 +68,9 @@ impl Copy {
         self.src.as_deref().filter(|_| !self.remote_src)
     }
 
-    /// Returns `true` if links in a directory that is sent are followed.
+    /// Returns `true` if links in a directory are followed: as with Ansible, those that are sent, not those on the host.
     pub fn local_follow(&self) -> bool {
-        self.local_follow
+        self.local_follow.unwrap_or(!self.remote_src)
     }
 
     /// Adds what the controller read of `src`.
@@ -201,7 +201,7 @@ impl Module for Copy {
             Arg::new(
                 "local_follow",
                 ArgKind::Bool,
-                "send what links in `src` lead to (default yes)",
+                "copy what links in the directory `src` lead to (default yes; with `remote_src` no)",
             ),
             Arg::new("checksum", ArgKind::Str, "SHA-1 that the content must have"),
             Arg::new(
@@ -245,7 +245,7 @@ impl Module for Copy {
                     Some(src),
                 );
             }
-            remote = tree::load(sys, src, self.local_follow)?;
+            remote = tree::load(sys, src, self.local_follow())?;
             Some(&remote)
         } else {
             self.sources.as_deref()

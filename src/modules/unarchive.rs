@@ -143,13 +143,14 @@ impl Unarchive {
             let text = format!("the archive `{}` was not sent", self.src);
             return Err(Error::new(text));
         }
-        if self.src.contains("://") {
+        let src = self.src.strip_prefix("file://").unwrap_or(&self.src);
+        if src.contains("://") {
             return Err(
                 Error::new(format!("`{}` is not a file of the host", self.src))
                     .help("fetch it with `get_url` first"),
             );
         }
-        let path = Path::new(&self.src);
+        let path = Path::new(src);
         match sys.stat(path)? {
             Some(stat) if stat.is_file() => Ok(Box::new(sys.open(path)?)),
             Some(_) => Err(Error::new(format!("`{}` is not a file", self.src))),
@@ -228,7 +229,8 @@ impl Module for Unarchive {
 
     fn places(&self) -> Option<Vec<PathBuf>> {
         let is_here = self.remote_src || self.copy == Some(false);
-        let source = Some(PathBuf::from(&self.src)).filter(|_| is_here);
+        let path = self.src.strip_prefix("file://").unwrap_or(&self.src);
+        let source = Some(PathBuf::from(path)).filter(|_| is_here);
         let all = [Some(self.dest.clone()), source, self.creates.clone()];
         Some(all.into_iter().flatten().collect())
     }

@@ -20,6 +20,9 @@ pub struct Sources {
     /// One of an empty path for a file; a directory's entries, each after the directory that holds it.
     pub(super) entries: Vec<Entry>,
     pub(super) is_directory: bool,
+    /// Of a directory of the host: what a new one gets.
+    #[serde(default)]
+    pub(super) mode: Option<u32>,
 }
 
 /// A file, directory or link; the path is relative to the source.
@@ -31,16 +34,24 @@ pub(super) struct Entry {
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum What {
-    Directory,
-    File { content: ByteBuf, mode: u32 },
-    Link { target: String },
+    /// `mode` is that of a directory of the host.
+    Directory {
+        mode: Option<u32>,
+    },
+    File {
+        content: ByteBuf,
+        mode: u32,
+    },
+    Link {
+        target: String,
+    },
 }
 
 /// Contents are long, and may be secret.
 impl std::fmt::Debug for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Directory => f.write_str("directory"),
+            Self::Directory { .. } => f.write_str("directory"),
             Self::File { content, mode } => write!(f, "{} bytes, {mode:04o}", content.len()),
             Self::Link { target } => write!(f, "link to {target}"),
         }
@@ -65,6 +76,7 @@ impl Sources {
             shown: found.display().to_string(),
             entries: Vec::new(),
             is_directory: fs::metadata(found).map_err(unreadable)?.is_dir(),
+            mode: None,
         };
         if sources.is_directory {
             sources
@@ -94,6 +106,7 @@ impl Sources {
                 },
             }],
             is_directory: false,
+            mode: None,
         }
     }
 
@@ -136,11 +149,11 @@ impl Sources {
                     target: fs::read_link(&found)?.display().to_string(),
                 }
             } else if fs::metadata(&found)?.is_dir() {
-                What::Directory
+                What::Directory { mode: None }
             } else {
                 file(&found)?
             };
-            let is_directory = what == What::Directory;
+            let is_directory = matches!(what, What::Directory { .. });
             self.entries.push(Entry {
                 path: path.clone(),
                 what,

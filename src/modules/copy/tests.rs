@@ -109,6 +109,39 @@ fn a_sent_directory_goes_with_its_name_or_as_its_contents() {
 }
 
 #[test]
+fn a_directory_copied_on_the_host_keeps_modes_and_links_and_takes_what_is_asked_for() {
+    let host = host();
+    host.write("/tree/sub/deep/file", b"x");
+    host.sys
+        .symlink(Path::new("sub"), Path::new("/tree/link"))
+        .unwrap();
+    for (path, mode) in [
+        ("/tree", 0o750),
+        ("/tree/sub", 0o700),
+        ("/tree/sub/deep", 0o2775),
+    ] {
+        host.sys.set_mode(Path::new(path), mode).unwrap();
+    }
+    let modes = |top: &str| {
+        ["", "/sub", "/sub/deep", "/sub/deep/file"]
+            .map(|path| host.lstat(&format!("{top}{path}")).mode)
+    };
+    host.converges("{src: /tree/, dest: /made/copy, remote_src: yes}");
+    assert_eq!(modes("/made/copy"), [0o750, 0o700, 0o2775, 0o644]);
+    assert_eq!(host.lstat("/made").mode, 0o755);
+    assert!(host.lstat("/made/copy/link").is_link());
+    host.converges("{src: /tree, dest: /in, remote_src: yes, directory_mode: '0711'}");
+    assert_eq!(modes("/in/tree"), [0o711, 0o711, 0o711, 0o644]);
+    host.converges("{src: /tree/, dest: /followed, remote_src: yes, local_follow: yes}");
+    assert_eq!(host.lstat("/followed/link").mode, 0o700);
+    // One that is there keeps its own.
+    host.sys
+        .set_mode(Path::new("/made/copy/sub"), 0o755)
+        .unwrap();
+    host.is_content_with("{src: /tree/, dest: /made/copy, remote_src: yes}");
+}
+
+#[test]
 fn a_file_or_directory_of_the_host_is_copied_there() {
     let host = host();
     host.converges("{src: /old, dest: /copy, remote_src: yes}");

@@ -4,6 +4,7 @@ use super::sources::{Entry, Sources, What};
 use super::{Copy, Directories};
 use crate::modules::attributes::Wish;
 use crate::modules::diff::Diff;
+use crate::modules::mode::Mode;
 use crate::modules::place::{self, Placement, Wished};
 use crate::modules::{Error, Found, Outcome};
 use crate::sys::Sys;
@@ -38,6 +39,15 @@ pub(super) struct Asked<'a> {
     pub copy: &'a Copy,
 }
 
+impl Asked<'_> {
+    /// What a new directory gets, where its source has a mode of its own.
+    fn directory(&self, mode: Option<u32>) -> Wish {
+        let mut wish = self.directories.clone();
+        wish.mode = wish.mode.or(mode.map(Mode::Octal));
+        wish
+    }
+}
+
 /// Looks at everything below the destination.
 pub(super) fn check(sys: &Sys, sources: &Sources, asked: &Asked) -> Result<Found<Change>, Error> {
     let written = Path::new(&asked.copy.dest);
@@ -57,10 +67,13 @@ pub(super) fn check(sys: &Sys, sources: &Sources, asked: &Asked) -> Result<Found
         .with("src", sources.shown.as_str());
     let mut steps = Vec::new();
     let mut diffs = Vec::new();
-    let top = Directories::missing(sys, &dest, &asked.directories)?;
+    let above = dest.parent().unwrap_or(Path::new("/"));
+    let top = Directories::missing(sys, &dest, &asked.directory(sources.mode))?;
+    let above = Directories::missing(sys, above, &asked.directories)?;
     if !top.is_empty() {
-        diffs.extend(top.diffs(sys));
-        steps.push(Step::Directories(top));
+        diffs.extend(above.diffs(sys));
+        diffs.extend(top.diffs(sys).pop());
+        steps.extend([Step::Directories(above), Step::Directories(top)]);
     }
     for entry in &sources.entries {
         let path = dest.join(&entry.path);
@@ -100,8 +113,8 @@ fn entry_step(
     let now = sys.lstat(path)?;
     let shown = path.display().to_string();
     match &entry.what {
-        What::Directory => {
-            let missing = Directories::missing(sys, path, &asked.directories)?;
+        What::Directory { mode } => {
+            let missing = Directories::missing(sys, path, &asked.directory(*mode))?;
             if !missing.is_empty() {
                 // Its parents, missing too, came before it.
                 let diffs = missing.diffs(sys).pop().into_iter().collect();
@@ -139,7 +152,7 @@ fn entry_step(
             }
             let mut wish = asked.files.clone();
             if asked.preserve || (asked.copy.remote_src && wish.mode.is_none() && now.is_none()) {
-                wish.mode = Some(crate::modules::mode::Mode::Octal(*mode));
+                wish.mode = Some(Mode::Octal(*mode));
             }
             let source = format!("{}/{}", sources.shown.trim_end_matches('/'), entry.path);
             let resolved;
@@ -199,6 +212,7 @@ pub(super) fn load(sys: &Sys, written: &str, local_follow: bool) -> Result<Sourc
         shown: written.into(),
         entries: Vec::new(),
         is_directory: true,
+        mode: sys.stat(&top)?.map(|stat| stat.mode),
     };
     let mut ahead = vec![PathBuf::new()];
     while let Some(directory) = ahead.pop() {
@@ -214,7 +228,9 @@ pub(super) fn load(sys: &Sys, written: &str, local_follow: bool) -> Result<Sourc
             let what = match stat.kind {
                 Kind::Directory => {
                     ahead.push(path.clone());
-                    What::Directory
+                    What::Directory {
+                        mode: Some(stat.mode),
+                    }
                 }
                 Kind::Link => What::Link {
                     target: sys.read_link(&found)?.display().to_string(),

@@ -313,3 +313,14 @@ fn every_packing_of_tar_is_known() {
         assert_eq!(host.text("/opt/x"), "x\n");
     }
 }
+
+#[test]
+fn a_url_of_a_file_is_that_file_of_the_host() {
+    let host = host(&gzip(&tar(KAFKA)));
+    host.converges("{src: 'file:///a.tgz', dest: /opt, remote_src: yes}");
+    host.is_content_with(UNPACK);
+    assert_eq!(
+        host.fails("{src: 'ftp://host/a.tgz', dest: /opt, remote_src: yes}"),
+        "`ftp://host/a.tgz` is not a file of the host"
+    );
+}

@@ -131,8 +131,19 @@ mod tests {
             seconds: 95,
             lasted: (kind == Kind::FillDisk).then_some(75_000),
             silence: Some(1_234),
+            by_hand: Vec::new(),
             evidence: (!holds).then(|| ".krun/rehearsals/1/002-fill-disk".into()),
         }
+    }
+
+    #[test]
+    fn what_no_boot_starts_is_named() {
+        let mut one = trial(Kind::KillHost, Strike::Hit, true);
+        one.by_hand = vec!["kafka-server.service".to_owned()];
+        assert_eq!(
+            one.story(),
+            "the run was killed, then ended well; no boot starts kafka-server.service, which was started by hand"
+        );
     }
 
     #[test]

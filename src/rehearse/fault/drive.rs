@@ -73,6 +73,8 @@ pub struct Driven {
     /// When the trouble was over. Milliseconds since the epoch.
     pub mended: u64,
     pub legs: Vec<Leg>,
+    /// Units that ran on the host when its power went off, and that no boot starts.
+    pub by_hand: Vec<String>,
 }
 
 impl Driven {
@@ -237,10 +239,14 @@ impl Drive<'_> {
         if let Some(struck) = &driven.struck
             && driven.mended == 0
         {
-            strike::mend(self.lab, struck, controller).map_err(|error| error.to_string())?;
+            let mended = strike::mend(self.lab, struck, controller);
+            driven.by_hand = mended.map_err(|error| error.to_string())?;
             driven.mended = now();
             if struck.fault.kind.lasts() {
                 (self.say)("  the trouble is over");
+            }
+            for unit in &driven.by_hand {
+                (self.say)(&format!("  no boot starts {unit}: it is started by hand"));
             }
         }
         Ok(())

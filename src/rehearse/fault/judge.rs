@@ -23,6 +23,9 @@ pub struct Trial {
     pub lasted: Option<u64>,
     #[serde(default)]
     pub silence: Option<u64>,
+    /// Units that had to be started by hand when the host was booted again.
+    #[serde(default)]
+    pub by_hand: Vec<String>,
     /// Where a gate's evidence lies.
     pub evidence: Option<PathBuf>,
 }
@@ -44,7 +47,11 @@ impl Trial {
 
     /// What the runs did.
     pub fn story(&self) -> String {
-        format!("the run {}", self.legs.join(", then "))
+        let by_hand = self.by_hand.iter();
+        let by_hand =
+            by_hand.map(|unit| format!("; no boot starts {unit}, which was started by hand"));
+        let by_hand: String = by_hand.collect();
+        format!("the run {}{by_hand}", self.legs.join(", then "))
     }
 
     /// What failed, in one line.

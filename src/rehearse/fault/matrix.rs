@@ -288,6 +288,7 @@ mod tests {
             seconds,
             lasted: None,
             silence: None,
+            by_hand: Vec::new(),
             evidence: None,
         };
         assert_eq!(left(&[], 9), "");

@@ -63,11 +63,12 @@ pub fn strike(lab: &Lab, fault: &Fault, controller: Pid, at: u64) -> Result<Stru
     })
 }
 
-/// Takes the trouble away, and starts again what it had ended.
+/// Takes the trouble away, and starts again what it had ended. Returns the units that ran when the power went off and
+/// that no boot brings back: they were started by hand.
 ///
 /// # Errors
 /// The engine refused.
-pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<(), Error> {
+pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<Vec<String>, Error> {
     let host = struck.fault.host.as_str();
     match struck.fault.kind {
         Kind::KillHost => lab.power_on(host)?,
@@ -94,5 +95,16 @@ pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<(), E
             lab.sh(host, &line)?;
         }
     }
-    Ok(())
+    let mut by_hand = Vec::new();
+    if struck.fault.kind == Kind::KillHost {
+        for unit in &struck.units {
+            let line = format!(
+                "systemctl is-enabled --quiet {unit} || systemctl is-active --quiet {unit} || {{ systemctl start {unit}; echo yes; }}"
+            );
+            if lab.sh(host, &line)? == "yes" {
+                by_hand.push(unit.clone());
+            }
+        }
+    }
+    Ok(by_hand)
 }

@@ -148,6 +148,7 @@ async fn told(
         seconds: (now() - begun) / 1000,
         lasted: driven.lasted(),
         silence: account.silence(),
+        by_hand: driven.by_hand.clone(),
         evidence: collected.map(|it| it.dir),
     }))
 }

@@ -23,10 +23,6 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are the module's arguments"
-)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Copy {
     dest: String,

@@ -334,3 +334,37 @@ fn runs_that_cannot_be_rolled_back_are_told_apart() {
     help: `krun rollback RUN --changed-files-ok` goes on with the files as they are now
     ");
 }
+
+#[test]
+fn a_place_that_cannot_be_written_is_named_before_anything_is_put_back() {
+    let play = Play::new(
+        "
+- hosts: a
+  gather_facts: false
+  tasks:
+    - file: {path: '{{ dir }}/d/x', state: absent}
+    - copy: {content: new, dest: '{{ dir }}/e/y'}
+",
+    );
+    play.file("d/x", "old");
+    play.file("e/y", "old");
+    well(&play.run());
+    std::fs::remove_dir(play.path().join("d")).unwrap();
+    play.file("d", "a file");
+    let before = play.path().join("e/y");
+    let ran = play.krun(&["rollback", "last", "--yes"]);
+    assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+    let at = play.path().join("d/x");
+    let said = format!("cannot write `{}`: not a directory", at.display());
+    assert!(ran.stdout.contains(&said), "{}", ran.stdout);
+    assert!(ran.stderr.contains("nothing was changed"), "{}", ran.stderr);
+    assert_eq!(std::fs::read_to_string(before).unwrap(), "new");
+    // Out of the way, it goes back.
+    std::fs::remove_file(play.path().join("d")).unwrap();
+    std::fs::create_dir(play.path().join("d")).unwrap();
+    well(&play.krun(&["rollback", "last", "--yes"]));
+    for name in ["d/x", "e/y"] {
+        let text = std::fs::read_to_string(play.path().join(name)).unwrap();
+        assert_eq!(text, "old", "{name}");
+    }
+}

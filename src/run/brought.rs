@@ -1,6 +1,7 @@
 //! Turns what `fetch` read on a host into a file of the controller.
 
 use super::files::TaskFiles;
+use super::foreseen::Foreseen;
 use super::prepare::Work;
 use super::scope::TaskScope;
 use crate::modules::fetch::{self, Fetch};
@@ -41,7 +42,10 @@ pub(super) fn keep(
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
         Err(error) => return Err(failed("read", error)),
     };
-    if !is_same && !only_shows {
+    if !is_same && only_shows {
+        let content = Foreseen::Content(content.clone());
+        scope.world.foreseen.note(&path, content, "fetch");
+    } else if !is_same {
         write(&path, &content).map_err(|error| failed("write", error))?;
     }
     outcome.changed = !is_same;

@@ -1,10 +1,12 @@
 //! Keeps facts, and tells a fact's name from the names of Ansible's other variables: only a host could say a fact.
 
+use super::foreseen::Foreseen;
 use super::prepare::{Judged, Work};
 use super::{Run, world};
 use crate::modules::Action;
 use crate::playbook::Task;
 use crate::value::{HostName, Mapping, display};
+use std::path::Path;
 
 /// Begin with `ansible_` and come from inventories, playbooks or the controller.
 const NOT_FACTS: &[&str] = &[
@@ -102,6 +104,22 @@ impl Run {
                 };
             }
         });
+    }
+
+    /// Notes the files of this machine that a plan's task would change here.
+    pub(super) fn foresee_files(&self, host: &HostName, task: &Task, judged: &Judged) {
+        if !self.links.is_local(host) {
+            return;
+        }
+        let paths = judged
+            .result
+            .diffs
+            .iter()
+            .map(|diff| Path::new(&diff.subject));
+        for path in paths.filter(|path| path.is_absolute()) {
+            let files = &self.world.foreseen;
+            files.note(path, Foreseen::Unknown, task.title());
+        }
     }
 
     /// Adds what a task found to a host's facts, under their names without `ansible_`.

@@ -55,7 +55,7 @@ impl Files for TaskFiles {
         let candidates = self.candidates(kind, name);
         candidates
             .iter()
-            .find(|path| path.exists())
+            .find(|path| path.exists() || self.world.foreseen.has(path))
             .cloned()
             .ok_or_else(|| {
                 candidates
@@ -67,7 +67,14 @@ impl Files for TaskFiles {
     }
 
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
-        std::fs::read(path)
+        match self.world.foreseen.content(path) {
+            Some(content) => Ok(content),
+            None => std::fs::read(path),
+        }
+    }
+
+    fn why_unknown(&self, path: &Path) -> Option<String> {
+        self.world.foreseen.why_unknown(path)
     }
 
     fn env(&self, name: &str) -> Option<String> {

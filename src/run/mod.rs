@@ -16,6 +16,7 @@ mod facts;
 mod failing;
 mod files;
 pub mod foresee;
+mod foreseen;
 mod guard;
 mod handlers;
 mod held;

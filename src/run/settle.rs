@@ -195,6 +195,10 @@ impl Batch<'_> {
                 let doubt = self.hosts[host].flights[0].items[index].perhaps.clone();
                 judged.unknown = judged.unknown.or(doubt);
                 judged.result.elapsed_ms = elapsed_ms;
+                if envelope.check_mode && !envelope.only_looks {
+                    let there = envelope.delegate_to.as_ref().unwrap_or(&name);
+                    self.run.foresee_files(there, task, &judged);
+                }
                 if let Some(before) = &self.hosts[host].flights[0].items[index].before {
                     before.stand(&mut judged);
                 }

@@ -43,7 +43,13 @@ pub(super) fn action(
         Action::Copy(copy) => {
             if let Some(source) = copy.needs_source().map(str::to_owned) {
                 let path = find(&*files, "files", &source)?;
-                let sources = Sources::load(&source, &path, copy.local_follow())?;
+                let sources = match scope.world.foreseen.content(&path) {
+                    Some(content) => {
+                        let name = path.file_name().unwrap_or_default().to_string_lossy();
+                        Sources::from_bytes(&name, &path.display().to_string(), content, 0o644)
+                    }
+                    None => Sources::load(&source, &path, copy.local_follow())?,
+                };
                 copy.set_sources(Arc::new(sources));
             }
         }
@@ -152,10 +158,14 @@ fn template_names(path: &Path, destination: &str, hostname: &str) -> Dict {
         .collect()
 }
 
-fn find(files: &dyn Files, kind: &str, name: &str) -> Result<PathBuf, Error> {
-    files.find(kind, name).map_err(|searched| {
+fn find(files: &dyn Files, kind: &str, name: &str) -> Result<PathBuf, Fault> {
+    let found = files.find(kind, name).map_err(|searched| {
         Error::new(format!("no file `{name}`")).because(format!("searched:\n{searched}"))
-    })
+    })?;
+    match files.why_unknown(&found) {
+        Some(cause) => Err(Fault::Unknown(cause)),
+        None => Ok(found),
+    }
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {

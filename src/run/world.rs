@@ -1,5 +1,6 @@
 //! What a run knows: the inventory, and of each host its facts, registered results and set variables, by Ansible's precedence.
 
+use super::foreseen::ForeseenFiles;
 use crate::inventory::Inventory;
 use crate::modules::conceal;
 use crate::playbook::{Play, Role};
@@ -15,6 +16,8 @@ pub struct World {
     pub extra: Dict,
     pub settings: Settings,
     pub masks: RwLock<Masks>,
+    /// Check mode: files of the controller that are not yet what the plan would make them.
+    pub foreseen: ForeseenFiles,
 }
 
 /// What becomes of tasks that would destroy what nobody can bring back.
@@ -147,6 +150,7 @@ impl World {
             extra,
             settings,
             masks: RwLock::default(),
+            foreseen: ForeseenFiles::default(),
         })
     }
 

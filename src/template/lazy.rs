@@ -66,7 +66,7 @@ impl Run {
         Error::pending()
     }
 
-    fn unknown_error(&self, cause: &str) -> Error {
+    pub(crate) fn unknown_error(&self, cause: &str) -> Error {
         *self.unknown.borrow_mut() = Some(cause.to_owned());
         Error::unknown(cause)
     }

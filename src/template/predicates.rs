@@ -334,19 +334,24 @@ fn of_scheme(value: &Val, args: Args) -> Res<Option<(String, String)>> {
 const PATHS: Table = &[
     ("abs", |_, v, _| Ok(native::text(v).starts_with('/'))),
     ("is_abs", |_, v, _| Ok(native::text(v).starts_with('/'))),
-    ("exists", |cx, v, _| Ok(path_is(cx, v, "exists"))),
-    ("file", |cx, v, _| Ok(path_is(cx, v, "file"))),
-    ("is_file", |cx, v, _| Ok(path_is(cx, v, "file"))),
-    ("directory", |cx, v, _| Ok(path_is(cx, v, "directory"))),
-    ("is_dir", |cx, v, _| Ok(path_is(cx, v, "directory"))),
-    ("link", |cx, v, _| Ok(path_is(cx, v, "link"))),
-    ("is_link", |cx, v, _| Ok(path_is(cx, v, "link"))),
-    ("link_exists", |cx, v, _| Ok(path_is(cx, v, "link"))),
-    ("mount", |cx, v, _| Ok(path_is(cx, v, "mount"))),
-    ("is_mount", |cx, v, _| Ok(path_is(cx, v, "mount"))),
+    ("exists", |cx, v, _| path_is(cx, v, "exists")),
+    ("file", |cx, v, _| path_is(cx, v, "file")),
+    ("is_file", |cx, v, _| path_is(cx, v, "file")),
+    ("directory", |cx, v, _| path_is(cx, v, "directory")),
+    ("is_dir", |cx, v, _| path_is(cx, v, "directory")),
+    ("link", |cx, v, _| path_is(cx, v, "link")),
+    ("is_link", |cx, v, _| path_is(cx, v, "link")),
+    ("link_exists", |cx, v, _| path_is(cx, v, "link")),
+    ("mount", |cx, v, _| path_is(cx, v, "mount")),
+    ("is_mount", |cx, v, _| path_is(cx, v, "mount")),
 ];
 
-fn path_is(cx: &Cx, value: &Val, what: &str) -> bool {
+fn path_is(cx: &Cx, value: &Val, what: &str) -> Res<bool> {
     let path = native::text(value);
-    cx.host.scope.files().path_is(Path::new(&path), what)
+    let (files, path) = (cx.host.scope.files(), Path::new(&path));
+    match files.why_unknown(path) {
+        // Of a directory that is there, only what is in it is open.
+        Some(cause) if !files.path_is(path, "directory") => Err(cx.run.unknown_error(&cause)),
+        _ => Ok(files.path_is(path, what)),
+    }
 }

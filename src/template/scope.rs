@@ -39,6 +39,11 @@ pub trait Files: Send + Sync {
     /// The error lists the paths that were searched, one a line.
     fn find(&self, kind: &str, name: &str) -> Result<PathBuf, String>;
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// Why nobody can say in check mode what a file holds, or what is beneath a directory.
+    fn why_unknown(&self, path: &Path) -> Option<String> {
+        let _ = path;
+        None
+    }
     /// An environment variable of the controller.
     fn env(&self, name: &str) -> Option<String>;
     /// Runs `command` in a shell on the controller and returns what it printed.

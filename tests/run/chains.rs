@@ -198,3 +198,76 @@ fn what_was_perhaps_is_done_otherwise_only_where_the_user_says_so() {
         "zero\nby-hand\ntwo\n"
     );
 }
+
+#[test]
+fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: new
+      copy: dest={{ dir }}/new content=x
+    - name: old
+      copy: dest={{ dir }}/old content=y
+    - name: other
+      copy: dest={{ dir }}/host content=brought
+    - name: bring
+      fetch: src={{ dir }}/host dest={{ dir }}/fetched flat=true
+    - name: looked up
+      copy: dest={{ dir }}/1 content="{{ lookup('file', dir + '/new') }}"
+    - name: looked up as it was
+      copy: dest={{ dir }}/2 content="{{ lookup('file', dir + '/old') }}"
+    - name: whether it is there
+      copy: dest={{ dir }}/3 content=x
+      when: (dir + '/new') is exists
+    - name: sent
+      copy: src={{ dir }}/new dest={{ dir }}/4
+    - name: globbed
+      copy: dest={{ dir }}/5 content="{{ lookup('fileglob', dir + '/*') }}"
+    - name: what was fetched is known
+      copy: src={{ dir }}/fetched dest={{ dir }}/6
+    - name: and can be looked up
+      copy: dest={{ dir }}/7 content="{{ lookup('file', dir + '/fetched') }}"
+    - name: the playbook is what it is
+      copy: src={{ dir }}/play.yml dest={{ dir }}/8
+"#,
+    );
+    play.file("old", "old");
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let needs = |name: &str, task: &str| {
+        let path = play.path().join(name);
+        format!(
+            "it needs `{}`, which `{task}` would bring (a plan writes nothing to this machine)",
+            path.display()
+        )
+    };
+    plan.says(&[
+        "TASK [looked up]",
+        "unknown: [a]",
+        &needs("new", "new"),
+        "TASK [looked up as it was]",
+        "unknown: [a]",
+        &needs("old", "old"),
+        "TASK [whether it is there]",
+        "perhaps: [a]",
+        "TASK [sent]",
+        "unknown: [a]",
+        &needs("new", "new"),
+        "TASK [globbed]",
+        "unknown: [a]",
+        "TASK [what was fetched is known]",
+        "would change: [a]",
+        "+brought",
+        "TASK [and can be looked up]",
+        "would change: [a]",
+        "+brought",
+        "TASK [the playbook is what it is]",
+        "would change: [a]",
+    ]);
+    let run = play.run();
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    let text = std::fs::read_to_string(play.path().join("6")).unwrap();
+    assert_eq!(text, "brought");
+}

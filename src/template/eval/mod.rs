@@ -133,6 +133,9 @@ impl Cx {
         let path = files
             .find("templates", name)
             .map_err(|searched| Error::new(ErrorKind::NotFound, searched))?;
+        if let Some(cause) = files.why_unknown(&path) {
+            return Err(self.run.unknown_error(&cause));
+        }
         let bytes = files.read(&path).map_err(|error| {
             Error::new(
                 ErrorKind::NotFound,

@@ -41,7 +41,14 @@ fn find(cx: &Cx, kind: &str, name: &str) -> Res<PathBuf> {
     })
 }
 
+/// Fails where an earlier task of a plan would change what lies there.
+fn known(cx: &Cx, path: &Path) -> Res<()> {
+    let cause = cx.host.scope.files().why_unknown(path);
+    cause.map_or(Ok(()), |cause| Err(cx.run.unknown_error(&cause)))
+}
+
 fn read(cx: &Cx, path: &Path) -> Res<String> {
+    known(cx, path)?;
     let bytes = cx.host.scope.files().read(path).map_err(|error| {
         Error::new(
             ErrorKind::NotFound,
@@ -147,7 +154,12 @@ fn fileglob(cx: &mut Cx, terms: &[Val], _: Options) -> Res<Vec<Val>> {
     let files = cx.host.scope.files();
     let mut all = Vec::new();
     for term in terms {
-        let found = files.glob(&native::text(term));
+        let pattern = native::text(term);
+        let parent = Path::new(&pattern).parent();
+        if let Some(directory) = parent.filter(|it| it.is_absolute()) {
+            known(cx, directory)?;
+        }
+        let found = files.glob(&pattern);
         all.extend(found.iter().map(|path| whole(path)));
     }
     Ok(all)

@@ -88,10 +88,13 @@ impl Lab {
         self.tell_privileged(host, &command)
     }
 
-    /// Leaves no room on the host's own disk.
+    /// Leaves no room on the host's own disk. What is written meanwhile makes the size too small that was just read:
+    /// it is read again then.
     pub fn fill_disk(&self, host: &str) -> Result<(), Error> {
         let used = format!(
-            "mount -o remount,size=$(df --output=used -k {DISK} | tail -1 | tr -d ' ')k {DISK}"
+            "for try in 1 2 3 4 5 6 7 8 9; do
+                mount -o remount,size=$(df --output=used -k {DISK} | tail -1 | tr -d ' ')k {DISK} && exit
+            done"
         );
         self.tell_privileged(host, &["sh", "-c", &used])
     }

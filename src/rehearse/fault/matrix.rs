@@ -150,7 +150,18 @@ impl Matrix {
             let number = index + 1;
             let left = left(&broken.trials, broken.of);
             say(&format!("Fault {number} of {}{left}: {fault}", broken.of));
-            let trial = match trial(&self.setting, fault, number, &header.reference).await {
+            let mut tried = trial(&self.setting, fault, number, &header.reference).await;
+            if let Err(error) = &tried
+                && *self.setting.stops.borrow() == 0
+            {
+                // A machine that was too busy for a moment must not end what takes hours.
+                say(&format!(
+                    "  it cannot be tried: {}: once more",
+                    chain(error)
+                ));
+                tried = trial(&self.setting, fault, number, &header.reference).await;
+            }
+            let trial = match tried {
                 Ok(Some(trial)) => trial,
                 Ok(None) => break,
                 Err(_) if *self.setting.stops.borrow() > 0 => break,

@@ -61,10 +61,11 @@ impl Service {
         match self.state.as_str() {
             "failed" => format!("its service `{unit}` has failed ({})", self.result),
             "inactive" => format!("its service `{unit}` is stopped"),
-            _ => format!(
-                "its service `{unit}` ended, and systemd started it again {} times",
-                self.restarts
-            ),
+            _ => match self.restarts {
+                0 => format!("its service `{unit}` has no broker process"),
+                1 => format!("its service `{unit}` ended, and systemd started it again"),
+                n => format!("its service `{unit}` ended, and systemd started it again {n} times"),
+            },
         }
     }
 
@@ -188,12 +189,16 @@ mod tests {
         let all = [
             shown("failed", 5),
             shown("inactive", 0),
+            shown("active", 0),
+            shown("activating", 1),
             shown("activating", 3),
         ];
         let words = all.map(|it| format!("{}: {}", it.is_down(), it.words()));
         insta::assert_snapshot!(words.join("\n"), @r"
         true: its service `kafka-server` has failed (exit-code)
         true: its service `kafka-server` is stopped
+        false: its service `kafka-server` has no broker process
+        false: its service `kafka-server` ended, and systemd started it again
         false: its service `kafka-server` ended, and systemd started it again 3 times
         ");
         assert_eq!(Service::parse("Id=a.service\nActiveState=active\n"), None);

@@ -15,7 +15,7 @@ use super::Run;
 use super::batch::{Batch, task_name};
 use super::host::{Flight, HostState};
 use super::keywords;
-use super::past::{Key, Past};
+use super::past::{Key, Past, TaskPast};
 use super::prepare::{Item, ItemState, Judged, Prepared, Rendered, Work};
 use super::unreachable::about_unit;
 use super::verdict;
@@ -115,7 +115,7 @@ impl Run {
                 let key = Key::new(number, &task_name(task));
                 for host in back.past.hosts_of(number) {
                     let known = back.past.task(host, &key, 0);
-                    if let Some(result) = known.and_then(|known| known.result(None, 0)) {
+                    if let Some(result) = known.and_then(TaskPast::registered) {
                         let value = Value::Mapping(result.data.clone());
                         world::write(&self.world.host(host), |vars| {
                             drop(vars.set.insert(register.clone(), value));
@@ -411,8 +411,10 @@ impl Batch<'_> {
     }
 
     fn whole(&self, host: usize, index: usize, task: &Arc<Task>) -> Option<TaskResult> {
-        let results = self.recorded(host, index, task)?;
-        (results.len() == 1).then(|| results.into_iter().next())?
+        let name = &self.hosts[host].name;
+        let back = self.run.back.as_ref()?;
+        let (key, nth) = self.key(host, index, task);
+        back.past.task(name, &key, nth)?.registered().cloned()
     }
 }
 

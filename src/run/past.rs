@@ -83,6 +83,11 @@ impl TaskPast {
         same.map(|(_, result)| result).nth(taken)
     }
 
+    /// What the task registered, of a loop with all its items.
+    pub(super) fn registered(&self) -> Option<&TaskResult> {
+        self.whole.as_ref()
+    }
+
     pub(super) fn results(&self) -> impl Iterator<Item = &TaskResult> {
         let items = self.items.iter().map(|(_, result)| result);
         items.chain(self.whole.iter().filter(|result| !result.is_loop))

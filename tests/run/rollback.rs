@@ -368,3 +368,45 @@ fn a_place_that_cannot_be_written_is_named_before_anything_is_put_back() {
         assert_eq!(text, "old", "{name}");
     }
 }
+
+#[test]
+fn what_loops_and_skipped_tasks_registered_is_there_again_on_the_way_back() {
+    let play = Play::new(
+        r#"
+- hosts: a,b
+  serial: 1
+  gather_facts: false
+  vars: {home: "{{ dir }}/{{ inventory_hostname }}"}
+  tasks:
+    - copy: {content: x, dest: "{{ home }}-{{ item }}"}
+      loop: [one, two]
+      register: made
+    - copy: {content: x, dest: "{{ home }}-never"}
+      when: false
+      register: never
+    - set_fact:
+        all: "{{ made.results | map(attribute='item') | join('+') }}"
+        none: "{{ never is skipped }}"
+    - copy: {content: "{{ all }} {{ none }}", dest: "{{ home }}-all"}
+- hosts: a,b
+  gather_facts: false
+  tasks:
+    - set_fact: {first: "{{ made.results[0].dest }}"}
+    - lineinfile: {path: "{{ first }}", line: y}
+"#,
+    );
+    let names = || {
+        let entries = std::fs::read_dir(play.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with(['a', 'b'])).collect();
+        names.sort();
+        names
+    };
+    well(&play.run());
+    assert_eq!(
+        names(),
+        ["a-all", "a-one", "a-two", "b-all", "b-one", "b-two"]
+    );
+    well(&play.krun(&["rollback", "last", "--yes"]));
+    assert_eq!(names(), Vec::<String>::new());
+}

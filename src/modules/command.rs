@@ -282,7 +282,7 @@ impl Frame {
         } else {
             "non-zero return code".into()
         });
-        if output.rc < 0 && !output.cancelled && !output.timed_out {
+        if !output.cancelled && !output.timed_out {
             error = error.because(format!("the command {}", output.ending()));
         }
         error.data = data;

@@ -102,6 +102,7 @@ fn runs_are_listed_and_the_last_failure_is_found() {
     TASK [It breaks] **************************************************************
     failed: [b]
       non-zero return code
+      Caused by: the command ended with code 1
       --> play.yml:7:7
     ");
 }

@@ -42,6 +42,7 @@ fn a_command_knows_no_shell_but_variables() {
 fn a_failing_command_is_an_error_that_carries_its_output() {
     let error = run("shell", "_raw_params: 'echo no >&2; exit 3'").unwrap_err();
     assert_eq!(error.message, "non-zero return code");
+    assert_eq!(error.causes, ["the command ended with code 3"]);
     assert_eq!(error.data["rc"], 3);
     assert_eq!(error.data["stderr"], "no");
     assert_eq!(error.data["changed"], true);

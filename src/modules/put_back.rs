@@ -91,6 +91,11 @@ impl Module for PutBack {
             if is_as_it_was(sys, &kept, now.as_ref())? {
                 continue;
             }
+            if kept.left != Some(Was::of(now.as_ref()))
+                && self.is_further_back(sys, &kept, now.as_ref())?
+            {
+                continue;
+            }
             self.judge(sys, &kept, now.as_ref(), &mut faults)?;
             if kept.image.was.kind.is_none() {
                 made.insert(kept.image.path);
@@ -168,6 +173,21 @@ impl Module for PutBack {
 }
 
 impl PutBack {
+    /// Whether a path is as a play before this one found it: an earlier rollback has put it back already.
+    fn is_further_back(&self, sys: &Sys, kept: &Kept, now: Option<&Stat>) -> Result<bool, Error> {
+        let Some(keeper) = sys.keeper() else {
+            return Ok(false);
+        };
+        for play in 1..self.play {
+            let images = keeper.images(&self.runs, play, &self.host)?;
+            let mut same = images.iter().filter(|it| it.image.path == kept.image.path);
+            if let Some(earlier) = same.next() {
+                return is_as_it_was(sys, earlier, now);
+            }
+        }
+        Ok(false)
+    }
+
     /// Adds what speaks against putting one path back.
     fn judge(
         &self,

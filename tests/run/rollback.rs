@@ -409,4 +409,12 @@ fn what_loops_and_skipped_tasks_registered_is_there_again_on_the_way_back() {
     );
     well(&play.krun(&["rollback", "last", "--yes"]));
     assert_eq!(names(), Vec::<String>::new());
+    // What the second play had changed of the first one's is where the first one found it.
+    let again = play.krun(&["rollback", &first_run(&play), "--yes"]);
+    well(&again);
+    assert!(
+        again.stderr.contains("nothing is to be put back"),
+        "{}",
+        again.stderr
+    );
 }

@@ -4,6 +4,7 @@
 //! sees what it would have done.
 
 use crate::agent::{imagined, touched};
+use crate::modules::systemd;
 use crate::modules::{Action, Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
@@ -219,6 +220,10 @@ impl Rehearsal<'_> {
             overlay.unknown_after(&task.name);
             for path in touched::paths(task) {
                 doubt(sys, overlay, &path, &task.name);
+            }
+            for unit in touched::units(task) {
+                let cause = format!("`{}` names the unit `{unit}`, and may change it", task.name);
+                overlay.doubt(&systemd::noted(&unit), &cause);
             }
         }
         if let (Err(error), Some(cause)) = (&result, sys.met_unknown()) {

@@ -1,4 +1,4 @@
-//! Turns the words of a command into the paths that it may change: those that it names.
+//! Turns the words of a command into the paths and units that it may change: those that it names.
 
 use crate::proto::Task;
 use serde_json::Value;
@@ -42,6 +42,24 @@ const BEFORE: [&str; 9] = [
 
 /// The absolute paths among a command's arguments, and where it works; none of one that says it changes nothing.
 pub(super) fn paths(task: &Task) -> Vec<PathBuf> {
+    let texts = texts(task).into_iter();
+    let found = texts.map(|(name, text)| named(&text, is_command(&name)));
+    found.flatten().collect()
+}
+
+/// The units that a command starts, stops, enables and so on.
+pub(super) fn units(task: &Task) -> Vec<String> {
+    let texts = texts(task).into_iter();
+    let commands = texts.filter(|(name, _)| is_command(name));
+    commands.flat_map(|(_, text)| named_units(&text)).collect()
+}
+
+fn is_command(argument: &str) -> bool {
+    !matches!(argument, "chdir" | "removes" | "stdin")
+}
+
+/// What the arguments say that a command works with.
+fn texts(task: &Task) -> Vec<(String, String)> {
     if task.changes_nothing {
         return Vec::new();
     }
@@ -65,8 +83,28 @@ pub(super) fn paths(task: &Task) -> Vec<PathBuf> {
             }
             _ => continue,
         };
-        let is_command = !matches!(name.as_str(), "chdir" | "removes" | "stdin");
-        found.extend(named(&text, is_command));
+        found.push((name.clone(), text));
+    }
+    found
+}
+
+/// The units in a text: what stands behind `systemctl` and its verb, or behind `service`.
+fn named_units(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in text.split([';', '|', '&', '(', ')', '`', '\n']) {
+        let words = call
+            .split_whitespace()
+            .map(|word| word.trim_matches(['"', '\'']));
+        let mut words = words.filter(|word| !word.starts_with('-'));
+        let program = words.find_map(|word| {
+            let name = word.rsplit('/').next()?;
+            matches!(name, "systemctl" | "service").then_some(name)
+        });
+        match program {
+            Some("systemctl") => found.extend(words.skip(1).map(str::to_owned)),
+            Some(_) => found.extend(words.next().map(str::to_owned)),
+            None => {}
+        }
     }
     found
 }
@@ -153,5 +191,22 @@ mod tests {
             assert_eq!(shown(text), paths, "{text}");
         }
         assert_eq!(named("/srv/a", false), [PathBuf::from("/srv/a")]);
+    }
+
+    #[test]
+    fn units_stand_behind_systemctl_and_its_verb_or_behind_service() {
+        let cases = [
+            ("systemctl stop kafka zookeeper", "kafka zookeeper"),
+            (
+                "/bin/systemctl --no-block restart 'kafka.service' && x y",
+                "kafka.service",
+            ),
+            ("cd /x; sudo service kafka stop", "kafka"),
+            ("systemctl daemon-reload", ""),
+            ("echo stop kafka", ""),
+        ];
+        for (text, units) in cases {
+            assert_eq!(named_units(text).join(" "), units, "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::sys::Sys;
 use crate::sys::process::Output;
 use files::is_stale;
 use nix::time::{ClockId, clock_gettime};
+pub use rehearsed::noted;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use unit::{State, Step, Unit, Wish};

@@ -126,6 +126,17 @@ impl Sys {
         self.rehearsal.as_ref()?.assumed.lock().ok()?.clone()
     }
 
+    /// Looks at something that no file says: it may be otherwise than it is now.
+    pub fn meet(&self, what: &str) {
+        let cause = self.overlay().and_then(|overlay| {
+            let notes = &overlay.lock().notes;
+            notes.get(&doubted(what)).cloned()
+        });
+        if let Some(cause) = cause {
+            self.meet_assumed(cause);
+        }
+    }
+
     pub(super) fn meet_assumed(&self, cause: String) {
         if let Some(task) = &self.rehearsal
             && let Ok(mut assumed) = task.assumed.lock()
@@ -207,6 +218,11 @@ impl Overlay {
     /// Notes that what lies at a path is so only if nothing else lay there before, for this reason.
     pub fn assume(&self, path: &Path, cause: &str) {
         self.note(&assumed(path), cause);
+    }
+
+    /// Notes that something that no file says, a unit say, may be otherwise, for this reason.
+    pub fn doubt(&self, what: &str, cause: &str) {
+        self.note(&doubted(what), cause);
     }
 
     /// Returns why what lies at a path may be something else.
@@ -354,6 +370,10 @@ impl Overlay {
     pub(super) fn may(&self, path: &Path, access: AccessFlags) -> bool {
         self.ground(&self.lock()).may(path, access).is_ok()
     }
+}
+
+fn doubted(what: &str) -> String {
+    format!("doubt {what}")
 }
 
 fn assumed(path: &Path) -> String {

@@ -11,6 +11,7 @@ use std::path::Path;
 impl Systemd {
     /// Asks systemd for the unit, once.
     pub(super) fn look(&self, sys: &Sys, name: &str) -> Result<Unit, Error> {
+        sys.meet(&rehearsed::noted(name));
         let is_global = self.scope.as_deref() == Some("global");
         if is_global
             || !sys

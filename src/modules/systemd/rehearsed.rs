@@ -40,7 +40,12 @@ pub(super) fn read_anew(sys: &Sys, name: &str, unit: &mut Unit) -> bool {
 }
 
 fn note(name: &str, property: &str) -> String {
-    format!("unit {} {property}", full_name(name))
+    format!("{} {property}", noted(name))
+}
+
+/// Under which name an overlay knows a unit.
+pub fn noted(name: &str) -> String {
+    format!("unit {}", full_name(name))
 }
 
 /// Where unit files lie.

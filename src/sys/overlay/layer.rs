@@ -291,6 +291,19 @@ impl Layer {
         for path in differing {
             self.put(&path, Node::Unknown(cause.to_owned()));
         }
+        // What a note is of stands before its last word: `unit kafka.service ActiveState`.
+        let of = |note: &str| note.rsplit_once(' ').map(|(what, _)| what.to_owned());
+        for (note, value) in &other.notes {
+            if note.starts_with("doubt ") || note.starts_with("assumed ") {
+                self.notes
+                    .entry(note.clone())
+                    .or_insert_with(|| value.clone());
+            } else if self.notes.get(note) != Some(value)
+                && let Some(what) = of(note)
+            {
+                self.notes.insert(format!("doubt {what}"), cause.to_owned());
+            }
+        }
         self.unknown_after.clone_from(&other.unknown_after);
         self.version += 1;
     }

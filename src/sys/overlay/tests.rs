@@ -2,6 +2,7 @@ use crate::sys::Sys;
 use crate::sys::fs::Attributes;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 /// A host with `/old/a` ("a"), `/old/sub/b` ("b") and the link `/now` to `old`, and the same with an overlay.
 fn host() -> (tempfile::TempDir, Sys, Sys) {
@@ -192,4 +193,24 @@ fn a_rehearsal_starts_no_program_that_is_not_marked_as_reading() {
             .unwrap()
             .success()
     );
+}
+
+#[test]
+fn what_a_tried_task_noted_of_a_unit_is_doubtful_afterwards() {
+    let root = tempfile::tempdir().unwrap();
+    let overlay = Sys::at(root.path()).new_overlay();
+    overlay.note("unit same.service ActiveState", "active");
+    let fork = overlay.fork();
+    fork.note("unit k.service ActiveState", "inactive");
+    fork.doubt("unit z.service", "`stop` names it");
+    overlay.blur(&fork, "whether it runs is open");
+    let met = |unit: &str| {
+        let sys = Sys::at(root.path()).over(Arc::clone(&overlay));
+        sys.meet(&format!("unit {unit}.service"));
+        sys.met_assumed()
+    };
+    assert_eq!(met("k").as_deref(), Some("whether it runs is open"));
+    assert_eq!(met("z").as_deref(), Some("`stop` names it"));
+    assert_eq!(met("same"), None);
+    assert!(overlay.notes("unit k.service").is_empty());
 }

@@ -82,6 +82,8 @@ pub fn find(sys: &Sys, server_properties: Option<&Path>) -> Result<Option<Runnin
 
 fn broker(sys: &Sys, pid: u32) -> Option<Running> {
     let at = PathBuf::from(format!("/proc/{pid}"));
+    // Before its words: a shell's child that is about to become `java -version` has those of the shell until then.
+    let executable = sys.read_link(&at.join("exe")).ok();
     let arguments: Vec<String> = sys
         .read(&at.join("cmdline"))
         .ok()?
@@ -90,7 +92,6 @@ fn broker(sys: &Sys, pid: u32) -> Option<Running> {
         .collect();
     let main = arguments.iter().position(|word| word == "kafka.Kafka")?;
     // `sh -c "java … kafka.Kafka …"` holds the words in one argument; `grep kafka.Kafka` is no JVM.
-    let executable = sys.read_link(&at.join("exe")).ok();
     let is_java = arguments
         .first()
         .is_some_and(|first| first.ends_with("java"))

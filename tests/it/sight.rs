@@ -32,6 +32,7 @@ pub(crate) struct Process {
     pub(crate) pid: i32,
     /// Clock ticks since the machine's start.
     pub(crate) started: u64,
+    pub(crate) program: PathBuf,
     /// The command line, with spaces between the words.
     pub(crate) line: String,
 }
@@ -57,6 +58,8 @@ impl Inside {
             .unwrap()
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
         pids.filter_map(|pid| {
+            // Before its words: a shell's child that is about to become another program has those of the shell.
+            let program = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
             let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             if !line.contains(mark) {
@@ -72,14 +75,22 @@ impl Inside {
                 .nth(19)?
                 .parse()
                 .ok()?;
-            (space == self.space).then_some(Process { pid, started, line })
+            (space == self.space).then_some(Process {
+                pid,
+                started,
+                program,
+                line,
+            })
         })
         .collect()
     }
 
     /// The brokers that run on the host: none or one.
     pub(crate) fn brokers(&self) -> Vec<Process> {
-        self.processes(" kafka.Kafka ")
+        let mut found = self.processes(" kafka.Kafka ");
+        // Not the shells of its start script.
+        found.retain(|process| process.program.ends_with("java"));
+        found
     }
 }
 

@@ -1,9 +1,8 @@
 //! Turns a review into one HTML page that needs nothing else, foldable and readable without JavaScript.
 
 use super::{Entry, Part, Review};
-use crate::report::html::{diff, escape, fold, frame, section};
+use crate::report::html::{OPEN, diff, escape, fold, frame, more, section};
 use crate::report::words::counted_hosts;
-use crate::value::HostName;
 use std::fmt::Write;
 
 /// Draws the whole review.
@@ -42,18 +41,14 @@ fn id(title: &str) -> String {
     title.to_lowercase().replace(' ', "-")
 }
 
-/// So many parts of an entry are open; those beneath are folded together.
-const OPEN: usize = 8;
-
 fn entry(entry: &Entry) -> String {
     let place = entry.place.as_deref().unwrap_or_default();
     let (open, folded) = entry.parts.split_at(entry.parts.len().min(OPEN));
     let mut body: String = open.iter().map(part).collect();
     if !folded.is_empty() {
-        let hosts: Vec<HostName> = folded.iter().flat_map(|part| part.hosts.clone()).collect();
-        let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
+        let hosts = folded.iter().flat_map(|part| part.hosts.clone()).collect();
         let rest: String = folded.iter().map(part).collect();
-        body.push_str(&fold("more", false, &summary, &rest));
+        body.push_str(&more(hosts, &rest));
     }
     let summary = format!(
         "<b>{}</b> <span class=\"place\">{}</span>",

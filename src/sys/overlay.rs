@@ -128,11 +128,8 @@ impl Sys {
 
     /// Looks at something that no file says: it may be otherwise than it is now.
     pub fn meet(&self, what: &str) {
-        let cause = self.overlay().and_then(|overlay| {
-            let notes = &overlay.lock().notes;
-            notes.get(&doubted(what)).cloned()
-        });
-        if let Some(cause) = cause {
+        let overlay = self.overlay();
+        if let Some(cause) = overlay.and_then(|overlay| overlay.why_doubted(what)) {
             self.meet_assumed(cause);
         }
     }
@@ -217,7 +214,7 @@ impl Overlay {
 
     /// Notes that what lies at a path is so only if nothing else lay there before, for this reason.
     pub fn assume(&self, path: &Path, cause: &str) {
-        self.note(&assumed(path), cause);
+        self.doubt(&path.display().to_string(), cause);
     }
 
     /// Notes that something that no file says, a unit say, may be otherwise, for this reason.
@@ -225,11 +222,14 @@ impl Overlay {
         self.note(&doubted(what), cause);
     }
 
+    fn why_doubted(&self, what: &str) -> Option<String> {
+        self.lock().notes.get(&doubted(what)).cloned()
+    }
+
     /// Returns why what lies at a path may be something else.
     pub(super) fn why_assumed(&self, path: &Path) -> Option<String> {
-        let notes = &self.lock().notes;
         let mut above = path.ancestors();
-        above.find_map(|path| notes.get(&assumed(path)).cloned())
+        above.find_map(|path| self.why_doubted(&path.display().to_string()))
     }
 
     /// Returns why nobody can say what lies at a path.
@@ -374,10 +374,6 @@ impl Overlay {
 
 fn doubted(what: &str) -> String {
     format!("doubt {what}")
-}
-
-fn assumed(path: &Path) -> String {
-    format!("assumed {}", path.display())
 }
 
 #[cfg(test)]

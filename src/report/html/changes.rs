@@ -4,11 +4,11 @@ use super::super::diff::{NO_NEWLINE, Sign, hunks, opaque};
 use super::super::story::{Outcome, PlayStory, Story, word};
 use super::super::together::around;
 use super::super::words::{count, counted_hosts, hosts, value};
-use super::{escape, fold};
+use super::{OPEN, escape, fold, more};
 use crate::event::Status;
 use crate::modules::diff::{Content, Diff};
 use crate::modules::keys;
-use crate::value::{HostName, Value, display};
+use crate::value::{Value, display};
 use std::fmt::Write;
 
 /// Lines of a diff above which it begins folded.
@@ -82,9 +82,7 @@ fn one_play(play: &PlayStory, check_mode: bool) -> String {
     fold("play", n_news > 0, &summary, &body)
 }
 
-/// So many ends of a task are open; those of further hosts are folded together, but for failures.
-const OPEN: usize = 8;
-
+/// The ends of one task, those of further hosts folded together, but for failures.
 fn ends(all: &[&Outcome<'_>], check_mode: bool) -> String {
     let is_open = |n: usize, end: &Outcome<'_>| n < OPEN || end.result.status == Status::Failed;
     let (open, folded): (Vec<_>, Vec<_>) = all
@@ -100,11 +98,8 @@ fn ends(all: &[&Outcome<'_>], check_mode: bool) -> String {
         return draw(open);
     }
     let hosts = folded.iter().flat_map(|(_, end)| end.hosts.clone());
-    let mut hosts: Vec<HostName> = hosts.collect();
-    hosts.sort();
-    hosts.dedup();
-    let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
-    draw(open) + &fold("more", false, &summary, &draw(folded))
+    let hosts = hosts.collect();
+    draw(open) + &more(hosts, &draw(folded))
 }
 
 /// The class under which the style knows a status.

@@ -11,6 +11,7 @@ pub use timeline::timeline;
 use super::story::{as_wished, counted_as};
 use super::words::{counted_hosts, duration, moment};
 use super::{Story, dangers, unknowns};
+use crate::value::HostName;
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -38,6 +39,17 @@ pub fn section(id: &str, title: &str, body: &str) -> String {
 pub fn fold(class: &str, is_open: bool, summary: &str, body: &str) -> String {
     let open = if is_open { " open" } else { "" };
     format!("<details class=\"{class}\"{open}>\n<summary>{summary}</summary>\n{body}</details>\n")
+}
+
+/// So many differing ends or parts of one thing are open; those of further hosts go into [`more`].
+pub const OPEN: usize = 8;
+
+/// What further hosts have, folded under their names.
+pub fn more(mut hosts: Vec<HostName>, body: &str) -> String {
+    hosts.sort();
+    hosts.dedup();
+    let summary = format!("<b>{}</b>", escape(&counted_hosts(&hosts)));
+    fold("more", false, &summary, body)
 }
 
 /// A text as HTML takes it, in attributes too. What no page may hold is written out.

@@ -294,7 +294,7 @@ impl Layer {
         // What a note is of stands before its last word: `unit kafka.service ActiveState`.
         let of = |note: &str| note.rsplit_once(' ').map(|(what, _)| what.to_owned());
         for (note, value) in &other.notes {
-            if note.starts_with("doubt ") || note.starts_with("assumed ") {
+            if note.starts_with("doubt ") {
                 self.notes
                     .entry(note.clone())
                     .or_insert_with(|| value.clone());

@@ -146,7 +146,7 @@ async fn write_all(
             input.flush().await
         };
         if let Err(error) = written.await {
-            said.end(error.to_string());
+            said.unread(&error);
             return;
         }
         bytes.clear();

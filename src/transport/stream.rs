@@ -1,7 +1,8 @@
 //! A started program as bytes: what it reads, what it writes, and what its standard error said last.
 
 use crate::proto::frame;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
 
 /// How much of a program's standard error is kept for messages, in bytes.
@@ -34,36 +35,52 @@ impl Stream {
 
 /// What a program said beside its output: the last of its standard error, and how it or its connection ended.
 #[derive(Clone, Default)]
-pub(super) struct Said(Arc<Mutex<(Vec<u8>, Vec<String>)>>);
+pub(super) struct Said(Arc<Mutex<Words>>);
+
+#[derive(Default)]
+struct Words {
+    stderr: Vec<u8>,
+    ends: Vec<String>,
+    /// That it no longer reads: what follows from an end, and tells of one only where nothing else does.
+    unread: Option<String>,
+}
 
 impl Said {
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn stderr(&self, text: &[u8]) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.0.extend_from_slice(text);
-        let excess = said.0.len().saturating_sub(TAIL);
-        said.0.drain(..excess);
+        let stderr = &mut self.words().stderr;
+        stderr.extend_from_slice(text);
+        let excess = stderr.len().saturating_sub(TAIL);
+        stderr.drain(..excess);
     }
 
     pub(super) fn end(&self, how: impl Into<String>) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.1.push(how.into());
+        self.words().ends.push(how.into());
+    }
+
+    pub(super) fn unread(&self, error: &io::Error) {
+        self.words().unread = Some(error.to_string());
     }
 
     /// Returns it all as causes: how it ended, then what it had said.
     pub(super) fn causes(&self) -> Vec<String> {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&said.0);
+        let said = self.words();
+        let text = String::from_utf8_lossy(&said.stderr);
         let lines: Vec<_> = text
             .lines()
             .map(str::trim)
             .filter(|it| !it.is_empty())
             .collect();
         let last = &lines[lines.len().saturating_sub(5)..];
-        said.1
-            .iter()
-            .cloned()
-            .chain(last.iter().map(|&it| it.to_owned()))
-            .collect()
+        let mut causes = said.ends.clone();
+        if causes.is_empty() {
+            causes.extend(said.unread.clone());
+        }
+        causes.extend(last.iter().map(|&it| it.to_owned()));
+        causes
     }
 }
 
@@ -104,4 +121,20 @@ pub(super) async fn opening(output: &mut (impl AsyncRead + Unpin)) -> Opening {
     let tail: Vec<&str> = text.lines().rev().take(5).collect();
     let tail: Vec<&str> = tail.into_iter().rev().collect();
     Opening::Noise(tail.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Said;
+    use std::io::{Error, ErrorKind};
+
+    #[test]
+    fn that_nothing_is_read_any_more_is_a_cause_only_where_no_end_is_known() {
+        let said = Said::default();
+        said.unread(&Error::new(ErrorKind::BrokenPipe, "channel closed"));
+        said.stderr(b"some noise\n");
+        assert_eq!(said.causes(), ["channel closed", "some noise"]);
+        said.end("the host no longer answers");
+        assert_eq!(said.causes(), ["the host no longer answers", "some noise"]);
+    }
 }

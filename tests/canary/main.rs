@@ -64,12 +64,12 @@ impl Stage {
     }
 
     fn verify(&self) -> (i32, Value) {
-        json(&self.canary("verify", "--timeout 30").output().unwrap())
+        json(&self.canary("verify", "--timeout 120").output().unwrap())
     }
 
     /// Waits until the state file has so many acknowledged records.
     fn wait_for_acks(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let text = std::fs::read_to_string(self.state()).unwrap_or_default();
             if text.lines().filter(|line| line.starts_with("ack ")).count() >= count {
@@ -101,7 +101,7 @@ fn terminate(child: Child) -> (i32, Value) {
 
 /// Follows the lines of a reader's progress until it has so many records.
 fn wait_until_read(reader: &mut Child, count: u64) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let wanted = format!(" {count} in all, ");
     for line in BufReader::new(reader.stderr.take().unwrap()).lines() {
         let line = line.unwrap();

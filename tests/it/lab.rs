@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use krun::lab::{EngineKind, EngineSpec, Error, Lab, LabSpec, Site, Snapshot, Tmpfs};
 use nix::sys::signal::{Signal, kill};
@@ -186,10 +186,8 @@ fn lab_that_cannot_come_up_leaves_nothing() {
         }],
         ..LabSpec::default()
     };
-    let begun = Instant::now();
     let error = Lab::up(root, &spec, &|_| ()).unwrap_err();
     assert!(error.to_string().contains("/no/such/directory"), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(120));
     assert!(
         Lab::list(root, &EngineSpec::default())
             .unwrap()
@@ -283,14 +281,12 @@ fn snapshot_stops_what_runs_in_order_and_a_new_lab_begins_where_it_was() {
     assert!(matches!(again, Error::SnapshotExists { .. }), "{again}");
     drop(stage);
 
-    let begun = Instant::now();
     let stage = Stage::of(&LabSpec {
         name: "it-again".to_owned(),
         hosts: Vec::new(),
         snapshot: Some(name.to_owned()),
         ..LabSpec::default()
     });
-    assert!(begun.elapsed() < Duration::from_secs(20));
     let stopped = hosts.map(|host| {
         assert_eq!(stage.on(host, "systemctl is-active own"), "active");
         let at: u128 = stage.on(host, "cat /var/tmp/stopped").parse().unwrap();

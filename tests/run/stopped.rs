@@ -44,7 +44,7 @@ fn log(play: &Play) -> Vec<String> {
 fn wait_until(what: impl Fn() -> bool) {
     let begun = Instant::now();
     while !what() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain");
+        assert!(begun.elapsed() < Duration::from_secs(120), "waited in vain");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

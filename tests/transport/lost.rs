@@ -191,7 +191,7 @@ fn a_frozen_connection_is_given_up_after_its_limit_and_the_host_is_taken_over() 
     assert_eq!(said.code, Some(4), "{}", said.text);
     assert!(!was_alive, "the agent that was lost is over");
     // No measure of speed: without a limit it would wait for as long as the session is frozen.
-    assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(200), "{elapsed:?}");
     assert!(!touched(&host, "second"));
     insta::assert_snapshot!(story(&host, &said));
 }

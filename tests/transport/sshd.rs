@@ -218,7 +218,7 @@ pub(crate) fn identity(method: &str, user: &str, password: Option<&str>) -> Iden
 pub(crate) async fn run(link: &mut Link, task: Task) -> Result<Outcome, Error> {
     link.to_agent.send(ToAgent::Task(Box::new(task))).unwrap();
     loop {
-        let heard = tokio::time::timeout(Duration::from_secs(60), link.from_agent.recv()).await;
+        let heard = tokio::time::timeout(Duration::from_secs(180), link.from_agent.recv()).await;
         match heard.expect("no answer").expect("closed").expect("lost") {
             FromAgent::Ended { result, .. } => return result,
             FromAgent::Dropped { seq } => panic!("{seq} was dropped"),

@@ -5,7 +5,7 @@ use krun::proto::Task;
 use std::time::{Duration, Instant};
 
 pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(120);
     while !condition() {
         assert!(Instant::now() < end, "waited in vain");
         std::thread::sleep(Duration::from_millis(10));

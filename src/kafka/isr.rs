@@ -3,6 +3,7 @@
 //! Waiting goes on as long as anything moves: fewer replicas missing, fewer obstacles, or a process that
 //! still reads its logs. A fixed number of tries, as other rollers have it, gives up on large brokers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// One replica that is not in sync.
@@ -52,6 +53,24 @@ pub enum Decision {
     Gone,
     /// The broker's service failed or was stopped, or is started again and again and does not stay up.
     Fallen,
+}
+
+/// What to do about brokers that are up, and whose replicas stay out of sync.
+pub fn way_out(brokers: &BTreeSet<i32>) -> String {
+    let (subject, verb, whose) = match Vec::from_iter(brokers).as_slice() {
+        [one] => (format!("broker {one}"), "is", "its server.log says"),
+        more => {
+            let more: Vec<String> = more.iter().map(ToString::to_string).collect();
+            (
+                format!("brokers {}", more.join(", ")),
+                "are",
+                "their server.log says",
+            )
+        }
+    };
+    format!(
+        "{subject} {verb} up: see what {whose} of these partitions; where it says `marked as failed`, only a restart of that broker takes them up again, after what had failed is mended"
+    )
 }
 
 /// How long to hold and to wait.
@@ -365,5 +384,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_to_do_about_brokers_that_do_not_catch_up_names_them() {
+        insta::assert_snapshot!(way_out(&[1].into()), @"broker 1 is up: see what its server.log says of these partitions; where it says `marked as failed`, only a restart of that broker takes them up again, after what had failed is mended");
+        insta::assert_snapshot!(way_out(&[1, 3].into()), @"brokers 1, 3 are up: see what their server.log says of these partitions; where it says `marked as failed`, only a restart of that broker takes them up again, after what had failed is mended");
     }
 }

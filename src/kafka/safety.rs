@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod reason;
 pub mod short;
 pub(super) use reason::missing_text;
-pub use reason::{Reason, summary};
+pub use reason::{Reason, summary, way_out};
 
 /// How much must remain when the broker is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

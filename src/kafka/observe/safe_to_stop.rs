@@ -147,7 +147,7 @@ fn shut(target: i32, verdict: &Verdict, stall: Duration) -> Error {
     Error::Gate {
         message,
         seen: verdict.reasons.iter().map(ToString::to_string).collect(),
-        help: None,
+        help: safety::way_out(&verdict.reasons),
     }
 }
 

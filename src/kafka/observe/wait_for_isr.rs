@@ -6,7 +6,7 @@ use crate::kafka::cluster::{Cluster, Metadata, view};
 use crate::kafka::isr::{Decision, Look, Missing, Patience, Standing, Wait};
 use crate::kafka::service::{self, Service};
 use crate::kafka::version::{Protocol, Software};
-use crate::kafka::{Error, Result, configs, running};
+use crate::kafka::{Error, Result, configs, isr, running};
 use crate::sys::Sys;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -323,9 +323,14 @@ impl<'a> Gate<'a> {
         seen.extend(look.missing.iter().map(|m| format!("{m} is not in sync")));
         let service = self.service.iter();
         seen.extend(service.flat_map(|service| service.last_faults(self.sys)));
-        let help = self.is_local.then(|| {
-            "look into the broker's log; it is still starting or recovering where its process is there".to_owned()
-        });
+        let help = if look.obstacles.is_empty() && !look.missing.is_empty() {
+            let behind = look.missing.iter().map(|it| it.broker).collect();
+            Some(isr::way_out(&behind))
+        } else {
+            self.is_local.then(|| {
+                "look into the broker's log; it is still starting or recovering where its process is there".to_owned()
+            })
+        };
         Error::Gate {
             message,
             seen,

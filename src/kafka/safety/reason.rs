@@ -1,5 +1,7 @@
 //! Turns what stands against a stop into text that names topics, partitions and brokers.
 
+use crate::kafka::isr;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One thing that stands against stopping a broker.
@@ -248,6 +250,19 @@ impl fmt::Display for Reason {
             }
         }
     }
+}
+
+/// What to do where all brokers answer and some do not catch up.
+pub fn way_out(reasons: &[Reason]) -> Option<String> {
+    let mut behind = BTreeSet::new();
+    for reason in reasons {
+        match reason {
+            Reason::OutOfSync { missing, .. } => behind.extend(missing),
+            Reason::TooFewLeft { .. } => {}
+            _ => return None,
+        }
+    }
+    (!behind.is_empty()).then(|| isr::way_out(&behind))
 }
 
 /// How many examples a line of progress names.

@@ -312,6 +312,26 @@ fn any_partition() -> impl Strategy<Value = (Vec<i32>, Vec<i32>, bool)> {
     })
 }
 
+#[test]
+fn a_way_out_is_shown_where_all_brokers_are_up_and_some_do_not_catch_up() {
+    let behind = Reason::OutOfSync {
+        topic: "t".into(),
+        partition: 0,
+        missing: vec![1],
+    };
+    let short = Reason::TooFewLeft {
+        topic: "t".into(),
+        partition: 0,
+        left: 1,
+        needed: 2,
+    };
+    let told = way_out(&[behind.clone(), short.clone()]).unwrap();
+    assert!(told.starts_with("broker 1 is up: "), "{told}");
+    assert_eq!(way_out(&[short]), None);
+    assert_eq!(way_out(&[behind, Reason::Starting(3)]), None);
+    assert_eq!(way_out(&[]), None);
+}
+
 proptest! {
     #[test]
     fn after_a_safe_stop_every_partition_keeps_what_it_needs(

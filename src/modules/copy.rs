@@ -3,6 +3,7 @@
 mod directories;
 mod json;
 pub(super) mod one;
+mod remote;
 mod sources;
 mod tree;
 
@@ -89,16 +90,23 @@ impl Copy {
 
     fn wishes(&self, sys: &Sys) -> Result<tree::Asked<'_>, Error> {
         let (permissions, preserve) = self.permissions.without_preserve();
-        let of_directories = Permissions {
-            mode: self.directory_mode.clone(),
-            ..permissions.clone()
-        };
+        let directories = self.directory_permissions().wish(sys)?;
         Ok(tree::Asked {
             files: permissions.wish(sys)?,
-            directories: of_directories.wish(sys)?,
+            above: directories.clone(),
+            top: directories.clone(),
+            directories,
             preserve,
             copy: self,
         })
+    }
+
+    /// What directories get that have to be made.
+    fn directory_permissions(&self) -> Permissions {
+        Permissions {
+            mode: self.directory_mode.clone(),
+            ..self.permissions.clone()
+        }
     }
 
     fn one(
@@ -223,36 +231,25 @@ impl Module for Copy {
         if self.src.is_some() && self.content.is_some() {
             return Err(Error::new("`src` and `content` exclude each other"));
         }
-        let from_host = self.src.as_deref().filter(|_| self.remote_src);
-        let remote;
-        let sources = if let Some(src) = from_host {
-            let stat = sys
-                .stat(Path::new(src))?
-                .ok_or_else(|| Error::new(format!("`{src}` does not exist on the host")))?;
-            if !stat.is_dir() {
-                let name = Path::new(src)
-                    .file_name()
-                    .map(|name| name.to_string_lossy());
-                return self.one(
-                    sys,
-                    name.as_deref(),
-                    &self.bytes(sys)?,
-                    Some(stat.mode),
-                    Some(src),
-                );
-            }
-            remote = tree::load(sys, src, self.local_follow())?;
-            Some(&remote)
-        } else {
-            self.sources.as_deref()
+        let tree = |found: Found<tree::Change>| Found {
+            change: found.change.map(Change::Tree),
+            outcome: found.outcome,
         };
-        match sources {
+        if let Some(src) = self.src.as_deref().filter(|_| self.remote_src) {
+            let path = Path::new(src);
+            let stat = sys
+                .stat(path)?
+                .ok_or_else(|| Error::new(format!("`{src}` does not exist on the host")))?;
+            if stat.is_dir() {
+                return remote::check(sys, src, self).map(tree);
+            }
+            let name = path.file_name().map(|name| name.to_string_lossy());
+            let (mode, content) = (Some(stat.mode), self.bytes(sys)?);
+            return self.one(sys, name.as_deref(), &content, mode, Some(src));
+        }
+        match self.sources.as_deref() {
             Some(sources) if sources.is_directory => {
-                let found = tree::check(sys, sources, &self.wishes(sys)?)?;
-                Ok(Found {
-                    change: found.change.map(Change::Tree),
-                    outcome: found.outcome,
-                })
+                tree::check(sys, sources, &self.wishes(sys)?).map(tree)
             }
             Some(sources) => {
                 let mode = match sources.entries.first().map(|entry| &entry.what) {

@@ -126,12 +126,18 @@ fn a_directory_copied_on_the_host_keeps_modes_and_links_and_takes_what_is_asked_
         ["", "/sub", "/sub/deep", "/sub/deep/file"]
             .map(|path| host.lstat(&format!("{top}{path}")).mode)
     };
-    host.converges("{src: /tree/, dest: /made/copy, remote_src: yes}");
+    let missing = "{src: /tree/, dest: /made/copy, remote_src: yes}";
+    assert_eq!(host.fails(missing), "the directory `/made` does not exist");
+    host.sys
+        .create_dir(Path::new("/made"), Some(0o755))
+        .unwrap();
+    host.converges(missing);
     assert_eq!(modes("/made/copy"), [0o750, 0o700, 0o2775, 0o644]);
-    assert_eq!(host.lstat("/made").mode, 0o755);
     assert!(host.lstat("/made/copy/link").is_link());
-    host.converges("{src: /tree, dest: /in, remote_src: yes, directory_mode: '0711'}");
-    assert_eq!(modes("/in/tree"), [0o711, 0o711, 0o711, 0o644]);
+    // It is for what is missing above.
+    host.converges("{src: /tree, dest: /in/, remote_src: yes, directory_mode: '0711'}");
+    assert_eq!(host.lstat("/in").mode, 0o711);
+    assert_eq!(modes("/in/tree"), [0o750, 0o700, 0o2775, 0o644]);
     host.converges("{src: /tree/, dest: /followed, remote_src: yes, local_follow: yes}");
     assert_eq!(host.lstat("/followed/link").mode, 0o700);
     // One that is there keeps its own.
@@ -139,6 +145,64 @@ fn a_directory_copied_on_the_host_keeps_modes_and_links_and_takes_what_is_asked_
         .set_mode(Path::new("/made/copy/sub"), 0o755)
         .unwrap();
     host.is_content_with("{src: /tree/, dest: /made/copy, remote_src: yes}");
+}
+
+#[test]
+fn the_mode_of_a_tree_of_the_host_is_that_of_its_top_and_files_keep_their_own() {
+    let host = Host::with(
+        "copy",
+        &[
+            ("/tree/a", "a\n"),
+            ("/tree/sub/x", "x\n"),
+            ("/there/a", "old\n"),
+            ("/there/sub/x", "x\n"),
+            ("/linked/to", "old\n"),
+        ],
+    );
+    for (path, mode) in [
+        ("/tree/a", 0o640),
+        ("/tree/sub", 0o700),
+        ("/tree/sub/x", 0o755),
+        ("/there/a", 0o604),
+        ("/there/sub/x", 0o604),
+    ] {
+        host.sys.set_mode(Path::new(path), mode).unwrap();
+    }
+    let modes =
+        |top: &str| ["", "/a", "/sub", "/sub/x"].map(|it| host.lstat(&format!("{top}{it}")).mode);
+    host.converges("{src: /tree/, dest: /new, remote_src: yes, mode: '0711'}");
+    assert_eq!(modes("/new"), [0o711, 0o640, 0o700, 0o755]);
+    host.converges("{src: /tree, dest: /under, remote_src: yes, mode: '0711'}");
+    assert_eq!(host.lstat("/under").mode, 0o711);
+    assert_eq!(modes("/under/tree"), [0o711, 0o640, 0o700, 0o755]);
+    host.converges("{src: /tree/, dest: /made/, remote_src: yes, directory_mode: '0770'}");
+    assert_eq!(modes("/made"), [0o770, 0o640, 0o700, 0o755]);
+    // A file whose content differs takes its source's mode; what is equal, and a directory that is there, keep theirs.
+    host.converges("{src: /tree/, dest: /there, remote_src: yes, mode: g+w}");
+    assert_eq!(modes("/there"), [0o775, 0o640, 0o755, 0o604]);
+    // A link in the way is written through.
+    host.sys
+        .symlink(Path::new("to"), Path::new("/linked/a"))
+        .unwrap();
+    host.converges("{src: /tree/, dest: /linked, remote_src: yes}");
+    assert_eq!(host.text("/linked/to"), "a\n");
+    host.is_content_with("{src: /tree, dest: /under, remote_src: yes, mode: '0700', force: no}");
+}
+
+#[test]
+fn the_owner_of_a_tree_of_the_host_is_that_of_all_that_lies_there() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let host = Host::with("copy", &[("/tree/sub/x", "x\n"), ("/own/sub/extra", "e\n")]);
+    host.sys
+        .symlink(Path::new("nowhere"), Path::new("/tree/link"))
+        .unwrap();
+    host.converges("{src: /tree/, dest: /own, remote_src: yes, owner: '12', group: '13'}");
+    for path in ["", "/link", "/sub", "/sub/x", "/sub/extra"] {
+        let stat = host.lstat(&format!("/own{path}"));
+        assert_eq!((stat.uid, stat.gid), (12, 13), "{path}");
+    }
 }
 
 #[test]

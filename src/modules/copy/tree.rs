@@ -1,14 +1,14 @@
 //! Turns a directory, sent or on the host, into the files, directories and links below its destination.
 
 use super::sources::{Entry, Sources, What};
-use super::{Copy, Directories};
+use super::{Copy, Directories, remote};
 use crate::modules::attributes::Wish;
 use crate::modules::diff::Diff;
 use crate::modules::mode::Mode;
 use crate::modules::place::{self, Placement, Wished};
 use crate::modules::{Error, Found, Outcome};
 use crate::sys::Sys;
-use crate::sys::fs::{Kind, Stat};
+use crate::sys::fs::Stat;
 use serde_bytes::ByteBuf;
 use std::path::{Path, PathBuf};
 
@@ -26,14 +26,22 @@ pub struct Change {
 enum Step {
     Directories(Directories),
     Attributes(PathBuf, Wish),
-    Link { target: PathBuf, path: PathBuf },
+    Link {
+        target: PathBuf,
+        path: PathBuf,
+        owner: Wish,
+    },
     File(Box<Placement>, ByteBuf),
 }
 
-/// What a task says of every file in the tree.
+/// What a task says of what is in the tree, and above it.
 pub(super) struct Asked<'a> {
     pub files: Wish,
     pub directories: Wish,
+    /// Directories that are missing above the tree.
+    pub above: Wish,
+    /// The tree's own directory, where it is new.
+    pub top: Wish,
     /// Files keep the mode of the source.
     pub preserve: bool,
     pub copy: &'a Copy,
@@ -45,6 +53,29 @@ impl Asked<'_> {
         let mut wish = self.directories.clone();
         wish.mode = wish.mode.or(mode.map(Mode::Octal));
         wish
+    }
+
+    /// Links have no mode.
+    fn owner(&self) -> Wish {
+        Wish {
+            mode: None,
+            ..self.files.clone()
+        }
+    }
+
+    /// Whether a file gets the mode of its source; on the host that is one that is new or has another content.
+    fn keeps_mode(
+        &self,
+        sys: &Sys,
+        path: &Path,
+        now: Option<&Stat>,
+        content: &[u8],
+    ) -> Result<bool, Error> {
+        if self.preserve || !self.copy.remote_src {
+            return Ok(self.preserve);
+        }
+        let Some(now) = now else { return Ok(true) };
+        Ok(now.is_file() && (now.size != content.len() as u64 || sys.read(path)? != content))
     }
 }
 
@@ -68,8 +99,8 @@ pub(super) fn check(sys: &Sys, sources: &Sources, asked: &Asked) -> Result<Found
     let mut steps = Vec::new();
     let mut diffs = Vec::new();
     let above = dest.parent().unwrap_or(Path::new("/"));
-    let top = Directories::missing(sys, &dest, &asked.directory(sources.mode))?;
-    let above = Directories::missing(sys, above, &asked.directories)?;
+    let top = Directories::missing(sys, &dest, &asked.top)?;
+    let above = Directories::missing(sys, above, &asked.above)?;
     if !top.is_empty() {
         diffs.extend(above.diffs(sys));
         diffs.extend(top.diffs(sys).pop());
@@ -80,6 +111,14 @@ pub(super) fn check(sys: &Sys, sources: &Sources, asked: &Asked) -> Result<Found
         if let Some((step, mut diff)) = entry_step(sys, sources, entry, &path, asked)? {
             steps.push(step);
             diffs.append(&mut diff);
+        }
+    }
+    if asked.copy.remote_src && sys.stat(&dest)?.is_some() {
+        for (path, wish) in remote::also(sys, &dest, sources, asked)? {
+            if let Some((step, mut diff)) = attributes(sys, &path, &wish)? {
+                steps.push(step);
+                diffs.append(&mut diff);
+            }
         }
     }
     let n_more = diffs.len().saturating_sub(MAX_DIFFS);
@@ -120,19 +159,15 @@ fn entry_step(
                 let diffs = missing.diffs(sys).pop().into_iter().collect();
                 return Ok(Some((Step::Directories(missing), diffs)));
             }
-            let Some(now) = now.filter(|now| now.is_dir() && !asked.directories.holds(now)) else {
+            if !now.is_some_and(|now| now.is_dir()) {
                 return Ok(None);
-            };
-            let diff = asked
-                .directories
-                .diff(sys, Diff::new(shown), Some(&now), true);
-            let step = Step::Attributes(path.to_path_buf(), asked.directories.clone());
-            Ok(Some((step, vec![diff])))
+            }
+            attributes(sys, path, &asked.directories)
         }
         What::Link { target } => {
             let before = now.as_ref().and_then(|now| now.link_target.as_ref());
             if before.is_some_and(|before| before == Path::new(target)) {
-                return Ok(None);
+                return attributes(sys, path, &asked.owner());
             }
             if now.as_ref().is_some_and(Stat::is_dir) {
                 let text = format!("`{shown}` is a directory and cannot become a link");
@@ -140,9 +175,11 @@ fn entry_step(
             }
             let before = before.map(|before| before.display().to_string().into());
             let diff = Diff::new(shown).attribute("target", before, Some(target.as_str().into()));
+            let diff = asked.owner().diff(sys, diff, None, false);
             let step = Step::Link {
                 target: target.into(),
                 path: path.to_path_buf(),
+                owner: asked.owner(),
             };
             Ok(Some((step, vec![diff])))
         }
@@ -150,20 +187,21 @@ fn entry_step(
             if now.is_some() && !asked.copy.force {
                 return Ok(None);
             }
-            let mut wish = asked.files.clone();
-            if asked.preserve || (asked.copy.remote_src && wish.mode.is_none() && now.is_none()) {
-                wish.mode = Some(Mode::Octal(*mode));
-            }
             let source = format!("{}/{}", sources.shown.trim_end_matches('/'), entry.path);
             let resolved;
             let (path, now) = match now {
-                Some(now) if asked.copy.follow && now.is_link() => {
+                // On the host a file is written through the link that is there, as Ansible does.
+                Some(now) if (asked.copy.follow || asked.copy.remote_src) && now.is_link() => {
                     resolved = sys.resolve(path)?;
                     let now = sys.lstat(&resolved)?;
                     (resolved.as_path(), now)
                 }
                 now => (path, now),
             };
+            let mut wish = asked.files.clone();
+            if asked.keeps_mode(sys, path, now.as_ref(), content)? {
+                wish.mode = Some(Mode::Octal(*mode));
+            }
             let wished = Wished {
                 path,
                 content,
@@ -183,17 +221,31 @@ fn entry_step(
     }
 }
 
+/// What is there already gets what is asked of it.
+fn attributes(sys: &Sys, path: &Path, wish: &Wish) -> Result<Option<(Step, Vec<Diff>)>, Error> {
+    let now = sys.lstat(path)?.filter(|now| !wish.holds(now));
+    Ok(now.map(|now| {
+        let diff = Diff::new(path.display().to_string());
+        let diff = wish.diff(sys, diff, Some(&now), now.is_dir());
+        let step = Step::Attributes(path.to_path_buf(), wish.clone());
+        (step, vec![diff])
+    }))
+}
+
 impl Change {
     pub(super) fn make(self, sys: &Sys) -> Result<Outcome, Error> {
         for step in self.steps {
             match step {
                 Step::Directories(directories) => directories.make(sys)?,
-                Step::Attributes(path, wish) => {
-                    if let Some(now) = sys.lstat(&path)? {
-                        wish.set(sys, &path, &now)?;
-                    }
+                Step::Attributes(path, wish) => set(sys, &path, &wish)?,
+                Step::Link {
+                    target,
+                    path,
+                    owner,
+                } => {
+                    sys.symlink(&target, &path)?;
+                    set(sys, &path, &owner)?;
                 }
-                Step::Link { target, path } => sys.symlink(&target, &path)?,
                 Step::File(placement, content) => drop(placement.make(sys, &content)?),
             }
         }
@@ -201,51 +253,9 @@ impl Change {
     }
 }
 
-/// Reads a directory of the host as [`Sources::load`] reads one of the controller.
-pub(super) fn load(sys: &Sys, written: &str, local_follow: bool) -> Result<Sources, Error> {
-    let top = PathBuf::from(written);
-    let mut sources = Sources {
-        name: match top.file_name() {
-            Some(name) if !written.ends_with('/') => name.to_string_lossy().into_owned(),
-            _ => String::new(),
-        },
-        shown: written.into(),
-        entries: Vec::new(),
-        is_directory: true,
-        mode: sys.stat(&top)?.map(|stat| stat.mode),
-    };
-    let mut ahead = vec![PathBuf::new()];
-    while let Some(directory) = ahead.pop() {
-        for name in sys.list(&top.join(&directory))? {
-            let path = directory.join(name);
-            let found = top.join(&path);
-            let Some(mut stat) = sys.lstat(&found)? else {
-                continue;
-            };
-            if stat.is_link() && local_follow {
-                stat = sys.stat(&found)?.unwrap_or(stat);
-            }
-            let what = match stat.kind {
-                Kind::Directory => {
-                    ahead.push(path.clone());
-                    What::Directory {
-                        mode: Some(stat.mode),
-                    }
-                }
-                Kind::Link => What::Link {
-                    target: sys.read_link(&found)?.display().to_string(),
-                },
-                Kind::File => What::File {
-                    content: ByteBuf::from(sys.read(&found)?),
-                    mode: stat.mode,
-                },
-                _ => continue,
-            };
-            sources.entries.push(Entry {
-                path: path.display().to_string(),
-                what,
-            });
-        }
+fn set(sys: &Sys, path: &Path, wish: &Wish) -> Result<(), Error> {
+    match sys.lstat(path)? {
+        Some(now) => wish.set(sys, path, &now),
+        None => Ok(()),
     }
-    Ok(sources)
 }

@@ -218,7 +218,7 @@ impl Batch<'_> {
         }
         self.fail_host(host, step, Some((task, &judged)));
         if on_failure.is_fatal {
-            self.fail_everyone(host, step, task);
+            self.fail_everyone(host, at, step, task);
         }
     }
 

@@ -10,6 +10,7 @@
 //!    at one and nothing is under way, [`barrier`](super::barrier) takes it for all hosts at once.
 
 use super::Run;
+use super::failing::Fatal;
 use super::host::{HostRun, HostState};
 use super::links::Incoming;
 use super::prepare::ItemState;
@@ -42,6 +43,8 @@ pub(super) struct Batch<'r> {
     /// The step whose title was said last.
     pub titled: Option<usize>,
     pub ending: Ending,
+    /// What fails all hosts once they have come past its step.
+    pub fatal: Option<Fatal>,
     /// Results of `run_once` steps, for the hosts that share them.
     pub shared: HashMap<usize, super::settle::Shared>,
     pub stop_reason: Option<String>,
@@ -94,6 +97,7 @@ impl<'r> Batch<'r> {
             said: 0,
             titled: None,
             ending: Ending::No,
+            fatal: None,
             shared: HashMap::new(),
             stop_reason: None,
         }

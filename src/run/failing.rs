@@ -4,14 +4,24 @@ use super::Run;
 use super::batch::{Batch, Ending};
 use super::host::HostState;
 use super::keywords::{flag, text};
-use super::prepare::Judged;
+use super::prepare::{ItemState, Judged};
 use super::scope::TaskScope;
 use super::world::{self, PlayContext};
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
+use crate::proto::ToAgent;
 use crate::value::{Dict, HostName, Mapping, Value};
 use crate::yaml::{Kind, Node};
 use std::sync::Arc;
+
+/// A failure that is every host's.
+#[derive(Debug)]
+pub(super) struct Fatal {
+    /// The step's number.
+    at: usize,
+    step: Arc<Step>,
+    reason: String,
+}
 
 impl Batch<'_> {
     /// The host has failed at a step: a `rescue` takes over, or the host leaves the play.
@@ -70,11 +80,51 @@ impl Batch<'_> {
         self.run.forget_pending(&self.hosts[host].name);
     }
 
-    /// `any_errors_fatal`, and a failed `run_once`: everyone fails at this step; their rescues and always still run.
-    pub(super) fn fail_everyone(&mut self, culprit: usize, step: &Step, task: &Task) {
+    /// `any_errors_fatal`, and a failed `run_once`: everyone fails at this step, once everyone has tried it. Their rescues
+    /// and always still run.
+    pub(super) fn fail_everyone(
+        &mut self,
+        culprit: usize,
+        at: usize,
+        step: &Arc<Step>,
+        task: &Task,
+    ) {
+        let reason = format!(
+            "`{}` failed on {}, and `any_errors_fatal` ends the play",
+            task.title(),
+            self.hosts[culprit].name
+        );
+        self.fatal.get_or_insert_with(|| Fatal {
+            at,
+            step: Arc::clone(step),
+            reason,
+        });
+        if self.ending != Ending::No {
+            self.fail_the_others();
+        }
+    }
+
+    /// Fails the hosts that have come past a step at which another one's failure is theirs, too.
+    pub(super) fn fail_where_one_has_failed(&mut self) {
+        let (frontier, is_free) = (self.frontier(), self.is_free());
+        let is_due = |fatal: &Fatal| is_free || frontier > fatal.at;
+        if self.ending == Ending::No && self.fatal.as_ref().is_some_and(is_due) {
+            self.fail_the_others();
+        }
+    }
+
+    fn fail_the_others(&mut self) {
+        let Some(Fatal { at, step, reason }) = self.fatal.take() else {
+            return;
+        };
         for other in 0..self.hosts.len() {
-            if other != culprit && self.hosts[other].is_alive() {
-                self.hosts[other].fail_at(&step.path);
+            if !self.hosts[other].is_alive() || self.hosts[other].has_failed_at(&step.path) {
+                continue;
+            }
+            self.hosts[other].fail_at(&step.path);
+            if self.ending == Ending::No && !self.is_free() {
+                // What it found behind the step did not happen.
+                self.take_back_behind(other, at);
             }
         }
         let in_block = step
@@ -82,14 +132,23 @@ impl Batch<'_> {
             .iter()
             .any(|(_, part)| !matches!(part, Part::Always));
         if !in_block {
-            let reason = format!(
-                "`{}` failed on {}, and `any_errors_fatal` ends the play",
-                task.title(),
-                self.hosts[culprit].name
-            );
-            let step = self.hosts[culprit].done.saturating_sub(1);
-            self.stop(Ending::Stop, step, reason);
+            self.stop(Ending::Stop, at, reason);
         }
+    }
+
+    /// Takes back what a host was sent of the steps behind this one, and what it has found of them.
+    fn take_back_behind(&mut self, host: usize, at: usize) {
+        let flights = self.hosts[host].flights.iter();
+        for item in flights.flat_map(|flight| &flight.items) {
+            if let ItemState::Sent { seq, to, .. } = &item.state {
+                self.run.links.send(to, ToAgent::Cancel(*seq));
+            }
+        }
+        self.drop_flights(host);
+        let host = &mut self.hosts[host];
+        host.epoch += 1;
+        host.unsaid.retain(|(step, _)| *step <= at);
+        (host.next, host.done) = (at + 1, at + 1);
     }
 
     /// A lost host is as fatal as a failure, where `any_errors_fatal` says so of the task or of the play.

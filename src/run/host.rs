@@ -230,6 +230,17 @@ impl HostRun {
         }
     }
 
+    /// Whether it has failed there already.
+    pub(super) fn has_failed_at(&self, path: &[(BlockId, Part)]) -> bool {
+        let last = path.last();
+        let state = last.and_then(|(block, part)| Some((part, self.blocks.get(block)?)));
+        state.is_some_and(|(part, state)| match part {
+            Part::Body { .. } => state.failed,
+            Part::Rescue => state.unhandled,
+            Part::Always => state.always_failed,
+        })
+    }
+
     /// Notes that a plan cannot say whether a step fails, so that what would rescue it perhaps runs.
     pub(super) fn doubt_at(&mut self, path: &[(BlockId, Part)], cause: &str) {
         let is_rescued = |part: &Part| matches!(part, Part::Body { has_rescue: true });

@@ -2,7 +2,7 @@
 
 use super::back::Walk;
 use super::batch::{Batch, Ending};
-use super::host::{Flight, Share};
+use super::host::{Flight, HostRun, Share};
 use super::keywords::Envelope;
 use super::prepare::{self, Item, ItemState, NotNow, Prepared, Rendered, Shape, Work};
 use super::scope::TaskScope;
@@ -21,10 +21,13 @@ const AHEAD: usize = 64;
 impl Batch<'_> {
     /// Prepares and sends what can be sent to one host.
     pub(super) fn pump(&mut self, host: usize) {
-        while self.ending == Ending::No
-            && self.hosts[host].is_alive()
-            && self.hosts[host].flights.len() < AHEAD
-        {
+        loop {
+            // Before the host that came last is granted what follows.
+            self.fail_where_one_has_failed();
+            let run = &self.hosts[host];
+            if self.ending != Ending::No || !run.is_alive() || run.flights.len() >= AHEAD {
+                return;
+            }
             let index = self.hosts[host].next;
             let Some(step) = self.steps.get(index).cloned() else {
                 return;
@@ -58,6 +61,15 @@ impl Batch<'_> {
                 StepKind::Flush => return,
                 StepKind::BlockEnd(block, _) => {
                     if self.hosts[host].block_ends_failed(*block) {
+                        // Where it has failed on more hosts, `always` runs on all of them before one leaves.
+                        let is_behind = |other: &HostRun| {
+                            other.is_alive()
+                                && other.done < index
+                                && other.block_ends_failed(*block)
+                        };
+                        if self.hosts.iter().any(is_behind) {
+                            return;
+                        }
                         self.hosts[host].next = index + 1;
                         self.fail_host(host, &step, None);
                         self.hosts[host].done = index + 1;
@@ -109,7 +121,7 @@ impl Batch<'_> {
                 let leader = self
                     .hosts
                     .iter()
-                    .position(super::host::HostRun::is_alive)
+                    .position(HostRun::is_alive)
                     .unwrap_or(host);
                 if leader != host {
                     let mut flight = Flight::of(

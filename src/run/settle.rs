@@ -331,7 +331,7 @@ impl Batch<'_> {
         if judged.failed && !envelope.on_failure.is_ignored {
             self.fail_host(host, &step, Some((&task, &judged)));
             if envelope.on_failure.is_fatal || flight.share == Share::Leads {
-                self.fail_everyone(host, &step, &task);
+                self.fail_everyone(host, flight.step, &step, &task);
             }
         }
     }

@@ -134,3 +134,80 @@ fn batches_behind_a_failed_delegated_task_run() {
     assert_eq!(ran.recap("b"), format!("b : {done}"));
     assert_eq!(ran.recap("c"), format!("c : {done}"));
 }
+
+/// What Ansible does, too: the failure is everyone's when everyone has tried the task, not before.
+#[test]
+fn a_fatal_failure_is_every_host_s_once_all_have_tried_the_task() {
+    let play = Play::new(
+        r#"
+- hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - block:
+        - name: one after the other
+          copy: dest={{ dir }}/{{ 'none/' if inventory_hostname == 'a' else '' }}{{ inventory_hostname }} content=tried
+          throttle: 1
+        - name: never
+          copy: dest={{ dir }}/never-{{ inventory_hostname }} content=x
+      rescue:
+        - debug: msg="rescue on {{ inventory_hostname }}"
+      always:
+        - debug: msg="always on {{ inventory_hostname }}"
+    - debug: msg="after on {{ inventory_hostname }}"
+"#,
+    );
+    let plan = play.subcommand("plan");
+    let ran = play.run();
+    for ran in [&plan, &ran] {
+        for host in ["a", "b", "c"] {
+            for word in ["rescue", "always", "after"] {
+                let said = format!("{word} on {host}");
+                assert!(ran.stdout.contains(&said), "{said}: {}", ran.stdout);
+            }
+        }
+        assert!(!ran.stdout.contains("never-"), "{}", ran.stdout);
+    }
+    for host in ["b", "c"] {
+        let recap = "ok=4 changed=1 unreachable=0 failed=0 skipped=0 rescued=0 ignored=0";
+        assert_eq!(ran.recap(host), format!("{host} : {recap}"));
+        assert!(plan.stdout.contains(&format!("/{host}")), "{}", plan.stdout);
+        assert!(play.path().join(host).exists());
+    }
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_fatal_failure_takes_back_what_other_hosts_were_sent_behind_it() {
+    let play = Play::new(
+        r"
+- hosts: all
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - block:
+        - shell: echo tried >> {{ dir }}/{{ inventory_hostname }}; test {{ inventory_hostname }} != b
+        - shell: echo never >> {{ dir }}/{{ inventory_hostname }}
+        - copy: dest={{ dir }}/never-{{ inventory_hostname }} content=x
+      rescue:
+        - shell: echo rescue >> {{ dir }}/{{ inventory_hostname }}; test {{ inventory_hostname }} != c
+        - shell: echo never >> {{ dir }}/{{ inventory_hostname }}
+      always:
+        - shell: echo always >> {{ dir }}/{{ inventory_hostname }}
+        - shell: echo always2 >> {{ dir }}/{{ inventory_hostname }}
+    - shell: echo never >> {{ dir }}/{{ inventory_hostname }}
+",
+    );
+    for run in [Play::run, Play::run_as_ansible] {
+        let ran = run(&play);
+        assert_eq!(ran.code, 2, "{}{}", ran.stdout, ran.stderr);
+        for host in ["a", "b", "c"] {
+            let path = play.path().join(host);
+            let did = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(did, "tried\nrescue\nalways\nalways2\n", "{host}");
+            std::fs::remove_file(path).unwrap();
+            let never = play.path().join(format!("never-{host}"));
+            assert!(!never.exists(), "{host}");
+        }
+    }
+}

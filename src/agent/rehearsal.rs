@@ -88,7 +88,8 @@ impl Rehearsals {
                 ..Outcome::new()
             })),
             Ok(Ran::Done(outcome)) => {
-                let stale = named_paths(&task.action).find(|path| told.is_overlaid(path));
+                let named = touched::mentioned(&task.action);
+                let stale = named.into_iter().find(|path| told.is_overlaid(path));
                 let why = |path: PathBuf| {
                     let path = path.display();
                     format!(
@@ -136,6 +137,11 @@ fn account(action: &Action, result: &Result<Ran, Error>) -> Option<String> {
     (outcome.changed && !goes).then(|| users::missed(name, database))
 }
 
+/// Under which name an overlay knows what may be an account or a package.
+fn named(name: &str) -> String {
+    format!("name {name}")
+}
+
 /// Notes that a task may change what is there, and what is beneath.
 fn doubt(sys: &Sys, overlay: &Overlay, path: &Path, task: &str) {
     let places = [sys.resolve_parent(path), sys.resolve(path)];
@@ -147,14 +153,6 @@ fn doubt(sys: &Sys, overlay: &Overlay, path: &Path, task: &str) {
             overlay.assume(&place, &cause);
         }
     }
-}
-
-/// The absolute paths that stand in an action's words.
-fn named_paths(action: &Action) -> impl Iterator<Item = PathBuf> {
-    let text = serde_json::to_string(action).unwrap_or_default();
-    let is_between = |it: char| it.is_whitespace() || "\\\"'`=:;,|&<>(){}[]".contains(it);
-    let words: Vec<PathBuf> = text.split(is_between).map(PathBuf::from).collect();
-    words.into_iter().filter(|word| word.is_absolute())
 }
 
 pub(super) fn adopt(overlay: &Overlay, layer: &[u8]) -> Result<(), Error> {
@@ -216,6 +214,9 @@ impl Rehearsal<'_> {
         }
         let overlay = sys.overlay().unwrap_or(&self.overlay);
         let earlier = overlay.unknowns();
+        for name in touched::subjects(&task.action) {
+            sys.meet(&named(&name));
+        }
         if sys.leaves_unknown() {
             overlay.unknown_after(&task.name);
             for path in touched::paths(task) {
@@ -224,6 +225,10 @@ impl Rehearsal<'_> {
             for unit in touched::units(task) {
                 let cause = format!("`{}` names the unit `{unit}`, and may change it", task.name);
                 overlay.doubt(&systemd::noted(&unit), &cause);
+            }
+            for name in touched::names(task) {
+                let cause = format!("`{}` names `{name}`, and may change it", task.name);
+                overlay.doubt(&named(&name), &cause);
             }
         }
         if let (Err(error), Some(cause)) = (&result, sys.met_unknown()) {

@@ -1,5 +1,6 @@
-//! Turns the words of a command into the paths and units that it may change: those that it names.
+//! Turns the words of a command into the paths, units, accounts and packages that it may change: those that it names.
 
+use crate::modules::Action;
 use crate::proto::Task;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -40,11 +41,22 @@ const BEFORE: [&str; 9] = [
     "!", "do", "else", "exec", "if", "nohup", "sudo", "then", "while",
 ];
 
+/// Programs whose words name accounts and packages that they do not change.
+const ELSEWHERE: [&str; 6] = ["chgrp", "chown", "runuser", "service", "su", "systemctl"];
+
 /// The absolute paths among a command's arguments, and where it works; none of one that says it changes nothing.
 pub(super) fn paths(task: &Task) -> Vec<PathBuf> {
     let texts = texts(task).into_iter();
     let found = texts.map(|(name, text)| named(&text, is_command(&name)));
     found.flatten().collect()
+}
+
+/// All absolute paths in an action's words, those of the programs that it starts too.
+pub(super) fn mentioned(action: &Action) -> Vec<PathBuf> {
+    let texts = arguments(action);
+    let words = texts.iter().flat_map(|(_, text)| text.split(is_between));
+    let paths = words.map(PathBuf::from);
+    paths.filter(|path| path.is_absolute()).collect()
 }
 
 /// The units that a command starts, stops, enables and so on.
@@ -54,6 +66,31 @@ pub(super) fn units(task: &Task) -> Vec<String> {
     commands.flat_map(|(_, text)| named_units(&text)).collect()
 }
 
+/// The words of a command that may be the name of an account or a package.
+pub(super) fn names(task: &Task) -> Vec<String> {
+    if !matches!(task.action.name(), "command" | "shell" | "script" | "raw") {
+        return Vec::new();
+    }
+    let texts = texts(task).into_iter();
+    let commands = texts.filter(|(name, _)| is_command(name));
+    commands.flat_map(|(_, text)| named_names(&text)).collect()
+}
+
+/// The accounts or packages that a task is about.
+pub(super) fn subjects(action: &Action) -> Vec<String> {
+    let key = match action.name() {
+        "user" | "group" | "apt" | "dnf" | "yum" | "package" => "name",
+        "authorized_key" => "user",
+        "getent" => "key",
+        _ => return Vec::new(),
+    };
+    let texts = arguments(action).into_iter();
+    let named = texts.filter(|(name, _)| name == key);
+    named
+        .flat_map(|(_, text)| named_names(&format!("{key} {text}")))
+        .collect()
+}
+
 fn is_command(argument: &str) -> bool {
     !matches!(argument, "chdir" | "removes" | "stdin")
 }
@@ -61,9 +98,14 @@ fn is_command(argument: &str) -> bool {
 /// What the arguments say that a command works with.
 fn texts(task: &Task) -> Vec<(String, String)> {
     if task.changes_nothing {
-        return Vec::new();
+        Vec::new()
+    } else {
+        arguments(&task.action)
     }
-    let action = serde_json::to_value(&task.action).unwrap_or_default();
+}
+
+fn arguments(action: &Action) -> Vec<(String, String)> {
+    let action = serde_json::to_value(action).unwrap_or_default();
     let mut found = Vec::new();
     // It stands in its kind's name: `{"Command": {…}}`.
     for (name, value) in action
@@ -88,23 +130,53 @@ fn texts(task: &Task) -> Vec<(String, String)> {
     found
 }
 
-/// The units in a text: what stands behind `systemctl` and its verb, or behind `service`.
-fn named_units(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for call in text.split([';', '|', '&', '(', ')', '`', '\n']) {
+/// The words of each call in a text, without its options.
+fn calls(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let calls = text.split([';', '|', '&', '(', ')', '`', '\n']);
+    calls.map(|call| {
         let words = call
             .split_whitespace()
             .map(|word| word.trim_matches(['"', '\'']));
-        let mut words = words.filter(|word| !word.starts_with('-'));
-        let program = words.find_map(|word| {
-            let name = word.rsplit('/').next()?;
-            matches!(name, "systemctl" | "service").then_some(name)
-        });
-        match program {
-            Some("systemctl") => found.extend(words.skip(1).map(str::to_owned)),
-            Some(_) => found.extend(words.next().map(str::to_owned)),
-            None => {}
+        words.filter(|word| !word.starts_with('-')).collect()
+    })
+}
+
+fn program_of(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+/// The units in a text: what stands behind `systemctl` and its verb, or behind `service`.
+fn named_units(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for words in calls(text) {
+        let is_it = |word: &&str| matches!(program_of(word), "systemctl" | "service");
+        let Some(at) = words.iter().position(is_it) else {
+            continue;
+        };
+        let rest = words[at + 1..].iter().map(|word| (*word).to_owned());
+        match program_of(words[at]) {
+            "systemctl" => found.extend(rest.skip(1)),
+            _ => found.extend(rest.take(1)),
         }
+    }
+    found
+}
+
+/// What may be names of accounts or packages: words behind a program, none of one that has to do with units or owners.
+fn named_names(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for words in calls(text) {
+        if words
+            .iter()
+            .any(|word| ELSEWHERE.contains(&program_of(word)))
+        {
+            continue;
+        }
+        let is_before = |word: &&&str| BEFORE.contains(*word) || word.contains('=');
+        let words = words.iter().skip_while(is_before).skip(1);
+        let parts = words.flat_map(|word| word.split(['=', ':', ',', '<', '>']));
+        let is_name = |part: &&str| !part.is_empty() && !part.contains(['/', '$', '*', '"', '\'']);
+        found.extend(parts.filter(is_name).map(str::to_owned));
     }
     found
 }
@@ -116,13 +188,17 @@ fn bytes_of(bytes: &[Value]) -> String {
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
+/// What stands between the words that may be paths.
+fn is_between(letter: char) -> bool {
+    letter.is_whitespace() || "\"'`=:;,|&<>(){}[]".contains(letter)
+}
+
 /// The paths in a text, without the programs that it starts.
 fn named(text: &str, is_command: bool) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let (mut word, mut starts, mut is_value) = (String::new(), is_command, false);
     for letter in text.chars().chain(['\n']) {
-        let is_end = letter.is_whitespace() || "\"'`=:;,|&<>(){}[]".contains(letter);
-        if !is_end {
+        if !is_between(letter) {
             word.push(letter);
             continue;
         }
@@ -207,6 +283,22 @@ mod tests {
         ];
         for (text, units) in cases {
             assert_eq!(named_units(text).join(" "), units, "{text}");
+        }
+    }
+    #[test]
+    fn names_stand_behind_a_program_that_is_not_about_units_or_owners() {
+        let cases = [
+            ("userdel -r kafka", "kafka"),
+            ("sudo useradd --uid=970 kafka; groupadd zk", "kafka zk"),
+            (
+                "DEBIAN_FRONTEND=x apt-get -y install chrony=4.3",
+                "install chrony 4.3",
+            ),
+            ("chown -R kafka:kafka /data && /bin/run $x a/b", ""),
+            ("systemctl restart kafka", ""),
+        ];
+        for (text, names) in cases {
+            assert_eq!(named_names(text).join(" "), names, "{text}");
         }
     }
 }

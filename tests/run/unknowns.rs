@@ -204,3 +204,39 @@ fn what_rescues_a_command_perhaps_runs_and_what_ends_a_play_there_does_not_end_t
     ]);
     assert!(!plan.stdout.contains("not needed"), "{}", plan.stdout);
 }
+
+#[test]
+fn an_account_that_a_command_names_is_perhaps_otherwise() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: remove
+      command: userdel daemon
+    - name: own
+      command: chown bin:bin {{ dir }}/play.yml
+    - name: named
+      user: name=daemon
+    - name: its entry
+      getent: database=passwd key=daemon
+    - name: not named
+      user: name=bin
+    - name: an owner
+      file: path={{ dir }}/play.yml owner=root
+",
+    );
+    let plan = play.subcommand("--check");
+    let cause = "`remove` names `daemon`, and may change it";
+    plan.says(&[
+        "TASK [named]",
+        "unknown: [a]",
+        cause,
+        "TASK [its entry]",
+        "unknown: [a]",
+        cause,
+        "TASK [not named]",
+        "ok: [a]",
+    ]);
+    assert!(plan.stdout.matches(cause).count() >= 2, "{}", plan.stdout);
+}

@@ -1,8 +1,8 @@
 //! Events as Ansible's users know them: PLAY, TASK, a line a host, diffs, the recap.
 
+use super::counts::summary;
 use super::dangers::{self, Fate};
 use super::live::Live;
-use super::story::summary;
 use super::words::duration;
 use super::{Paint, Report, diff};
 use crate::event::{Danger, Event, EventKind, Stats, Status, Stop, TaskName, TaskResult};

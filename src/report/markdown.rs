@@ -1,11 +1,12 @@
 //! Turns a story into Markdown for a comment on a pull request: the summary first, a fold for each set of hosts, and an honest cut.
 
+use super::counts::{alike, as_wished, counted_as};
 use super::diff::{NO_NEWLINE, hunks, opaque};
-use super::story::{Outcome, Story, as_wished, counted_as, word};
+use super::story::{Outcome, Story, word};
 use super::together::around;
 use super::words::{count, counted_hosts, duration, moment, value};
 use super::{dangers, unknowns};
-use crate::event::{Stats, Status};
+use crate::event::Status;
 use crate::modules::diff::{Content, Diff};
 use crate::modules::keys;
 use crate::value::HostName;
@@ -194,18 +195,6 @@ fn head(story: &Story) -> String {
         let _ = writeln!(out, "- {n}: {}", escape(&cause));
     }
     out + "\n"
-}
-
-/// Hosts with the same numbers.
-pub(super) fn alike(stats: &IndexMap<HostName, Stats>) -> Vec<(Stats, Vec<HostName>)> {
-    let mut rows: Vec<(Stats, Vec<HostName>)> = Vec::new();
-    for (host, stats) in stats {
-        match rows.iter_mut().find(|(other, _)| other == stats) {
-            Some((_, hosts)) => hosts.push(host.clone()),
-            None => rows.push((*stats, vec![host.clone()])),
-        }
-    }
-    rows
 }
 
 fn stopped(story: &Story) -> String {

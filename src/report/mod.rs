@@ -1,5 +1,6 @@
 //! Turns events into what people and programs read; knows nothing of hosts.
 
+mod counts;
 mod dangers;
 pub mod diagnostics;
 pub mod diff;

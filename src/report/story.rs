@@ -1,8 +1,8 @@
 //! Turns events into one story: plays, their batches, the tasks of each, and hosts with the same end told together.
 
+use super::counts::summary;
 use super::dangers::{self, Fate};
 use super::together::together;
-use super::words::count;
 use crate::event::{
     At, Danger, Event, EventKind, Graph, Stats, Status, Stop, TaskName, TaskResult,
 };
@@ -450,42 +450,4 @@ pub(super) fn word(result: &TaskResult, check_mode: bool) -> &'static str {
         Status::Unknown => "unknown",
         Status::Cancelled => "cancelled",
     }
-}
-
-/// How changes and failures are called where they are counted.
-pub(super) fn counted_as(check_mode: bool) -> (&'static str, &'static str) {
-    if check_mode {
-        ("to change", "would fail")
-    } else {
-        ("changed", "failed")
-    }
-}
-
-/// Results that found nothing to do.
-pub(super) fn as_wished(stats: &Stats) -> u32 {
-    stats.ok.saturating_sub(stats.changed + stats.unforeseen)
-}
-
-/// What a run changed, or would change, in one line.
-pub(super) fn summary(stats: &IndexMap<HostName, Stats>, check_mode: bool) -> String {
-    let sum = |count: fn(&Stats) -> u32| stats.values().map(count).sum::<u32>();
-    let changed = sum(|stats| stats.changed);
-    let n_hosts = stats.values().filter(|stats| stats.changed > 0).count();
-    let hosts = count(n_hosts, "host");
-    let mut line = match (changed, check_mode) {
-        (0, true) => "nothing to change".to_owned(),
-        (0, false) => "nothing changed".to_owned(),
-        (_, true) => format!("{changed} to change on {hosts}"),
-        (_, false) => format!("{changed} changed on {hosts}"),
-    };
-    let (_, failed) = counted_as(check_mode);
-    let rest = [
-        (sum(|stats| stats.unforeseen), "unknown"),
-        (sum(|stats| stats.failed), failed),
-        (sum(|stats| stats.unreachable), "unreachable"),
-    ];
-    for (n, what) in rest.iter().filter(|(n, _)| *n > 0) {
-        line = format!("{line}, {n} {what}");
-    }
-    line
 }

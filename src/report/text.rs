@@ -1,7 +1,7 @@
 //! Turns a story into text for a terminal: only what changes, each change once with the hosts that share it, and the count last.
 
-use super::markdown::alike;
-use super::story::{Outcome, PlayStory, Story, counted_as, word};
+use super::counts::{alike, counted_as};
+use super::story::{Outcome, PlayStory, Story, word};
 use super::together::around;
 use super::words::{NAMED, count, counted_hosts, duration, in_turn};
 use super::{Paint, dangers, diff, unknowns};

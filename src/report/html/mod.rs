@@ -8,7 +8,7 @@ pub use changes::diff;
 pub use graph::svg;
 pub use timeline::timeline;
 
-use super::story::{as_wished, counted_as};
+use super::counts::{as_wished, counted_as};
 use super::words::{counted_hosts, duration, moment};
 use super::{Story, dangers, unknowns};
 use crate::value::HostName;

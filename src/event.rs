@@ -263,6 +263,9 @@ pub struct TaskResult {
     /// It ended in an earlier run, which this one goes on with.
     #[serde(default)]
     pub restored: bool,
+    /// A failure that a `rescue` takes over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rescued: bool,
     /// Tells an action from another one of the same name.
     #[serde(default)]
     pub fingerprint: Option<String>,
@@ -290,6 +293,7 @@ impl TaskResult {
             destroys: Vec::new(),
             stops: None,
             restored: false,
+            rescued: false,
             fingerprint: None,
             wish: None,
         }

@@ -255,6 +255,9 @@ impl Batch<'_> {
                 Ok(loaded) => {
                     let only = Arc::new(names.iter().cloned().collect::<HashSet<_>>());
                     self.handlers.extend(&loaded.handlers, &mut self.run.ids);
+                    for &host in &include.hosts {
+                        self.take_over_kept_handlers(host);
+                    }
                     let steps = self.run.expand(&loaded.items, &step.path, &only);
                     let event = EventKind::Included {
                         file: loaded.title,

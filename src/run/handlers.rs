@@ -18,7 +18,7 @@ impl Batch<'_> {
         let mut due: IndexMap<usize, Vec<usize>> = IndexMap::new();
         for &host in takers {
             let name = Arc::clone(&self.hosts[host].name);
-            for title in std::mem::take(&mut self.hosts[host].flushed) {
+            for (title, _) in std::mem::take(&mut self.hosts[host].flushed) {
                 self.run.handler_ran(&self.plan.play, &name, &title);
             }
             let notified = std::mem::take(&mut self.hosts[host].notified);
@@ -39,12 +39,10 @@ impl Batch<'_> {
                     .map(|&host| Arc::clone(&self.hosts[host].name))
                     .collect(),
             );
-            for host in &hosts {
-                let title = self.handlers.list[handler].name.clone();
-                self.hosts[*host].flushed.push(title);
-            }
+            let mut last = 0;
             for step in self.handlers.list[handler].steps.clone() {
                 let id = self.run.ids.fresh();
+                last = id;
                 for host in &hosts {
                     let run = &mut self.hosts[*host];
                     if let Some(cause) = run.doubtful.get(&handler) {
@@ -61,6 +59,10 @@ impl Batch<'_> {
                 );
                 position += 1;
             }
+            for host in &hosts {
+                let title = self.handlers.list[handler].name.clone();
+                self.hosts[*host].flushed.push((title, last));
+            }
         }
         // Once more, for what the handlers themselves notified.
         let id = self.run.ids.fresh();
@@ -74,6 +76,16 @@ impl Batch<'_> {
                 is_open: false,
             }),
         );
+    }
+
+    /// A step is over on a host: if it is a handler's last one, the handler has run.
+    pub(super) fn handler_ended(&mut self, host: usize, step: &Step) {
+        let flushed = &mut self.hosts[host].flushed;
+        if let Some(at) = flushed.iter().position(|(_, last)| *last == step.id) {
+            let (title, _) = flushed.remove(at);
+            let name = Arc::clone(&self.hosts[host].name);
+            self.run.handler_ran(&self.plan.play, &name, &title);
+        }
     }
 
     /// `force_handlers`, or `--force-handlers` where the play does not say.
@@ -246,16 +258,24 @@ impl Batch<'_> {
         }
     }
 
-    /// Handlers that an earlier run notified and did not run are due in this one, too. Known once the host has answered.
+    /// Handlers that an earlier run notified and did not run are due in this one, too. Known once the host has answered,
+    /// those of an included role once it is included.
     pub(super) fn take_over_kept_handlers(&mut self, host: usize) {
         let name = Arc::clone(&self.hosts[host].name);
         for (due, from) in self.run.kept_handlers(&self.plan.play, &name) {
             let found = self.handlers.find(&due.handler, None);
-            let HostRun { notified, kept, .. } = &mut self.hosts[host];
-            // A link that was made anew only repeats what this run notified.
-            if found.iter().all(|handler| notified.contains_key(handler)) {
+            let run = &mut self.hosts[host];
+            // A link that was made anew only repeats what this run knows.
+            let is_known = |handler: &usize| {
+                let title = &self.handlers.list[*handler].name;
+                run.notified.contains_key(handler)
+                    || run.kept.contains_key(handler)
+                    || run.flushed.iter().any(|(flushed, _)| flushed == title)
+            };
+            if found.iter().all(is_known) {
                 continue;
             }
+            let kept = &mut run.kept;
             kept.extend(
                 found
                     .into_iter()

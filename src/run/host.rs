@@ -33,8 +33,9 @@ pub(super) struct HostRun {
     pub perhaps: HashMap<usize, String>,
     /// Positions of handlers that an earlier run left, with the task that notified them then.
     pub kept: IndexMap<usize, String>,
-    /// Handlers that the last flush started: they have run when the host comes to the next one.
-    pub flushed: Vec<String>,
+    /// Handlers that the last flush started, with their last step: they have run when that has ended, or when the host
+    /// comes to the next flush.
+    pub flushed: Vec<(String, usize)>,
     /// Raised with each failure, so that the agent drops what was sent before it was heard of.
     pub epoch: u32,
     /// By step: how often a task like it had come before it here; for runs that go on with others.

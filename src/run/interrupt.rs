@@ -1,6 +1,7 @@
 //! Ctrl-C: the task in hand ends cleanly, a wait ends at once, and a service that the roll had stopped is started again.
 
 use super::batch::{Batch, Ending};
+use super::host::{Flight, StoppedUnit};
 use super::keywords::Envelope;
 use super::links::Incoming;
 use super::prepare::{ItemState, Work};
@@ -8,7 +9,7 @@ use super::questions;
 use crate::event::EventKind;
 use crate::modules::Action;
 use crate::proto::{self, FromAgent, ToAgent};
-use crate::value::{HostName, Mapping};
+use crate::value::{HostName, Mapping, Value};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -43,6 +44,42 @@ impl Interrupt {
 const WAITS: &[&str] = &["wait_for", "wait_for_isr", "kafka_safe_to_stop", "pause"];
 
 impl Batch<'_> {
+    /// Keeps in mind which units the run stopped, so that a stop of the run can start them again or say so.
+    pub(super) fn follow_units(&mut self, host: usize, flight: &Flight) {
+        for item in &flight.items {
+            let (Work::Agent(action), ItemState::Judged(judged)) = (&item.work, &item.state) else {
+                continue;
+            };
+            if !matches!(action.name(), "systemd" | "service")
+                || judged.failed
+                || item.envelope.delegate_to.is_some()
+            {
+                continue;
+            }
+            let text = |key: &str| {
+                judged
+                    .data
+                    .get(key)
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+            };
+            let (Some(unit), Some(state)) = (text("name"), text("state")) else {
+                continue;
+            };
+            // Also where an earlier run stopped it, which this one goes on with.
+            let before = item.before.as_ref();
+            let changed = judged.changed || before.is_some_and(|before| before.had_changed());
+            if state == "stopped" && changed {
+                let unit_state = StoppedUnit {
+                    identity: item.envelope.identity.clone(),
+                };
+                self.hosts[host].stopped_units.insert(unit, unit_state);
+            } else if state == "started" {
+                self.hosts[host].stopped_units.shift_remove(&unit);
+            }
+        }
+    }
+
     /// The first Ctrl-C stops the batch; the second one takes back even what is under way.
     pub(super) fn interrupted(&mut self) {
         let again = self.ending == Ending::Interrupt;

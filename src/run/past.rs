@@ -397,7 +397,7 @@ struct Said {
 
 /// Whether a result is only what krun itself said of an earlier one.
 fn is_own(result: &TaskResult) -> bool {
-    result.restored && result.status == Status::Failed
+    result.restored && result.status == Status::Failed && !result.rescued
 }
 
 /// Whether two subjects of diffs are one thing, or one lies within the other.

@@ -179,6 +179,8 @@ pub(super) struct Judged {
     pub skipped: bool,
     /// Check mode: why nobody can say what it brings about.
     pub unknown: Option<String>,
+    /// It is no failure of the task's own: only the user can say how to go on.
+    pub asks_user: bool,
     /// What `register` stores.
     pub data: Mapping,
     pub facts: Mapping,

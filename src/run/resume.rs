@@ -107,6 +107,12 @@ impl Batch<'_> {
                 | (Kind::State | Kind::Judge, false, None)
                 | (Kind::Look, _, None) => Way::Live,
                 (Kind::Action | Kind::Wait | Kind::Judge, true, None) => passed(past),
+                // The run went on in the `rescue`, and so does this one.
+                (Kind::Action | Kind::Judge | Kind::State, false, Some(result))
+                    if result.rescued && decided(past, &shown.title).is_none() =>
+                {
+                    Way::Restored(restored(result))
+                }
                 (Kind::State, ..) => Way::LiveOver(Before {
                     data: result.map(|result| result.data.clone()).unwrap_or_default(),
                     is_recheck: is_finished,
@@ -210,9 +216,8 @@ impl Batch<'_> {
             "`krun resume --anew {name}` runs everything again on this host; \
              `krun resume --differences-ok` goes on and leaves it as it is"
         ));
-        let mut judged = verdict::failure(error);
+        let mut judged = asked(error);
         judged.result.diffs.clone_from(&outcome.diffs);
-        judged.result.restored = true;
         judged
     }
 }
@@ -317,6 +322,7 @@ fn restored(past: &TaskResult) -> Judged {
         failed,
         skipped: past.status == Status::Skipped,
         unknown: None,
+        asks_user: false,
         data: past.data.clone(),
         facts: Mapping::new(),
         result,
@@ -415,9 +421,15 @@ fn refused(what: String, title: &str) -> Way {
     let error = Error::new(what).help(format!(
         "look at the host, then `krun resume --again {title}` runs it again, or `krun resume --done {title}` takes it as done"
     ));
+    Way::Restored(asked(error))
+}
+
+/// What only the user can decide. Nothing rescues or ignores it, as if the task itself had failed.
+fn asked(error: Error) -> Judged {
     let mut judged = verdict::failure(error);
     judged.result.restored = true;
-    Way::Restored(judged)
+    judged.asks_user = true;
+    judged
 }
 
 /// Whether it restarts or reloads a service: an action, though its module describes a state.

@@ -10,7 +10,7 @@ use super::verdict::{self, Verdict};
 use super::world;
 use crate::event::{EventKind, Status, TaskResult, cause};
 use crate::modules::Error;
-use crate::plan::short_name;
+use crate::plan::{Step, short_name};
 use crate::playbook::Task;
 use crate::value::{Mapping, Value};
 use std::sync::Arc;
@@ -325,10 +325,18 @@ impl Batch<'_> {
             .first()
             .map(|item| Arc::clone(&item.envelope))
             .unwrap_or_default();
-        if !envelope.on_failure.is_ignored {
+        let is_ignored = envelope.on_failure.is_ignored && !judged.asks_user;
+        if !is_ignored {
             self.doubt_rescue(host, &step, &task, &judged);
         }
-        if judged.failed && !envelope.on_failure.is_ignored {
+        if !judged.failed || is_ignored {
+            self.handler_ended(host, &step);
+        } else {
+            let step = if judged.asks_user {
+                beyond_rescue(&step)
+            } else {
+                step
+            };
             self.fail_host(host, &step, Some((&task, &judged)));
             if envelope.on_failure.is_fatal || flight.share == Share::Leads {
                 self.fail_everyone(host, flight.step, &step, &task);
@@ -407,42 +415,6 @@ impl Batch<'_> {
         }
     }
 
-    /// Keeps in mind which units the run stopped, so that a stop of the run can start them again or say so.
-    fn follow_units(&mut self, host: usize, flight: &Flight) {
-        for item in &flight.items {
-            let (Work::Agent(action), ItemState::Judged(judged)) = (&item.work, &item.state) else {
-                continue;
-            };
-            if !matches!(action.name(), "systemd" | "service")
-                || judged.failed
-                || item.envelope.delegate_to.is_some()
-            {
-                continue;
-            }
-            let text = |key: &str| {
-                judged
-                    .data
-                    .get(key)
-                    .and_then(Value::as_str)
-                    .map(str::to_owned)
-            };
-            let (Some(unit), Some(state)) = (text("name"), text("state")) else {
-                continue;
-            };
-            // Also where an earlier run stopped it, which this one goes on with.
-            let before = item.before.as_ref();
-            let changed = judged.changed || before.is_some_and(|before| before.had_changed());
-            if state == "stopped" && changed {
-                let unit_state = super::host::StoppedUnit {
-                    identity: item.envelope.identity.clone(),
-                };
-                self.hosts[host].stopped_units.insert(unit, unit_state);
-            } else if state == "started" {
-                self.hosts[host].stopped_units.shift_remove(&unit);
-            }
-        }
-    }
-
     /// The result of `run_once` reaches this host. Returns `false` while it is not there.
     fn take_shared(&mut self, host: usize, leader: usize, step: usize) -> bool {
         let Some(shared) = self.shared.get(&step).cloned() else {
@@ -464,6 +436,14 @@ impl Batch<'_> {
         self.run.add_facts(&name, &shared.facts);
         true
     }
+}
+
+/// The step as if it stood in no block.
+fn beyond_rescue(step: &Step) -> Arc<Step> {
+    Arc::new(Step {
+        path: Vec::new(),
+        ..step.clone()
+    })
 }
 
 /// Whether a module ended because it was taken back.

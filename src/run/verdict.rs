@@ -244,6 +244,7 @@ pub(super) fn success(outcome: Outcome) -> Judged {
         failed: false,
         skipped: outcome.skipped,
         unknown: outcome.unknown,
+        asks_user: false,
         data,
         facts: outcome.facts,
         result,
@@ -274,6 +275,7 @@ pub(super) fn failure(error: Error) -> Judged {
         failed: true,
         skipped: false,
         unknown: None,
+        asks_user: false,
         data,
         facts: Mapping::new(),
         result,
@@ -301,6 +303,7 @@ pub(super) fn skip(data: Mapping) -> Judged {
         failed: false,
         skipped: true,
         unknown: None,
+        asks_user: false,
         data,
         facts: Mapping::new(),
         result,
@@ -314,11 +317,12 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
         .as_ref()
         .map_or("item", |loop_| loop_.loop_var.as_str());
     let (mut results, mut first_failure) = (Vec::new(), None);
-    let (mut changed, mut failed, mut skipped) = (false, false, true);
+    let (mut changed, mut failed, mut skipped, mut asks_user) = (false, false, true, false);
     let (mut unforeseen, mut unknown) = (false, None);
     for (locals, judged) in items {
         changed |= judged.changed;
         failed |= judged.failed;
+        asks_user |= judged.asks_user;
         skipped &= judged.skipped;
         unforeseen |= judged.result.status == Status::Unforeseen;
         unknown = unknown.or_else(|| judged.unknown.clone());
@@ -366,6 +370,7 @@ pub(super) fn fold<'a>(items: impl Iterator<Item = (&'a Dict, &'a Judged)>, task
         failed,
         skipped,
         unknown,
+        asks_user,
         data,
         facts: Mapping::new(),
         result,

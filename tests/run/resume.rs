@@ -366,3 +366,92 @@ fn what_nobody_of_the_run_has_put_there_is_guarded_in_a_resumed_run_too() {
     assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
     assert!(!play.path().join("old").exists());
 }
+
+#[test]
+fn handlers_that_ran_do_not_run_again_and_those_of_an_included_role_are_not_lost() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  handlers:
+    - name: first
+      shell: echo first >> {{ dir }}/log
+    - name: second
+      shell: test -e {{ dir }}/fixed && echo second >> {{ dir }}/log
+  tasks:
+    - copy: {content: "x\n", dest: "{{ dir }}/a.txt"}
+      notify: [first, second]
+    - include_role: {name: broker}
+"#,
+    );
+    play.file(
+        "roles/broker/tasks/main.yml",
+        "- shell: echo broker >> {{ dir }}/log\n  notify: third\n",
+    );
+    play.file(
+        "roles/broker/handlers/main.yml",
+        "- name: third\n  shell: echo third >> {{ dir }}/log\n",
+    );
+    assert_eq!(play.run().code, 2);
+    assert_eq!(play.log(), ["broker", "first"]);
+    play.file("fixed", "");
+    let ran = play.resume(&[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(play.log(), ["broker", "first", "second", "third"]);
+}
+
+#[test]
+fn a_failure_that_was_rescued_is_not_tried_again_and_the_rescue_goes_on() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - name: body
+          shell: echo body >> {{ dir }}/log; test -e {{ dir }}/fixed
+        - shell: echo never >> {{ dir }}/log
+      rescue:
+        - shell: echo rescue >> {{ dir }}/log
+        - shell: test -e {{ dir }}/fixed && echo "mended {{ ansible_failed_task.name }}" >> {{ dir }}/log
+    - shell: test -e {{ dir }}/fixed/more && echo after >> {{ dir }}/log
+"#,
+    );
+    assert_eq!(play.run().code, 2);
+    play.file("fixed/empty", "");
+    assert_eq!(play.resume(&[]).code, 2);
+    play.file("fixed/more", "");
+    let ran = play.resume(&[]);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(play.log(), ["body", "rescue", "mended body", "after"]);
+}
+
+#[test]
+fn what_only_the_user_can_decide_is_neither_rescued_nor_ignored() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - block:
+        - name: The key
+          shell: echo key
+          register: key
+          no_log: true
+          ignore_errors: true
+        - command: test -e {{ dir }}/fixed
+      rescue:
+        - shell: echo rescue >> {{ dir }}/log; false
+      always:
+        - shell: echo always >> {{ dir }}/log
+"#,
+    );
+    assert_eq!(play.run().code, 2);
+    assert_eq!(play.log(), ["rescue", "always"]);
+    play.file("fixed", "");
+    let ran = play.resume(&[]);
+    assert_eq!(ran.code, 2);
+    let said = failure(&ran);
+    assert!(said.contains("`key` cannot be restored"), "{said}");
+    assert_eq!(play.log(), ["rescue", "always"]);
+}

@@ -241,6 +241,11 @@ impl Agent {
                         self.drop_all([seq]);
                     }
                 }
+                ToAgent::TakeBack(seq) => {
+                    if self.queue.cancel_unless_begun(seq) {
+                        self.drop_all([seq]);
+                    }
+                }
                 ToAgent::Overlay(layer) => {
                     if let Err(error) = self.rehearsals.adopt(&layer) {
                         let reason = error.to_string();

@@ -118,8 +118,17 @@ impl Queue {
         }
     }
 
-    /// Takes a task back; `true` if it had not been looked at and is gone.
+    /// Takes a task back, whether or not its change has begun; `true` if it had not been looked at and is gone.
     pub(super) fn cancel(&self, seq: Seq) -> bool {
+        self.take_back_one(seq, |_| true)
+    }
+
+    /// The same, but a change that has begun goes on.
+    pub(super) fn cancel_unless_begun(&self, seq: Seq) -> bool {
+        self.take_back_one(seq, |turn| !turn.began)
+    }
+
+    fn take_back_one(&self, seq: Seq, which: impl Fn(&Turn) -> bool) -> bool {
         let mut state = self.state();
         let state = &mut *state;
         for lane in state.lanes.values_mut() {
@@ -129,7 +138,7 @@ impl Queue {
                 return true;
             }
         }
-        if let Some(turn) = state.turns.get(&seq) {
+        if let Some(turn) = state.turns.get(&seq).filter(|&turn| which(turn)) {
             turn.cancel.store(true, Ordering::Relaxed);
             self.changed.notify_all();
         }

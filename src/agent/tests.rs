@@ -218,6 +218,21 @@ fn a_cancelled_task_ends_and_one_that_has_not_begun_is_dropped() {
 }
 
 #[test]
+fn what_has_begun_is_not_taken_back_and_what_stands_behind_it_is() {
+    let mut controller = connect();
+    let flag = controller.file("flag");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.01; done", flag.display());
+    controller.task(shell(1, &wait));
+    controller.task(shell(2, "echo never"));
+    assert_eq!(short(&[controller.hear()]), ["began 1"]);
+    controller.say(&ToAgent::TakeBack(1));
+    controller.say(&ToAgent::TakeBack(2));
+    assert_eq!(short(&controller.hear_ends(1)), ["dropped 2"]);
+    std::fs::write(&flag, "").unwrap();
+    assert_eq!(short(&controller.hear_ends(1)), ["ended 1"]);
+}
+
+#[test]
 fn a_task_that_waits_for_its_grant_can_be_taken_back() {
     let mut controller = connect();
     controller.task(Task {

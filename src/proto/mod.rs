@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// Raised with every change of a message; both sides must agree.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Numbers a task on one link; rises in the order of the queue.
 pub type Seq = u64;
@@ -44,6 +44,8 @@ pub enum ToAgent {
     Grant(Seq),
     /// Take this task back: what has not begun is dropped, a wait ends, a command gets TERM.
     Cancel(Seq),
+    /// Take this task back unless its change has begun: then it goes on.
+    TakeBack(Seq),
     /// Take everything back, as the end of input does.
     CancelAll,
     /// Ask for the journal (after a lost connection).

@@ -66,7 +66,10 @@ impl Aftermath {
         };
         let taken_back = async {
             while let Some(message) = messages.recv().await {
-                if matches!(message, ToAgent::Cancel(_) | ToAgent::CancelAll) {
+                if matches!(
+                    message,
+                    ToAgent::Cancel(_) | ToAgent::TakeBack(_) | ToAgent::CancelAll
+                ) {
                     break;
                 }
             }

@@ -381,34 +381,13 @@ impl<'r> Batch<'r> {
         self.take_back_what_waits();
     }
 
-    /// Takes back everything that has not begun; the first task of each host's queue may have begun unheard, and goes on.
+    /// Takes back everything that has not begun, as only the hosts' agents know.
     pub(super) fn take_back_what_waits(&mut self) {
-        let mut cancels = Vec::new();
-        for host in &self.hosts {
-            let sent = host
-                .flights
-                .iter()
-                .flat_map(|flight| &flight.items)
-                .filter_map(|item| match &item.state {
-                    ItemState::Sent {
-                        seq,
-                        to,
-                        granted,
-                        began,
-                        waiting,
-                        ..
-                    } => Some((*seq, to, *granted && !*waiting, *began)),
-                    _ => None,
-                });
-            for (position, (seq, to, may_have_begun, began)) in sent.enumerate() {
-                let is_under_way = began || (position == 0 && may_have_begun);
-                if !is_under_way {
-                    cancels.push((Arc::clone(to), seq));
-                }
+        let flights = self.hosts.iter().flat_map(|host| &host.flights);
+        for item in flights.flat_map(|flight| &flight.items) {
+            if let ItemState::Sent { seq, to, .. } = &item.state {
+                self.run.links.send(to, ToAgent::TakeBack(*seq));
             }
-        }
-        for (to, seq) in cancels {
-            self.run.links.send(&to, ToAgent::Cancel(seq));
         }
     }
 

@@ -141,7 +141,7 @@ impl Batch<'_> {
         let flights = self.hosts[host].flights.iter();
         for item in flights.flat_map(|flight| &flight.items) {
             if let ItemState::Sent { seq, to, .. } = &item.state {
-                self.run.links.send(to, ToAgent::Cancel(*seq));
+                self.run.links.send(to, ToAgent::TakeBack(*seq));
             }
         }
         self.drop_flights(host);

@@ -111,7 +111,7 @@ impl Host {
             }
             Some(ToAgent::Task(task)) => self.queue.push_back(task),
             Some(ToAgent::Grant(seq)) => drop(self.granted.insert(seq)),
-            Some(ToAgent::Cancel(seq)) => {
+            Some(ToAgent::Cancel(seq) | ToAgent::TakeBack(seq)) => {
                 if let Some(at) = self.queue.iter().position(|task| task.seq == seq) {
                     self.queue.remove(at);
                     self.said_waiting &= at > 0;

@@ -76,8 +76,9 @@ impl Service {
             format!("`journalctl -u {unit}` tells why; when that is mended, `krun resume` goes on")
         } else {
             format!(
-                "`systemctl stop {unit}`: each start on a full disk may damage the broker's indexes; \
-                 make room, then `krun resume` goes on"
+                "`systemctl stop {unit}`: a start on a full disk spoils the broker's indexes, and Kafka may delete \
+                 records for it later; make room, remove `*.index` and `*.timeindex` below its log directories (it \
+                 makes them anew from its logs), start it, then `krun resume` goes on"
             )
         };
         let mut seen = full;

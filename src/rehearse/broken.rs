@@ -137,9 +137,10 @@ mod tests {
     }
 
     #[test]
-    fn what_no_boot_starts_is_named() {
+    fn what_a_person_had_to_do_is_told() {
         let mut one = trial(Kind::KillHost, Strike::Hit, true);
-        one.by_hand = vec!["kafka-server.service".to_owned()];
+        one.by_hand =
+            vec!["no boot starts kafka-server.service, which was started by hand".to_owned()];
         assert_eq!(
             one.story(),
             "the run was killed, then ended well; no boot starts kafka-server.service, which was started by hand"

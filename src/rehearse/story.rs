@@ -202,12 +202,7 @@ impl Stage {
         }
         let mut at_least = 0;
         if let Some(faults) = &script.faults {
-            // A broker that is about to start is no state to begin from.
-            let watch = Arc::clone(&self.watch);
-            let entrance = self
-                .unless_stopped(move || settle::entrance(&watch, 0))
-                .await;
-            at_least = entrance.flatten().map_or(0, |it| it.brokers);
+            at_least = self.settled().await.map_or(0, |it| it.brokers);
             (self.say)("Keeping today's state, from which each fault begins");
             let (lab, say) = (self.lab.clone(), Arc::clone(&self.say));
             let (root, name) = (script.root.clone(), faults.snapshot.clone());
@@ -237,6 +232,7 @@ impl Stage {
         account.comparison = plan.map(|plan| compare(&plan, &main));
         if main.ended_well && !self.is_stopped() {
             (self.say)(&format!("The same once more: {}", script.again.title));
+            self.settled().await;
             let again = self.run(script.again, &confined).await;
             account.idempotence = judge(&again);
             account.again = Some(again);
@@ -276,6 +272,14 @@ impl Stage {
         account.estimate =
             main.map(|main| estimate(main, found, &script.hosts_there, script.production));
         Ok(self.end(account))
+    }
+
+    /// Waits until brokers that are about to start have joined: before, there is no state to begin from. `None` where
+    /// there is no broker.
+    pub(super) async fn settled(&mut self) -> Option<Entrance> {
+        let watch = Arc::clone(&self.watch);
+        let entrance = self.unless_stopped(move || settle::entrance(&watch, 0));
+        entrance.await.flatten()
     }
 
     /// What stands on every host now.

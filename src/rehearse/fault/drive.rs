@@ -73,7 +73,7 @@ pub struct Driven {
     /// When the trouble was over. Milliseconds since the epoch.
     pub mended: u64,
     pub legs: Vec<Leg>,
-    /// Units that ran on the host when its power went off, and that no boot starts.
+    /// What a person had to do when the trouble was over, in words.
     pub by_hand: Vec<String>,
 }
 
@@ -245,8 +245,8 @@ impl Drive<'_> {
             if struck.fault.kind.lasts() {
                 (self.say)("  the trouble is over");
             }
-            for unit in &driven.by_hand {
-                (self.say)(&format!("  no boot starts {unit}: it is started by hand"));
+            for words in &driven.by_hand {
+                (self.say)(&format!("  {words}"));
             }
         }
         Ok(())

@@ -23,7 +23,7 @@ pub struct Trial {
     pub lasted: Option<u64>,
     #[serde(default)]
     pub silence: Option<u64>,
-    /// Units that had to be started by hand when the host was booted again.
+    /// What a person had to do when the trouble was over, in words.
     #[serde(default)]
     pub by_hand: Vec<String>,
     /// Where a gate's evidence lies.
@@ -47,11 +47,9 @@ impl Trial {
 
     /// What the runs did.
     pub fn story(&self) -> String {
-        let by_hand = self.by_hand.iter();
-        let by_hand =
-            by_hand.map(|unit| format!("; no boot starts {unit}, which was started by hand"));
-        let by_hand: String = by_hand.collect();
-        format!("the run {}{by_hand}", self.legs.join(", then "))
+        let mut parts = vec![format!("the run {}", self.legs.join(", then "))];
+        parts.extend(self.by_hand.iter().cloned());
+        parts.join("; ")
     }
 
     /// What failed, in one line.

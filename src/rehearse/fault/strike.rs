@@ -9,6 +9,20 @@ use nix::unistd::Pid;
 const CONNECTIONS: &str = "^sshd: [^/]";
 /// A broker's JVM, by its main class.
 const BROKER: &str = "[ ]kafka[.]Kafka ";
+/// Stops brokers that fell on a full disk, and names their units.
+const STOP_FALLEN: &str = r#"
+for file in $(grep -lsE 'kafka-server-start|kafka[.]Kafka ' /etc/systemd/system/*.service); do
+    unit=${file##*/}
+    if systemctl is-failed --quiet $unit || [ "$(systemctl show -p NRestarts --value $unit)" != 0 ]; then
+        systemctl stop $unit
+        echo $unit
+    fi
+done"#;
+/// Removes the indexes of all logs of stopped brokers: those that were written on a full disk are not to be trusted.
+const REMOVE_INDEXES: &str = r#"
+find / -path /proc -prune -o -path /sys -prune -o -name meta.properties -printf '%h\n' | while read -r logs; do
+    find "$logs" \( -name '*.index' -o -name '*.timeindex' \) -delete
+done"#;
 
 /// A fault that has struck.
 #[derive(Debug)]
@@ -63,13 +77,13 @@ pub fn strike(lab: &Lab, fault: &Fault, controller: Pid, at: u64) -> Result<Stru
     })
 }
 
-/// Takes the trouble away, and starts again what it had ended. Returns the units that ran when the power went off and
-/// that no boot brings back: they were started by hand.
+/// Takes the trouble away, and starts again what it had ended. Returns what a person had to do for it, in words.
 ///
 /// # Errors
 /// The engine refused.
 pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<Vec<String>, Error> {
     let host = struck.fault.host.as_str();
+    let mut by_hand = Vec::new();
     match struck.fault.kind {
         Kind::KillHost => lab.power_on(host)?,
         Kind::FreezeHost => lab.thaw(host)?,
@@ -82,7 +96,19 @@ pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<Vec<S
         }
         Kind::FreezeSsh => drop(lab.signal(host, Signal::Continue, CONNECTIONS)?),
         Kind::FreezeBroker => drop(lab.signal(host, Signal::Continue, BROKER)?),
-        Kind::FillDisk => lab.empty_disk(host)?,
+        Kind::FillDisk => {
+            let fallen = lab.sh(host, STOP_FALLEN)?;
+            lab.empty_disk(host)?;
+            for unit in fallen.lines() {
+                let line = format!(
+                    "{REMOVE_INDEXES}\nsystemctl reset-failed {unit}; systemctl start {unit}"
+                );
+                lab.sh(host, &line)?;
+                by_hand.push(format!(
+                    "{unit} was stopped, its logs' indexes were removed, and it was started by hand"
+                ));
+            }
+        }
         Kind::DelayNetwork => lab.hurry(host)?,
         Kind::CutNetwork => lab.join(host)?,
     }
@@ -95,14 +121,13 @@ pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<Vec<S
             lab.sh(host, &line)?;
         }
     }
-    let mut by_hand = Vec::new();
     if struck.fault.kind == Kind::KillHost {
         for unit in &struck.units {
             let line = format!(
                 "systemctl is-enabled --quiet {unit} || systemctl is-active --quiet {unit} || {{ systemctl start {unit}; echo yes; }}"
             );
             if lab.sh(host, &line)? == "yes" {
-                by_hand.push(unit.clone());
+                by_hand.push(format!("no boot starts {unit}, which was started by hand"));
             }
         }
     }

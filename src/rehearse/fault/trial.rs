@@ -79,7 +79,7 @@ async fn told(
     let has_brokers = matches!(before, Before::Cluster(_));
     let driven = drive(setting, &stage, fault, number, has_brokers, &seen).await;
     let again = match &driven {
-        Ok(driven) if driven.ended_well() => plainly(setting, &stage).await.map(Some),
+        Ok(driven) if driven.ended_well() => plainly(setting, &mut stage).await.map(Some),
         Ok(_) => Ok(None),
         Err(why) => Err(why.clone()),
     };
@@ -214,7 +214,9 @@ fn evidence_dir(setting: &Setting, fault: &Fault, number: usize) -> PathBuf {
 }
 
 /// The same once more, with nothing that breaks.
-async fn plainly(setting: &Setting, stage: &Stage) -> Result<Phase, String> {
+async fn plainly(setting: &Setting, stage: &mut Stage) -> Result<Phase, String> {
+    (setting.say)("  the same once more");
+    stage.settled().await;
     let (program, lab, say) = (
         setting.runs.clone(),
         stage.lab.clone(),
@@ -222,7 +224,6 @@ async fn plainly(setting: &Setting, stage: &Stage) -> Result<Phase, String> {
     );
     let stops = setting.stops.clone();
     aside(move || {
-        say("  the same once more");
         let drive = Drive {
             program: &program,
             lab: &lab,

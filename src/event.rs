@@ -230,6 +230,10 @@ pub enum Status {
 }
 
 /// How a task or an item of its loop ended on one host.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something of its own"
+)]
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskResult {
     pub status: Status,

@@ -172,6 +172,10 @@ impl ItemState {
 }
 
 /// An item with its verdict.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something of its own"
+)]
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub changed: bool,

@@ -3,7 +3,7 @@
 use crate::agent::outbox::Outbox;
 use crate::agent::queue::Verdict;
 use crate::agent::{Agent, faults, imagined, rehearsal};
-use crate::modules::{Error, Outcome, Permission, Ran};
+use crate::modules::{Error, Nature, Outcome, Permission, Ran};
 use crate::proto::{Due, FromAgent, JournalMark, Task};
 use crate::sys::Sys;
 use crate::sys::before::Keeping;
@@ -183,7 +183,9 @@ impl Turn<'_> {
                     .run(sys, &mut |outcome| self.permission(sys, outcome))
             }),
             Some(identity) if self.is_only_planned(sys, &identity.user) => {
-                sys.leave_unknown();
+                if task.action.nature() != Nature::Look {
+                    sys.leave_unknown();
+                }
                 Ok(Ran::Done(Outcome {
                     unknown: Some(format!(
                         "user `{}` is not there yet: what is done as that user cannot be tried",

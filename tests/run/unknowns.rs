@@ -240,3 +240,38 @@ fn an_account_that_a_command_names_is_perhaps_otherwise() {
     ]);
     assert!(plan.stdout.matches(cause).count() >= 2, "{}", plan.stdout);
 }
+
+#[test]
+fn a_look_as_a_user_that_only_the_plan_makes_leaves_nothing_unknown() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - user: name=krun-not-there
+    - name: look
+      stat: path={{ dir }}
+      become: true
+      become_user: krun-not-there
+    - name: line
+      lineinfile: path={{ dir }}/absent line=x create=yes
+    - name: touch
+      command: touch {{ dir }}/absent
+      become: true
+      become_user: krun-not-there
+    - name: another line
+      lineinfile: path={{ dir }}/other line=x create=yes
+",
+    );
+    let plan = play.subcommand("--check");
+    plan.says(&[
+        "TASK [look]",
+        "unknown: [a]",
+        "TASK [line]",
+        "would change: [a]",
+        "TASK [touch]",
+        "unknown: [a]",
+        "TASK [another line]",
+        "perhaps: [a]",
+    ]);
+}

@@ -87,6 +87,12 @@ pub enum Part {
 }
 
 impl Step {
+    /// Whether a `rescue` takes over where this fails.
+    pub fn is_rescued(&self) -> bool {
+        let mut parts = self.path.iter().map(|(_, part)| *part);
+        parts.any(|part| part == Part::Body { has_rescue: true })
+    }
+
     pub fn task(&self) -> Option<&Arc<Task>> {
         match &self.kind {
             StepKind::Task(task) => Some(task),

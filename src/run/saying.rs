@@ -5,7 +5,7 @@ use super::batch::{Batch, task_name};
 use super::host::Flight;
 use super::prepare::{ItemState, Judged};
 use crate::event::{EventKind, Status, TaskName, TaskResult};
-use crate::plan::{Part, Step, StepKind};
+use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
 use crate::value::Value;
 use std::sync::Arc;
@@ -99,14 +99,13 @@ impl Batch<'_> {
             .first()
             .is_some_and(|item| item.envelope.on_failure.is_ignored);
         let asks_user = judged.is_some_and(|judged| judged.asks_user);
-        let path = &self.steps[flight.step].path;
-        let in_body = matches!(path.last(), Some((_, Part::Body { has_rescue: true })));
+        let is_rescued = self.steps[flight.step].is_rescued();
         let finish = |mut result: TaskResult| {
             if result.status == Status::Failed && !asks_user {
                 if ignored {
                     result.status = Status::Ignored;
                 }
-                result.rescued = in_body && !ignored;
+                result.rescued = is_rescued && !ignored;
             }
             result
         };

@@ -408,9 +408,10 @@ fn a_failure_that_was_rescued_is_not_tried_again_and_the_rescue_goes_on() {
   gather_facts: false
   tasks:
     - block:
-        - name: body
-          shell: echo body >> {{ dir }}/log; test -e {{ dir }}/fixed
-        - shell: echo never >> {{ dir }}/log
+        - block:
+            - name: body
+              shell: echo body >> {{ dir }}/log; test -e {{ dir }}/fixed
+            - shell: echo never >> {{ dir }}/log
       rescue:
         - shell: echo rescue >> {{ dir }}/log
         - shell: test -e {{ dir }}/fixed && echo "mended {{ ansible_failed_task.name }}" >> {{ dir }}/log

@@ -10,9 +10,8 @@ use super::scope::is_identifier;
 use super::{Scope, Task, search};
 use crate::diag::{Diagnostic, Diagnostics, Severity, Span};
 use crate::modules::{self, args};
-use crate::value::{self, expand};
+use crate::value;
 use crate::yaml::{Entry, Map, Node};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 const META: &[&str] = &[
@@ -117,6 +116,7 @@ impl Loader<'_> {
             _ => self.judge_arguments(task),
         }
         self.judge_sources(task, &module, map);
+        self.may_bring_files |= self.brings_files(task, &module);
     }
 
     /// `async` with `poll: 0` would leave a process behind that nobody watches over.
@@ -332,57 +332,10 @@ impl Loader<'_> {
         self.state.roles.truncate(n_roles);
         self.state.seen_roles = seen_roles;
     }
-
-    /// Reports files of the controller that a task needs and that are nowhere.
-    fn judge_sources(&mut self, task: &Task, module: &str, map: &Map) {
-        let args = &task.args.entries;
-        let is = |name: &str, wanted: bool| {
-            args.get(name).is_some_and(|entry| {
-                // A template could be either.
-                value::as_bool(&entry.value.to_value()).is_none_or(|flag| flag == wanted)
-            })
-        };
-        let (kind, entry) = match module {
-            "copy" | "uri" if !is("remote_src", true) => ("files", args.get("src")),
-            "unarchive" if !is("remote_src", true) && !is("copy", false) => {
-                ("files", args.get("src"))
-            }
-            "template" => ("templates", args.get("src")),
-            "script" => ("files", args.get(RAW).or_else(|| args.get("cmd"))),
-            "include_vars" if !args.contains_key("dir") => {
-                ("vars", args.get("file").or_else(|| args.get(RAW)))
-            }
-            _ => return,
-        };
-        let Some(entry) = entry else { return };
-        let Some(text) = entry.value.as_str() else {
-            return;
-        };
-        let name = match module {
-            "script" => shlex::split(text)
-                .and_then(|words| words.into_iter().next())
-                .unwrap_or_default(),
-            _ => text.to_owned(),
-        };
-        let is_known = !is_template(text) && !expand::concerns(&name) && !name.contains("://");
-        if !is_known || name.is_empty() {
-            return;
-        }
-        let paths = super::search_paths(task, kind, &name);
-        if !paths.iter().any(|path| path.exists()) {
-            self.missing(entry, &name, &paths, map);
-        }
-    }
-
-    fn missing(&mut self, entry: &Entry, name: &str, paths: &[PathBuf], map: &Map) {
-        let span: &Span = &entry.value.span;
-        let fault = severity(map, span.error(format!("no file `{name}`")));
-        self.push(fault.help(search::looked_for(paths)));
-    }
 }
 
 /// A task that may not run, or may fail, only gets a warning.
-fn severity(map: &Map, mut fault: Diagnostic) -> Diagnostic {
+pub(super) fn severity(map: &Map, mut fault: Diagnostic) -> Diagnostic {
     let has = |name: &str| {
         let node: Option<&Node> = map.entries.get(name).map(|entry| &entry.value);
         node.is_some_and(|node| value::as_bool(&node.to_value()) != Some(false))

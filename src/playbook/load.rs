@@ -95,6 +95,8 @@ pub(crate) struct State {
     pub(crate) seen_roles: HashMap<String, Vec<Vec<Node>>>,
     /// What the handlers answer to, those that are faulty included.
     pub(crate) topics: Vec<String>,
+    /// The play's hosts are this machine, or are among others.
+    pub(crate) is_of_this_machine: bool,
     /// A role or file chosen while running may define handlers.
     pub(crate) may_gain_handlers: bool,
 }
@@ -109,6 +111,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) frames: Vec<Frame>,
     /// What is read stands in a file or role that is included while running, and perhaps never.
     pub(crate) is_included: bool,
+    /// A task so far may write to this machine, where later ones take their files from.
+    pub(crate) may_bring_files: bool,
     /// Files judged because a dynamic include names them.
     pub(crate) judged: HashSet<PathBuf>,
     parsed: HashMap<PathBuf, Option<Arc<Node>>>,
@@ -123,6 +127,7 @@ impl<'a> Loader<'a> {
             files: Vec::new(),
             frames: Vec::new(),
             is_included: false,
+            may_bring_files: false,
             judged: HashSet::new(),
             parsed: HashMap::new(),
         }

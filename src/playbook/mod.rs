@@ -11,6 +11,7 @@ mod play;
 mod role;
 mod scope;
 mod search;
+mod sources;
 mod task;
 
 pub use freeform::RAW;

@@ -3,7 +3,7 @@
 use super::keywords::{self, Place, is_template};
 use super::load::{Loader, State};
 use super::scope::{list, modernise, vars};
-use super::{Item, Play, Scope, search};
+use super::{Item, Play, Scope, search, sources};
 use crate::diag::{Span, nearest};
 use crate::modules;
 use crate::yaml::{Entry, Kind, Map, Node, Vars};
@@ -133,6 +133,7 @@ impl Loader<'_> {
         own_vars.extend(around.vars.clone());
         self.state = State {
             vars: Arc::new(own_vars),
+            is_of_this_machine: hosts.as_ref().is_some_and(sources::names_this_machine),
             ..State::default()
         };
         let mut scope = Scope {

@@ -231,6 +231,10 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
       copy: dest={{ dir }}/7 content="{{ lookup('file', dir + '/fetched') }}"
     - name: the playbook is what it is
       copy: src={{ dir }}/play.yml dest={{ dir }}/8
+    - name: bring it beside the playbook
+      fetch: src={{ dir }}/host dest=brought/ flat=true
+    - name: named without a template
+      copy: src=brought/host dest={{ dir }}/9
 "#,
     );
     play.file("old", "old");
@@ -265,9 +269,14 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
         "+brought",
         "TASK [the playbook is what it is]",
         "would change: [a]",
+        "TASK [named without a template]",
+        "would change: [a]",
+        "+brought",
     ]);
     let run = play.run();
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
-    let text = std::fs::read_to_string(play.path().join("6")).unwrap();
-    assert_eq!(text, "brought");
+    for copied in ["6", "9"] {
+        let text = std::fs::read_to_string(play.path().join(copied)).unwrap();
+        assert_eq!(text, "brought");
+    }
 }

@@ -175,6 +175,36 @@ fn blocks_are_judged() {
 }
 
 #[test]
+fn a_file_that_an_earlier_task_may_bring_need_not_be_there() {
+    let faults = |before: &str| {
+        let tasks = format!("{before}\n- copy: src=none dest=/x\n");
+        load_files(&[("site.yml", &play_of(&tasks))]).1
+    };
+    for brings in [
+        "- fetch: src=/x dest=none flat=true",
+        "- command: make\n  delegate_to: localhost",
+        "- command: make\n  delegate_to: '{{ x }}'",
+        "- local_action: command make",
+        "- command: make\n  connection: local",
+    ] {
+        let faults = faults(brings);
+        assert!(faults.starts_with("warning: no file `none` "), "{faults}");
+        assert!(
+            faults.contains("; an earlier task may bring it"),
+            "{faults}"
+        );
+    }
+    for other in [
+        "- command: make",
+        "- command: make\n  delegate_to: peter.local",
+        "- stat: path=none\n  delegate_to: localhost",
+    ] {
+        let faults = faults(other);
+        assert!(faults.starts_with("error: no file `none` "), "{faults}");
+    }
+}
+
+#[test]
 fn files_that_a_task_needs_must_be_there() {
     let tasks = "- include_vars: none.yml\n- include_vars: there.yml\n- include_vars: '{{ x }}.yml'\n- include_vars: none.yml\n  when: x\n- include_tasks: none.yml\n";
     let (_, faults) = load_files(&[("site.yml", &play_of(tasks)), ("vars/there.yml", "a: 1\n")]);

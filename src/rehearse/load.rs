@@ -198,17 +198,26 @@ impl Load {
         Ok(Loaded { flows, group })
     }
 
-    /// Asks programs on the client to end.
+    /// Asks programs on the client to end; a connection that a busy machine did not make in time is tried again.
     fn signal(&self, pattern: &str) -> Result<(), String> {
-        let status = as_root(&self.lab, CLIENT)
-            .map_err(|error| error.to_string())?
-            .arg(format!("pkill -TERM -f '^[^ ]*{pattern}'"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        // That none is left to be asked is told by its account.
-        status.map(drop).map_err(|error| format!("ssh: {error}"))
+        let end = Instant::now() + ASKING;
+        loop {
+            let asked = as_root(&self.lab, CLIENT)
+                .map_err(|error| error.to_string())?
+                .arg(format!("pkill -TERM -f '^[^ ]*{pattern}'"))
+                .stdin(Stdio::null())
+                .output()
+                .map_err(|error| format!("ssh: {error}"))?;
+            // That none was left to be asked is told by its account.
+            if matches!(asked.status.code(), Some(0 | 1)) {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                let said = String::from_utf8_lossy(&asked.stderr);
+                return Err(format!("`{pattern}` cannot be ended: {}", said.trim()));
+            }
+            thread::sleep(Duration::from_millis(500));
+        }
     }
 }
 
@@ -242,6 +251,8 @@ impl Canary<'_> {
     }
 }
 
+/// How long it may take to ask a program to end.
+const ASKING: Duration = Duration::from_secs(60);
 /// How many of a program's last lines are kept.
 const LAST: usize = 8;
 
@@ -326,11 +337,11 @@ impl Talker {
     }
 
     fn last_words(&self, what: &str) -> String {
-        format!(
-            "`krun-canary {}` {what}: {}",
-            self.what,
-            self.lines().join("; ")
-        )
+        let is_progress = |line: &String| line.contains(" a second, ");
+        let (progress, mut lines): (Vec<_>, Vec<_>) =
+            self.lines().into_iter().partition(is_progress);
+        lines.extend(progress.last().cloned());
+        format!("`krun-canary {}` {what}: {}", self.what, lines.join("; "))
     }
 }
 

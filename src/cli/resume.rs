@@ -275,8 +275,7 @@ pub(super) fn gone(
     hosts: &BTreeSet<HostName>,
     inventory: &Inventory,
 ) -> Option<String> {
-    let is_local = |host: &str| matches!(host, "localhost" | "127.0.0.1" | "::1");
-    let is_gone = |host: &&HostName| !inventory.hosts.contains_key(&***host) && !is_local(host);
+    let is_gone = |host: &&HostName| inventory.host(host).is_none();
     let gone: Vec<&str> = hosts.iter().filter(is_gone).map(|host| &**host).collect();
     (!gone.is_empty()).then(|| {
         format!(

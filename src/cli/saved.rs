@@ -297,8 +297,8 @@ fn faults(
     if !faults.is_empty() && machine.cwd != saved.directory {
         faults.push(format!("it was planned in `{}`", saved.directory.display()));
     }
-    let here = |host: &&HostName| !loaded.inventory.hosts.contains_key(&***host);
-    for host in promise.hosts().filter(here) {
+    let is_gone = |host: &&HostName| loaded.inventory.host(host).is_none();
+    for host in promise.hosts().filter(is_gone) {
         faults.push(format!("`{host}` is no longer in the inventory"));
     }
     if digest(&loaded.extra, &saved.salt) != saved.extra {

@@ -245,6 +245,18 @@ fn what_cannot_be_applied_is_refused_before_any_host_is_contacted() {
 }
 
 #[test]
+fn a_plan_of_this_machine_needs_no_inventory() {
+    let play = Play::new(
+        "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - copy: {dest: \"{{ playbook_dir }}/made\", content: x}\n",
+    );
+    let plan = play.krun(&["plan", "-o", "a.plan", "play.yml"]);
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    assert!(play.path().join("made").exists());
+}
+
+#[test]
 fn a_host_that_disappeared_is_named() {
     let play = Play::new("- hosts: all\n  gather_facts: false\n  tasks: [{command: 'true'}]\n");
     let inventory = play.file("hosts.sh", "#!/bin/sh\ncat $(dirname $0)/list\n");

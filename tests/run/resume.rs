@@ -430,7 +430,7 @@ fn a_failure_that_was_rescued_is_not_tried_again_and_the_rescue_goes_on() {
 #[test]
 fn what_only_the_user_can_decide_is_neither_rescued_nor_ignored() {
     let play = Play::new(
-        r#"
+        r"
 - hosts: a
   gather_facts: false
   tasks:
@@ -445,7 +445,7 @@ fn what_only_the_user_can_decide_is_neither_rescued_nor_ignored() {
         - shell: echo rescue >> {{ dir }}/log; false
       always:
         - shell: echo always >> {{ dir }}/log
-"#,
+",
     );
     assert_eq!(play.run().code, 2);
     assert_eq!(play.log(), ["rescue", "always"]);

@@ -172,7 +172,7 @@ impl Load {
     /// Ends sending, reads everything back, ends the group, and tells what became of the records.
     pub fn stop(mut self) -> Result<Loaded, String> {
         let limit = Duration::from_secs(DELIVERY + 30);
-        self.signal("krun-canary produce")?;
+        self.signal("produce")?;
         let mut sent = Vec::new();
         for producer in &mut self.producers {
             let account: Sent = producer.talker.account(limit)?;
@@ -193,18 +193,19 @@ impl Load {
                     .and_then(|mut talker| talker.account(limit)),
             })
             .collect();
-        self.signal("krun-canary consume")?;
+        self.signal("consume")?;
         let group = self.group.account(limit);
         Ok(Loaded { flows, group })
     }
 
     /// Asks programs on the client to end; a connection that a busy machine did not make in time is tried again.
-    fn signal(&self, pattern: &str) -> Result<(), String> {
+    fn signal(&self, verb: &str) -> Result<(), String> {
         let end = Instant::now() + ASKING;
+        let ask = format!("pkill -TERM -f '{}'", pattern(&self.program, verb));
         loop {
             let asked = as_root(&self.lab, CLIENT)
                 .map_err(|error| error.to_string())?
-                .arg(format!("pkill -TERM -f '^[^ ]*{pattern}'"))
+                .arg(&ask)
                 .stdin(Stdio::null())
                 .output()
                 .map_err(|error| format!("ssh: {error}"))?;
@@ -214,11 +215,25 @@ impl Load {
             }
             if Instant::now() > end {
                 let said = String::from_utf8_lossy(&asked.stderr);
-                return Err(format!("`{pattern}` cannot be ended: {}", said.trim()));
+                return Err(format!(
+                    "`krun-canary {verb}` cannot be ended: {}",
+                    said.trim()
+                ));
             }
             thread::sleep(Duration::from_millis(500));
         }
     }
+}
+
+/// What the command lines of the load's programs begin with, whatever the user's file is named.
+fn pattern(program: &str, verb: &str) -> String {
+    format!(
+        "^{} {verb} ",
+        program.replace(
+            |sign: char| !(sign.is_alphanumeric() || "/_-".contains(sign)),
+            "."
+        )
+    )
 }
 
 /// How the load's program is started.
@@ -349,5 +364,23 @@ impl Drop for Talker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_any_name_is_found_by_its_command_line() {
+        let found = |program| pattern(program, "produce");
+        assert_eq!(
+            found("/krun-seed/krun-canary"),
+            "^/krun-seed/krun-canary produce "
+        );
+        assert_eq!(
+            found("/krun-seed/can'ary (1).stripped"),
+            "^/krun-seed/can.ary..1..stripped produce "
+        );
     }
 }

@@ -87,7 +87,7 @@ pub(super) fn subjects(action: &Action) -> Vec<String> {
     let texts = arguments(action).into_iter();
     let named = texts.filter(|(name, _)| name == key);
     named
-        .flat_map(|(_, text)| named_names(&format!("{key} {text}")))
+        .flat_map(|(_, text)| may_be_names(text.split_whitespace()).collect::<Vec<_>>())
         .collect()
 }
 
@@ -173,12 +173,17 @@ fn named_names(text: &str) -> Vec<String> {
             continue;
         }
         let is_before = |word: &&&str| BEFORE.contains(*word) || word.contains('=');
-        let words = words.iter().skip_while(is_before).skip(1);
-        let parts = words.flat_map(|word| word.split(['=', ':', ',', '<', '>']));
-        let is_name = |part: &&str| !part.is_empty() && !part.contains(['/', '$', '*', '"', '\'']);
-        found.extend(parts.filter(is_name).map(str::to_owned));
+        let behind = words.iter().skip_while(is_before).skip(1);
+        found.extend(may_be_names(behind.copied()));
     }
     found
+}
+
+/// The parts of words that accounts and packages may be named.
+fn may_be_names<'a>(words: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    let parts = words.flat_map(|word| word.split(['=', ':', ',', '<', '>']));
+    let is_name = |part: &&str| !part.is_empty() && !part.contains(['/', '$', '*', '"', '\'']);
+    parts.filter(is_name).map(str::to_owned)
 }
 
 fn bytes_of(bytes: &[Value]) -> String {

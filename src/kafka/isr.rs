@@ -57,19 +57,13 @@ pub enum Decision {
 
 /// What to do about brokers that are up, and whose replicas stay out of sync.
 pub fn way_out(brokers: &BTreeSet<i32>) -> String {
-    let (subject, verb, whose) = match Vec::from_iter(brokers).as_slice() {
-        [one] => (format!("broker {one}"), "is", "its server.log says"),
-        more => {
-            let more: Vec<String> = more.iter().map(ToString::to_string).collect();
-            (
-                format!("brokers {}", more.join(", ")),
-                "are",
-                "their server.log says",
-            )
-        }
+    let names: Vec<String> = brokers.iter().map(ToString::to_string).collect();
+    let (subject, whose) = match names.as_slice() {
+        [one] => (format!("broker {one} is"), "its"),
+        more => (format!("brokers {} are", more.join(", ")), "their"),
     };
     format!(
-        "{subject} {verb} up: see what {whose} of these partitions; where it says `marked as failed`, only a restart of that broker takes them up again, after what had failed is mended"
+        "{subject} up: see what {whose} server.log says of these partitions; where it says `marked as failed`, only a restart of that broker takes them up again, after what had failed is mended"
     )
 }
 

@@ -10,6 +10,7 @@ const DISK: &str = "/run/krun-lab-disk";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     Kill,
+    Terminate,
     Stop,
     Continue,
     /// A JVM prints its threads.
@@ -20,6 +21,7 @@ impl Signal {
     fn option(self) -> &'static str {
         match self {
             Self::Kill => "-KILL",
+            Self::Terminate => "-TERM",
             Self::Stop => "-STOP",
             Self::Continue => "-CONT",
             Self::Quit => "-QUIT",

@@ -86,11 +86,17 @@ pub enum Part {
     Always,
 }
 
+impl Part {
+    /// Whether a `rescue` takes over where a step in it fails.
+    pub fn is_rescued(self) -> bool {
+        self == Self::Body { has_rescue: true }
+    }
+}
+
 impl Step {
     /// Whether a `rescue` takes over where this fails.
     pub fn is_rescued(&self) -> bool {
-        let mut parts = self.path.iter().map(|(_, part)| *part);
-        parts.any(|part| part == Part::Body { has_rescue: true })
+        self.path.iter().any(|(_, part)| part.is_rescued())
     }
 
     pub fn task(&self) -> Option<&Arc<Task>> {

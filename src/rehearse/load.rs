@@ -1,7 +1,7 @@
 //! Turns the lab's client into load: two producers and a consumer group, and in the end what became of their records.
 
 use super::watch::as_root;
-use crate::lab::{self, Lab};
+use crate::lab::{self, Lab, Signal};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -172,7 +172,7 @@ impl Load {
     /// Ends sending, reads everything back, ends the group, and tells what became of the records.
     pub fn stop(mut self) -> Result<Loaded, String> {
         let limit = Duration::from_secs(DELIVERY + 30);
-        self.signal("produce")?;
+        self.end("produce")?;
         let mut sent = Vec::new();
         for producer in &mut self.producers {
             let account: Sent = producer.talker.account(limit)?;
@@ -193,35 +193,16 @@ impl Load {
                     .and_then(|mut talker| talker.account(limit)),
             })
             .collect();
-        self.signal("consume")?;
+        self.end("consume")?;
         let group = self.group.account(limit);
         Ok(Loaded { flows, group })
     }
 
-    /// Asks programs on the client to end; a connection that a busy machine did not make in time is tried again.
-    fn signal(&self, verb: &str) -> Result<(), String> {
-        let end = Instant::now() + ASKING;
-        let ask = format!("pkill -TERM -f '{}'", pattern(&self.program, verb));
-        loop {
-            let asked = as_root(&self.lab, CLIENT)
-                .map_err(|error| error.to_string())?
-                .arg(&ask)
-                .stdin(Stdio::null())
-                .output()
-                .map_err(|error| format!("ssh: {error}"))?;
-            // That none was left to be asked is told by its account.
-            if matches!(asked.status.code(), Some(0 | 1)) {
-                return Ok(());
-            }
-            if Instant::now() > end {
-                let said = String::from_utf8_lossy(&asked.stderr);
-                return Err(format!(
-                    "`krun-canary {verb}` cannot be ended: {}",
-                    said.trim()
-                ));
-            }
-            thread::sleep(Duration::from_millis(500));
-        }
+    /// Asks programs on the client to end. That none was left to be asked is told by its account.
+    fn end(&self, verb: &str) -> Result<(), String> {
+        let pattern = pattern(&self.program, verb);
+        let asked = self.lab.signal(CLIENT, Signal::Terminate, &pattern);
+        asked.map(drop).map_err(|error| error.to_string())
     }
 }
 
@@ -266,8 +247,6 @@ impl Canary<'_> {
     }
 }
 
-/// How long it may take to ask a program to end.
-const ASKING: Duration = Duration::from_secs(60);
 /// How many of a program's last lines are kept.
 const LAST: usize = 8;
 

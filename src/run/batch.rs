@@ -383,7 +383,14 @@ impl<'r> Batch<'r> {
 
     /// Takes back everything that has not begun, as only the hosts' agents know.
     pub(super) fn take_back_what_waits(&mut self) {
-        let flights = self.hosts.iter().flat_map(|host| &host.flights);
+        for host in 0..self.hosts.len() {
+            self.take_back_of(host);
+        }
+    }
+
+    /// Takes back what one host was sent and has not begun.
+    pub(super) fn take_back_of(&self, host: usize) {
+        let flights = self.hosts[host].flights.iter();
         for item in flights.flat_map(|flight| &flight.items) {
             if let ItemState::Sent { seq, to, .. } = &item.state {
                 self.run.links.send(to, ToAgent::TakeBack(*seq));

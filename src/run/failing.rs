@@ -4,12 +4,11 @@ use super::Run;
 use super::batch::{Batch, Ending};
 use super::host::HostState;
 use super::keywords::{flag, text};
-use super::prepare::{ItemState, Judged};
+use super::prepare::Judged;
 use super::scope::TaskScope;
 use super::world::{self, PlayContext};
 use crate::plan::{Part, Step};
 use crate::playbook::Task;
-use crate::proto::ToAgent;
 use crate::value::{Dict, HostName, Mapping, Value};
 use crate::yaml::{Kind, Node};
 use std::sync::Arc;
@@ -106,9 +105,10 @@ impl Batch<'_> {
 
     /// Fails the hosts that have come past a step at which another one's failure is theirs, too.
     pub(super) fn fail_where_one_has_failed(&mut self) {
-        let (frontier, is_free) = (self.frontier(), self.is_free());
-        let is_due = |fatal: &Fatal| is_free || frontier > fatal.at;
-        if self.ending == Ending::No && self.fatal.as_ref().is_some_and(is_due) {
+        let Some(at) = self.fatal.as_ref().map(|fatal| fatal.at) else {
+            return;
+        };
+        if self.ending == Ending::No && (self.is_free() || self.frontier() > at) {
             self.fail_the_others();
         }
     }
@@ -138,12 +138,7 @@ impl Batch<'_> {
 
     /// Takes back what a host was sent of the steps behind this one, and what it has found of them.
     fn take_back_behind(&mut self, host: usize, at: usize) {
-        let flights = self.hosts[host].flights.iter();
-        for item in flights.flat_map(|flight| &flight.items) {
-            if let ItemState::Sent { seq, to, .. } = &item.state {
-                self.run.links.send(to, ToAgent::TakeBack(*seq));
-            }
-        }
+        self.take_back_of(host);
         self.drop_flights(host);
         let host = &mut self.hosts[host];
         host.epoch += 1;

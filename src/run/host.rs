@@ -244,8 +244,7 @@ impl HostRun {
 
     /// Notes that a plan cannot say whether a step fails, so that what would rescue it perhaps runs.
     pub(super) fn doubt_at(&mut self, path: &[(BlockId, Part)], cause: &str) {
-        let is_rescued = |part: &Part| matches!(part, Part::Body { has_rescue: true });
-        if let Some((block, _)) = path.iter().rfind(|(_, part)| is_rescued(part)) {
+        if let Some((block, _)) = path.iter().rfind(|(_, part)| part.is_rescued()) {
             let state = self.blocks.entry(*block).or_default();
             state.doubt.get_or_insert_with(|| cause.to_owned());
         }

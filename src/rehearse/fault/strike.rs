@@ -99,10 +99,11 @@ pub fn mend(lab: &Lab, struck: &Struck, controller: Option<Pid>) -> Result<Vec<S
         Kind::FillDisk => {
             let fallen = lab.sh(host, STOP_FALLEN)?;
             lab.empty_disk(host)?;
+            if !fallen.is_empty() {
+                lab.sh(host, REMOVE_INDEXES)?;
+            }
             for unit in fallen.lines() {
-                let line = format!(
-                    "{REMOVE_INDEXES}\nsystemctl reset-failed {unit}; systemctl start {unit}"
-                );
+                let line = format!("systemctl reset-failed {unit}; systemctl start {unit}");
                 lab.sh(host, &line)?;
                 by_hand.push(format!(
                     "{unit} was stopped, its logs' indexes were removed, and it was started by hand"

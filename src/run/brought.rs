@@ -4,6 +4,7 @@ use super::files::TaskFiles;
 use super::foreseen::Foreseen;
 use super::prepare::Work;
 use super::scope::TaskScope;
+use crate::modules::diff::Diff;
 use crate::modules::fetch::{self, Fetch};
 use crate::modules::{Action, Error, Outcome};
 use crate::playbook::absolute;
@@ -49,10 +50,15 @@ pub(super) fn keep(
         write(&path, &content).map_err(|error| failed("write", error))?;
     }
     outcome.changed = !is_same;
-    let checksum = outcome.data.get("checksum").cloned();
-    if let Some(checksum) = checksum.filter(|_| !is_same) {
-        outcome.data.remove("file");
-        outcome = outcome.with("remote_checksum", checksum);
+    if !is_same {
+        // Its content may be anything, a key too, and is not shown.
+        let subject = format!("controller's file {}", path.display());
+        let source = outcome.data.remove("file");
+        let diff = Diff::new(subject).attribute("copy of", None, source);
+        outcome.diffs.push(diff);
+        if let Some(checksum) = outcome.data.get("checksum").cloned() {
+            outcome = outcome.with("remote_checksum", checksum);
+        }
     }
     Ok(outcome.with("dest", path.display().to_string()))
 }

@@ -4,7 +4,7 @@ use super::Paint;
 use super::words::{bytes, value};
 use crate::modules::diff::{Attribute, Content, Diff};
 use crate::modules::keys::{self, KeyChange};
-use similar::{ChangeTag, DiffTag, TextDiff};
+use similar::{Algorithm, ChangeTag, DiffTag, TextDiff, capture_diff_slices};
 use std::fmt::Write;
 
 /// Lines of context around a change.
@@ -126,22 +126,31 @@ pub fn changes(before: &str, after: &str) -> Vec<LinesChanged> {
         .collect()
 }
 
-/// Makes only some of the [`changes`] that lead from one text to another: those at these positions.
-pub fn with_changes(before: &str, after: &str, takes: impl Fn(usize) -> bool) -> String {
+/// Puts other lines in the place of each of the [`changes`] that lead from one text to another, by their positions.
+pub fn with_changes<'a>(
+    before: &str,
+    after: &str,
+    lines: impl Fn(usize) -> &'a [String],
+) -> String {
     let (before, after) = (lines_of(before), lines_of(after));
     let diff = TextDiff::configure().diff_slices(&before, &after);
     let (mut out, mut position) = (String::new(), 0);
     for op in diff.ops() {
-        let is_equal = op.tag() == DiffTag::Equal;
-        let side = if !is_equal && takes(position) {
-            &after[op.new_range()]
+        if op.tag() == DiffTag::Equal {
+            out.extend(before[op.old_range()].iter().copied());
         } else {
-            &before[op.old_range()]
-        };
-        out.extend(side.iter().copied());
-        position += usize::from(!is_equal);
+            out.extend(lines(position).iter().map(String::as_str));
+            position += 1;
+        }
     }
     out
+}
+
+/// The lines that stand on both sides, in their order.
+pub fn in_both(one: &[String], other: &[String]) -> Vec<String> {
+    let ops = capture_diff_slices(Algorithm::Myers, one, other);
+    let equal = ops.iter().filter(|op| op.tag() == DiffTag::Equal);
+    equal.flat_map(|op| one[op.old_range()].to_vec()).collect()
 }
 
 fn lines_of(text: &str) -> Vec<&str> {

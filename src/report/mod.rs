@@ -12,6 +12,7 @@ mod human;
 mod json;
 mod live;
 pub mod markdown;
+mod middle;
 mod paint;
 pub mod parts;
 mod patch;

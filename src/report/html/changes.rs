@@ -11,7 +11,7 @@ use crate::modules::keys;
 use crate::value::{Value, display};
 use std::fmt::Write;
 
-/// Lines of a diff above which it begins folded.
+/// Lines of a diff above which they begin folded; attributes and keys stay in sight.
 const LONG: usize = 60;
 
 /// All plays.
@@ -179,12 +179,15 @@ pub fn diff(diff: &Diff) -> String {
     if !rows.is_empty() {
         let _ = writeln!(body, "<table class=\"sides\"><tbody>{rows}</tbody></table>");
     }
-    let mut n_lines = 0;
     match &diff.content {
         Some(Content::Text { before, after }) if before != after => {
             let (text, n) = lines(before, after);
-            n_lines = n;
-            let _ = writeln!(body, "<pre class=\"diff\">{text}</pre>");
+            let text = format!("<pre class=\"diff\">{text}</pre>\n");
+            if n > LONG {
+                body.push_str(&fold("subject", false, &format!("{n} lines"), &text));
+            } else {
+                body.push_str(&text);
+            }
         }
         Some(Content::Opaque {
             reason,
@@ -208,7 +211,7 @@ pub fn diff(diff: &Diff) -> String {
         format!(" <span class=\"dim\">from {}</span>", escape(source))
     });
     let summary = format!("<code>{}</code>{is_new}{source}", escape(&diff.subject));
-    fold("subject", n_lines <= LONG, &summary, &body)
+    fold("subject", true, &summary, &body)
 }
 
 fn row(name: &str, before: Option<&str>, after: Option<&str>) -> String {

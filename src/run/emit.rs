@@ -69,6 +69,7 @@ impl Run {
     }
 
     pub(super) fn emit(&mut self, kind: EventKind) {
+        self.fleeting.hear(&kind);
         let at = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, millis);
@@ -96,7 +97,7 @@ impl Run {
         if let Some((salt, bare)) = bare
             && bare != shown.diffs
         {
-            shown.covered = Some(promise::cover(&bare, salt));
+            shown.covered = Some(promise::cover(&self.fleeting.diffs(&bare), salt));
         }
         shown
     }

@@ -90,7 +90,8 @@ impl Batch<'_> {
             .shape
             .is_loop()
             .then(|| self.run.shown_label(item, flight.no_log));
-        let judged = promise.judge(&name, &task_name(task), label.as_deref(), &found);
+        let (task_name, fleeting) = (task_name(task), &self.run.fleeting);
+        let judged = promise.judge(&name, &task_name, label.as_deref(), &found, fleeting);
         let Err(error) = judged else { return };
         let reason = format!("`{}` on {name}: {}", task.title(), error.message);
         self.call_off(host, step, index, ItemState::failed(error));

@@ -15,6 +15,7 @@ mod emit;
 mod facts;
 mod failing;
 mod files;
+mod fleeting;
 pub mod foresee;
 mod foreseen;
 mod guard;
@@ -136,6 +137,7 @@ pub struct Run {
     gone: HashSet<HostName>,
     kept: kept::Kept,
     promise: Option<Promise>,
+    fleeting: fleeting::Fleeting,
     past: Option<Past>,
     pub(self) questions: ask::Questions,
     back: Option<Back>,
@@ -241,6 +243,7 @@ impl Run {
             custom_stats: custom_stats::CustomStats::default(),
             gone: HashSet::new(),
             promise: context.promise,
+            fleeting: fleeting::Fleeting::default(),
             past: context.past,
             questions: ask::Questions::default(),
             back: context.back,

@@ -1,5 +1,6 @@
 //! Turns the events of a plan into a promise, and what is found on a host into leave to change it: as it was shown, or not at all.
 
+use super::fleeting::Fleeting;
 use crate::event::{At, Event, Status, TaskName, TaskResult};
 use crate::modules::Error;
 use crate::modules::diff::{Attribute, Content, Diff};
@@ -22,13 +23,13 @@ struct Key {
 }
 
 impl Key {
-    fn new(host: &HostName, task: &TaskName, item: Option<&str>) -> Self {
+    fn new(host: &HostName, task: &TaskName, item: Option<&str>, fleeting: &Fleeting) -> Self {
         let At { file, line, column } = &task.at;
         Self {
             host: host.clone(),
             at: (file.clone(), *line, *column),
             is_handler: task.is_handler,
-            item: item.map(settled),
+            item: item.map(|label| fleeting.text(&settled(label))),
         }
     }
 }
@@ -62,6 +63,7 @@ fn settled(label: &str) -> String {
 struct Shown {
     title: String,
     status: Status,
+    /// Without what differs each time.
     diffs: Vec<Diff>,
     covered: Option<String>,
     /// Not even its arguments could be known.
@@ -69,11 +71,11 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(task: &TaskName, result: &TaskResult) -> Self {
+    fn of(task: &TaskName, result: &TaskResult, fleeting: &Fleeting) -> Self {
         Self {
             title: task.title.clone(),
             status: result.status,
-            diffs: result.diffs.clone(),
+            diffs: fleeting.diffs(&result.diffs),
             covered: result.covered.clone(),
             is_dark: result.is_dark,
         }
@@ -83,7 +85,7 @@ impl Shown {
         !matches!(self.status, Status::Ok | Status::Skipped)
     }
 
-    /// Whether this is what a plan promised.
+    /// Whether this is what a plan promised. `found` is without what differs each time.
     fn keeps(&self, found: &TaskResult) -> bool {
         let shows_it = !(self.is_dark && self.diffs.is_empty());
         self.is_change() && shows_it && self.diffs == found.diffs && self.covered == found.covered
@@ -117,12 +119,15 @@ impl Promise {
     /// Reads what a plan showed.
     pub fn of(events: &[Event], salt: &str, allow_unknown: bool) -> Self {
         let mut shown: IndexMap<Key, Vec<Shown>> = IndexMap::new();
+        let mut fleeting = Fleeting::default();
         for event in events {
+            fleeting.hear(&event.kind);
             let Some((host, task, item, result)) = event.kind.result() else {
                 continue;
             };
-            let all = shown.entry(Key::new(host, task, item)).or_default();
-            all.push(Shown::of(task, result));
+            let key = Key::new(host, task, item, &fleeting);
+            let all = shown.entry(key).or_default();
+            all.push(Shown::of(task, result, &fleeting));
         }
         Self {
             shown,
@@ -139,10 +144,15 @@ impl Promise {
         task: &TaskName,
         item: Option<&str>,
         found: &TaskResult,
+        fleeting: &Fleeting,
     ) -> Result<(), Error> {
-        let shown = self.shown.get(&Key::new(host, task, item));
+        let shown = self.shown.get(&Key::new(host, task, item, fleeting));
         let shown = shown.map_or(&[][..], Vec::as_slice);
-        if shown.iter().any(|one| one.keeps(found)) {
+        let settled = &TaskResult {
+            diffs: fleeting.diffs(&found.diffs),
+            ..found.clone()
+        };
+        if shown.iter().any(|one| one.keeps(settled)) {
             return Ok(());
         }
         let is_open = |one: &&Shown| one.status == Status::Unforeseen;
@@ -169,7 +179,7 @@ impl Promise {
             error.help(HELP)
         };
         if let Some(planned) = shown.iter().find(|one| one.is_change()) {
-            error.diffs = drifted(&planned.diffs, &found.diffs);
+            error.diffs = drifted(&planned.diffs, &settled.diffs);
         }
         if error.diffs.is_empty() {
             error.diffs.clone_from(&found.diffs);

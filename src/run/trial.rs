@@ -232,6 +232,7 @@ fn beginning(dir: &Path, inventory: inventory::Inventory, ids: Ids, interrupt: I
         gone: HashSet::new(),
         kept: kept::Kept::new(dir, &[], String::new()),
         promise: None,
+        fleeting: super::fleeting::Fleeting::default(),
         past: None,
         questions: super::ask::Questions::default(),
         back: None,

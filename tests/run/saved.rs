@@ -167,6 +167,61 @@ fn items_that_a_plan_found_are_those_that_are_found_when_it_is_applied() {
 }
 
 #[test]
+fn names_that_are_made_up_and_times_are_no_drift() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - tempfile: {state: directory, path: "{{ dir }}", suffix: work}
+      register: work
+    - copy: {dest: "{{ work.path }}/secret", content: x}
+      no_log: true
+    - copy: {dest: "{{ dir }}/where", content: "{{ work.path }}"}
+    - tempfile: {path: "{{ dir }}", suffix: "{{ item }}"}
+      loop: [one, two]
+      register: files
+    - copy: {dest: "{{ item.path }}", content: "{{ item.item }}"}
+      loop: "{{ files.results }}"
+    - file: {path: "{{ item }}", state: absent}
+      loop: "{{ [work.path] + files.results | map(attribute='path') | list }}"
+    - lineinfile: {path: "{{ dir }}/old", line: more, backup: true}
+      register: edit
+    - copy: {src: "{{ edit.backup }}", dest: "{{ dir }}/was", remote_src: true}
+    - file: {path: "{{ edit.backup }}", state: absent}
+    - file: {path: "{{ dir }}/{{ item }}", state: touch}
+      loop: [old, new, new]
+    - file: {path: "{{ dir }}/new", modification_time: "202001010000.00"}
+"#,
+    )
+    .args(&["--allow-destroy"]);
+    play.file("old", "old\n");
+    planned(&play);
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    assert_eq!(text(&play, "was"), "old\n");
+    assert_eq!(text(&play, "old"), "old\nmore\n");
+    // Another name in it would have been another content.
+    let play = Play::new(
+        "
+- hosts: a
+  gather_facts: false
+  tasks:
+    - tempfile: {path: '{{ dir }}'}
+      register: file
+    - copy: {dest: '{{ file.path }}', content: \"{{ lookup('file', dir + '/in') }}\"}
+",
+    );
+    play.file("in", "1");
+    planned(&play);
+    play.file("in", "2");
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 2, "{}{}", applied.stdout, applied.stderr);
+    let stable = "/(name 1 that play.yml:5 makes up): wished as planned → wished now";
+    assert!(applied.stdout.contains(stable), "{}", applied.stdout);
+}
+
+#[test]
 fn an_unknown_that_turns_out_to_change_something_needs_leave() {
     let play = Play::new(
         "

@@ -2,8 +2,8 @@
 
 use super::fleeting::Fleeting;
 use crate::event::{At, Event, Status, TaskName, TaskResult};
-use crate::modules::Error;
 use crate::modules::diff::{Attribute, Content, Diff};
+use crate::modules::{self, Error, Nature};
 use crate::value::{HostName, Value};
 use indexmap::IndexMap;
 use pbkdf2::pbkdf2_hmac;
@@ -68,6 +68,8 @@ struct Shown {
     covered: Option<String>,
     /// Not even its arguments could be known.
     is_dark: bool,
+    /// A command that ran in the plan, too (`check_mode: false`), and that its conditions call no change.
+    has_run: bool,
 }
 
 impl Shown {
@@ -78,6 +80,7 @@ impl Shown {
             diffs: fleeting.diffs(&result.diffs),
             covered: result.covered.clone(),
             is_dark: result.is_dark,
+            has_run: has_run(task, result),
         }
     }
 
@@ -90,6 +93,13 @@ impl Shown {
         let shows_it = !(self.is_dark && self.diffs.is_empty());
         self.is_change() && shows_it && self.diffs == found.diffs && self.covered == found.covered
     }
+}
+
+fn has_run(task: &TaskName, result: &TaskResult) -> bool {
+    let is_action = modules::find(&task.module).is_some_and(|it| it.nature == Nature::Action);
+    let said = result.data.get("stdout").and_then(Value::as_str);
+    let is_left_out = said.is_some_and(|said| said.starts_with("skipped, since"));
+    is_action && result.status == Status::Ok && !is_left_out
 }
 
 /// Something that is no longer as the plan saw it.
@@ -152,7 +162,9 @@ impl Promise {
             diffs: fleeting.diffs(&found.diffs),
             ..found.clone()
         };
-        if shown.iter().any(|one| one.keeps(settled)) {
+        let runs_again = |one: &Shown| one.has_run && found.diffs.is_empty();
+        let is_kept = |one: &Shown| one.keeps(settled) || runs_again(one);
+        if shown.iter().any(is_kept) {
             return Ok(());
         }
         let is_open = |one: &&Shown| one.status == Status::Unforeseen;

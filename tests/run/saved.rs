@@ -222,6 +222,45 @@ fn names_that_are_made_up_and_times_are_no_drift() {
 }
 
 #[test]
+fn commands_that_ran_in_the_plan_run_again_and_a_command_that_it_left_out_does_not() {
+    let play = Play::new(
+        r#"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - command: cat {{ dir }}/in
+      check_mode: false
+      changed_when: false
+      register: read
+    - command: cat {{ dir }}/in
+      check_mode: false
+      changed_when: "'none' in again.stdout"
+      register: again
+    - copy: {dest: "{{ dir }}/out", content: "{{ read.stdout }} {{ again.stdout }}"}
+    - name: left out
+      command: touch {{ dir }}/touched
+      args: {creates: "{{ dir }}/in"}
+"#,
+    );
+    let file = play.file("in", "some");
+    planned(&play);
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 0, "{}{}", applied.stdout, applied.stderr);
+    assert_eq!(text(&play, "out"), "some some");
+    let playbook = text(&play, "play.yml");
+    play.file(
+        "play.yml",
+        &playbook.replace("cat {{ dir }}/in", "echo some"),
+    );
+    planned(&play);
+    std::fs::remove_file(&file).unwrap();
+    let applied = play.krun(&["apply", "a.plan"]);
+    assert_eq!(applied.code, 2, "{}{}", applied.stdout, applied.stderr);
+    assert!(applied.stdout.contains("left out"), "{}", applied.stdout);
+    assert!(!play.path().join("touched").exists());
+}
+
+#[test]
 fn an_unknown_that_turns_out_to_change_something_needs_leave() {
     let play = Play::new(
         "

@@ -124,6 +124,22 @@ impl Diff {
         }
     }
 
+    /// Whether what lies there stays, and only whose it is, or who may read it, differs.
+    pub fn is_attributes_only(&self) -> bool {
+        let of_file = ["atime", "attributes", "group", "mode", "mtime", "owner"];
+        let is_known = |one: &Attribute| of_file.contains(&one.name.as_str());
+        self.content.is_none() && !self.is_new && self.attributes.iter().all(is_known)
+    }
+
+    /// The entries of an archive that would come to lie in a directory; `None` where not all are named, or it is none.
+    pub fn unpacked(&self) -> Option<impl Iterator<Item = &str>> {
+        let mut names = self.attributes.iter().map(|one| one.name.as_str());
+        let is_archive = names.next() == Some("entries");
+        let is_all = !names.any(|name| matches!(name, "further entries" | "state"));
+        let entries = self.attributes.iter().skip(1).map(|one| one.name.as_str());
+        (is_archive && is_all).then_some(entries)
+    }
+
     /// Returns `true` if nothing differs.
     pub fn is_empty(&self) -> bool {
         self.content.is_none() && self.attributes.is_empty()

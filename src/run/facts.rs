@@ -4,6 +4,7 @@ use super::foreseen::Foreseen;
 use super::prepare::{Judged, Work};
 use super::{Run, world};
 use crate::modules::Action;
+use crate::modules::diff::Content;
 use crate::playbook::Task;
 use crate::value::{HostName, Mapping, display};
 use std::path::Path;
@@ -111,14 +112,26 @@ impl Run {
         if !self.links.is_local(host) {
             return;
         }
-        let paths = judged
-            .result
-            .diffs
-            .iter()
-            .map(|diff| Path::new(&diff.subject));
-        for path in paths.filter(|path| path.is_absolute()) {
-            let files = &self.world.foreseen;
-            files.note(path, Foreseen::Unknown, task.title());
+        let is_known = judged.unknown.is_none();
+        for diff in &judged.result.diffs {
+            let path = Path::new(&diff.subject);
+            if !path.is_absolute() || diff.is_attributes_only() {
+                continue;
+            }
+            let foreseen = match &diff.content {
+                Some(Content::Text { after, .. }) if is_known => {
+                    Foreseen::Content(after.clone().into_bytes())
+                }
+                _ => Foreseen::Unknown,
+            };
+            let entries = diff.unpacked().filter(|_| is_known);
+            match entries {
+                Some(entries) => entries.for_each(|entry| {
+                    let files = &self.world.foreseen;
+                    files.note(&path.join(entry), Foreseen::Unknown, task.title());
+                }),
+                None => self.world.foreseen.note(path, foreseen, task.title()),
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! What templates and tasks read on the controller: files in Ansible's search order, environment, commands.
 
+use super::foreseen::Foreseen;
 use super::world::World;
 use crate::playbook::{Task, search_paths};
 use crate::template::Files;
 use crate::value::expand;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -77,6 +79,25 @@ impl Files for TaskFiles {
         self.world.foreseen.why_unknown(path)
     }
 
+    fn is_open(&self, path: &Path) -> bool {
+        self.world.foreseen.is_open(path)
+    }
+
+    fn path_is(&self, path: &Path, what: &str) -> bool {
+        if self.world.foreseen.content(path).is_some() {
+            return matches!(what, "exists" | "lexists" | "file");
+        }
+        match what {
+            "exists" => path.exists(),
+            "lexists" => path.symlink_metadata().is_ok(),
+            "file" => path.is_file(),
+            "directory" => path.is_dir(),
+            "link" => path.is_symlink(),
+            "mount" => is_mount(path),
+            _ => false,
+        }
+    }
+
     fn env(&self, name: &str) -> Option<String> {
         self.world
             .settings
@@ -122,6 +143,11 @@ impl Files for TaskFiles {
     fn write_private(&self, path: &Path, content: &str) -> std::io::Result<()> {
         use std::io::Write;
         use std::os::unix::fs::OpenOptionsExt;
+        if self.world.settings.check_mode {
+            let foreseen = &self.world.foreseen;
+            foreseen.note(path, Foreseen::Unknown, "lookup('password')");
+            return Ok(());
+        }
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir)?;
         }
@@ -142,6 +168,15 @@ impl Files for TaskFiles {
             .map_err(|error| error.to_string())?;
         Ok(hosts.iter().map(ToString::to_string).collect())
     }
+}
+
+/// Whether another file system begins there.
+fn is_mount(path: &Path) -> bool {
+    let of = |path: &Path| path.symlink_metadata().ok();
+    let Some((here, above)) = of(path).zip(of(&path.join(".."))) else {
+        return false;
+    };
+    here.is_dir() && (here.dev() != above.dev() || here.ino() == above.ino())
 }
 
 /// The files of a directory whose names fit the pattern, sorted.

@@ -36,6 +36,12 @@ pub(super) fn include(run: &Run, scope: &TaskScope, given: &Mapping) -> Result<O
     };
     let mut found = Dict::new();
     for path in &paths {
+        if let Some(cause) = files.why_unknown(path) {
+            return Ok(Outcome {
+                unknown: Some(format!("it needs {cause}")),
+                ..Outcome::new()
+            });
+        }
         let read = run.read_vars(path).map_err(|fault| {
             Error::new(format!("`{}` cannot be read", path.display())).because(fault)
         })?;
@@ -57,6 +63,7 @@ pub(super) fn include(run: &Run, scope: &TaskScope, given: &Mapping) -> Result<O
             }
         }
     }
+    run.world.hide(&vars);
     let facts = mapping(&vars);
     world::write(&scope.world.host(&scope.host), |host| {
         host.included.extend(vars);

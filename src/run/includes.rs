@@ -157,8 +157,11 @@ impl Run {
 
     /// Reads a file of variables, decrypting what is encrypted.
     pub(super) fn read_vars(&self, path: &Path) -> Result<Dict, String> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = match self.world.foreseen.content(path) {
+            Some(content) => String::from_utf8(content).map_err(|error| error.to_string()),
+            None => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+        };
+        let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
         let mut diagnostics = Diagnostics::new();
         let node = self.vault.parse(&Source::new(path, text), &mut diagnostics);
         let masks = self.vault.masks();

@@ -3,7 +3,7 @@
 use super::back::PUT_BACK;
 use super::batch::{Batch, task_name};
 use super::host::Flight;
-use super::prepare::{ItemState, Judged};
+use super::prepare::{Item, ItemState, Judged};
 use crate::event::{EventKind, Status, TaskName, TaskResult};
 use crate::plan::{Step, StepKind};
 use crate::playbook::Task;
@@ -109,6 +109,7 @@ impl Batch<'_> {
             }
             result
         };
+        let mut is_uncounted = false;
         let mut events = Vec::new();
         if flight.shape.is_loop() {
             for item in &flight.items {
@@ -116,6 +117,7 @@ impl Batch<'_> {
                     continue;
                 };
                 let mut result = finish(judged.result.clone());
+                is_uncounted |= count_all(item, &mut result);
                 result.fingerprint = self.run.fingerprint(&item.work);
                 result.wish.clone_from(&item.wish);
                 let result = self.run.show(result, flight.no_log);
@@ -136,6 +138,10 @@ impl Batch<'_> {
         if let (false, Some(item)) = (flight.shape.is_loop(), flight.items.first()) {
             result.wish.clone_from(&item.wish);
             result.fingerprint = self.run.fingerprint(&item.work);
+            count_all(item, &mut result);
+        }
+        if is_uncounted && result.status == Status::Ok {
+            result.status = Status::Changed;
         }
         result.is_loop = flight.shape.is_loop();
         if result.delegated_to.is_none() {
@@ -191,4 +197,19 @@ impl Batch<'_> {
             StepKind::BlockEnd(..) | StepKind::Flush => None,
         }
     }
+}
+
+/// A plan shows what would change, whatever `changed_when` makes of it. Returns whether it made nothing of a change.
+fn count_all(item: &Item, result: &mut TaskResult) -> bool {
+    let is_plan = item.envelope.check_mode && !item.envelope.only_looks;
+    let is_uncounted = is_plan && result.status == Status::Ok && !result.diffs.is_empty();
+    if is_uncounted {
+        let words = "`changed_when` calls it no change, so it notifies nobody";
+        result.status = Status::Changed;
+        result.msg = Some(match result.msg.take().filter(|msg| !msg.is_empty()) {
+            Some(msg) => format!("{msg}; {words}"),
+            None => words.into(),
+        });
+    }
+    is_uncounted
 }

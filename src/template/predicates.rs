@@ -341,7 +341,7 @@ const PATHS: Table = &[
     ("is_dir", |cx, v, _| path_is(cx, v, "directory")),
     ("link", |cx, v, _| path_is(cx, v, "link")),
     ("is_link", |cx, v, _| path_is(cx, v, "link")),
-    ("link_exists", |cx, v, _| path_is(cx, v, "link")),
+    ("link_exists", |cx, v, _| path_is(cx, v, "lexists")),
     ("mount", |cx, v, _| path_is(cx, v, "mount")),
     ("is_mount", |cx, v, _| path_is(cx, v, "mount")),
 ];
@@ -351,7 +351,9 @@ fn path_is(cx: &Cx, value: &Val, what: &str) -> Res<bool> {
     let (files, path) = (cx.host.scope.files(), Path::new(&path));
     match files.why_unknown(path) {
         // Of a directory that is there, only what is in it is open.
-        Some(cause) if !files.path_is(path, "directory") => Err(cx.run.unknown_error(&cause)),
+        Some(cause) if files.is_open(path) || !files.path_is(path, "directory") => {
+            Err(cx.run.unknown_error(&cause))
+        }
         _ => Ok(files.path_is(path, what)),
     }
 }

@@ -44,11 +44,16 @@ pub trait Files: Send + Sync {
         let _ = path;
         None
     }
+    /// Whether that is so of the path itself, not only of what is beneath it.
+    fn is_open(&self, path: &Path) -> bool {
+        let _ = path;
+        false
+    }
     /// An environment variable of the controller.
     fn env(&self, name: &str) -> Option<String>;
     /// Runs `command` in a shell on the controller and returns what it printed.
     fn pipe(&self, command: &str) -> Result<String, String>;
-    /// Answers the tests on paths of the controller: `what` is `exists`, `file`, `directory`, `link` or `mount`.
+    /// Answers the tests on paths of the controller: `what` is `exists`, `lexists`, `file`, `directory`, `link` or `mount`.
     fn path_is(&self, path: &Path, what: &str) -> bool {
         let _ = (path, what);
         false

@@ -200,7 +200,7 @@ fn what_was_perhaps_is_done_otherwise_only_where_the_user_says_so() {
 }
 
 #[test]
-fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() {
+fn files_that_a_plan_would_write_on_this_machine_are_read_as_they_would_be() {
     let play = Play::new(
         r#"
 - hosts: a
@@ -210,17 +210,39 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
       copy: dest={{ dir }}/new content=x
     - name: old
       copy: dest={{ dir }}/old content=y
+    - name: gone
+      file: path={{ dir }}/gone state=absent
+    - name: unpacked
+      unarchive: src={{ dir }}/a.tar dest={{ dir }} remote_src=true
+    - name: a mode
+      file: path={{ dir }}/kept mode=0600
     - name: other
       copy: dest={{ dir }}/host content=brought
     - name: bring
       fetch: src={{ dir }}/host dest={{ dir }}/fetched flat=true
     - name: looked up
       copy: dest={{ dir }}/1 content="{{ lookup('file', dir + '/new') }}"
-    - name: looked up as it was
+    - name: looked up as it would be
       copy: dest={{ dir }}/2 content="{{ lookup('file', dir + '/old') }}"
+    - name: not looked up
+      copy: dest={{ dir }}/2b content="{{ lookup('file', dir + '/gone/x', errors='ignore') }}"
+    - name: not looked up either
+      copy: dest={{ dir }}/2c content="{{ lookup('file', dir + '/packed/x') }}"
+    - name: nothing else
+      copy: dest={{ dir }}/2d content="{{ lookup('file', dir + '/kept') }}"
     - name: whether it is there
       copy: dest={{ dir }}/3 content=x
-      when: (dir + '/new') is exists
+      when: (dir + '/new') is file and dir is directory
+    - name: whether it is still there
+      copy: dest={{ dir }}/3c content=x
+      when: (dir + '/gone') is exists
+    - name: variables
+      copy: dest={{ dir }}/vars.yml content="made{{ ':' }} here"
+    - include_vars: "{{ dir }}/vars.yml"
+    - name: with a variable
+      copy: dest={{ dir }}/3b content="{{ made }}"
+    - include_vars: "{{ dir }}/packed/x"
+      ignore_errors: true
     - name: sent
       copy: src={{ dir }}/new dest={{ dir }}/4
     - name: globbed
@@ -231,6 +253,8 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
       copy: dest={{ dir }}/7 content="{{ lookup('file', dir + '/fetched') }}"
     - name: the playbook is what it is
       copy: src={{ dir }}/play.yml dest={{ dir }}/8
+    - name: a password
+      copy: dest={{ dir }}/10 content="{{ lookup('password', dir + '/password') }}"
     - name: bring it beside the playbook
       fetch: src={{ dir }}/host dest=brought/ flat=true
     - name: named without a template
@@ -238,27 +262,56 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
 "#,
     );
     play.file("old", "old");
+    play.file("gone/x", "gone");
+    play.file("kept", "kept");
+    play.file("packed/x", "packed");
+    let mut tar = std::process::Command::new("tar");
+    tar.args(["-cf", "a.tar", "packed"])
+        .current_dir(play.path());
+    assert!(tar.status().unwrap().success());
+    std::fs::remove_dir_all(play.path().join("packed")).unwrap();
     let plan = play.subcommand("--check");
     assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let path = |name: &str| play.path().join(name).display().to_string();
     let needs = |name: &str, task: &str| {
-        let path = play.path().join(name);
+        let path = path(name);
         format!(
-            "it needs `{}`, which `{task}` would bring (a plan writes nothing to this machine)",
-            path.display()
+            "it needs `{path}`, which `{task}` would bring (a plan writes nothing to this machine)"
         )
     };
     plan.says(&[
         "TASK [looked up]",
+        "would change: [a]",
+        "+x",
+        "TASK [looked up as it would be]",
+        "would change: [a]",
+        "+y",
+        "TASK [not looked up]",
         "unknown: [a]",
-        &needs("new", "new"),
-        "TASK [looked up as it was]",
+        &format!(
+            "it needs `{}`, and `gone` would change `{}`",
+            path("gone/x"),
+            path("gone")
+        ),
+        "TASK [not looked up either]",
         "unknown: [a]",
-        &needs("old", "old"),
+        &needs("packed/x", "unpacked"),
+        "TASK [nothing else]",
+        "would change: [a]",
+        "+kept",
         "TASK [whether it is there]",
+        "would change: [a]",
+        "TASK [whether it is still there]",
         "perhaps: [a]",
-        "TASK [sent]",
+        "TASK [with a variable]",
+        "would change: [a]",
+        "+here",
+        "TASK [include_vars]",
         "unknown: [a]",
-        &needs("new", "new"),
+        &needs("packed/x", "unpacked"),
+        "TASK [sent]",
+        "would change: [a]",
+        "+x",
         "TASK [globbed]",
         "unknown: [a]",
         "TASK [what was fetched is known]",
@@ -269,14 +322,72 @@ fn files_that_a_plan_would_write_on_this_machine_are_not_read_as_they_are_now() 
         "+brought",
         "TASK [the playbook is what it is]",
         "would change: [a]",
+        "TASK [a password]",
+        "unknown: [a]",
+        &needs("password", "lookup('password')"),
         "TASK [named without a template]",
         "would change: [a]",
         "+brought",
     ]);
-    let run = play.run();
+    assert!(!play.path().join("password").exists());
+    let run = play.run_with(&["--allow-destroy"]);
     assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
-    for copied in ["6", "9"] {
-        let text = std::fs::read_to_string(play.path().join(copied)).unwrap();
-        assert_eq!(text, "brought");
+    let made = [
+        ("1", "x"),
+        ("2", "y"),
+        ("2d", "kept"),
+        ("3b", "here"),
+        ("4", "x"),
+    ];
+    for (copied, text) in made.into_iter().chain([("6", "brought"), ("9", "brought")]) {
+        let found = std::fs::read_to_string(play.path().join(copied)).unwrap();
+        assert_eq!(found, text, "{copied}");
     }
+    assert!(!play.path().join("3c").exists());
+}
+
+#[test]
+fn what_changed_when_calls_no_change_is_shown_and_can_be_applied() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: edited
+      lineinfile: path={{ dir }}/file line={{ item }}
+      changed_when: false
+      notify: told
+      loop: [one, two]
+    - name: hidden
+      lineinfile: path={{ dir }}/file line=three
+      changed_when: false
+      no_log: true
+    - name: only looked at
+      lineinfile: path={{ dir }}/file line=four
+      changed_when: false
+      check_mode: true
+  handlers:
+    - name: told
+      copy: dest={{ dir }}/told content=x
+",
+    );
+    let file = play.file("file", "zero\n");
+    let plan = play.words(&["plan", "-o", "kept.plan", "--exit-code"]);
+    assert_eq!(plan.code, 3, "{}\n{}", plan.stdout, plan.stderr);
+    plan.says(&[
+        "edited  play.yml:5",
+        "~ would change: a (one)",
+        "line added; `changed_when` calls it no change, so it notifies nobody",
+        "+one",
+        "~ would change: a (two)",
+        "+two",
+        "hidden  play.yml:10",
+        "~ would change: a",
+        "a  2 to change",
+    ]);
+    let applied = play.krun(&["apply", "kept.plan"]);
+    assert_eq!(applied.code, 0, "{}\n{}", applied.stdout, applied.stderr);
+    let text = std::fs::read_to_string(file).unwrap();
+    assert_eq!(text, "zero\none\ntwo\nthree\n");
+    assert!(!play.path().join("told").exists());
 }

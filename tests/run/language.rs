@@ -236,3 +236,35 @@ fn what_a_task_writes_on_this_machine_is_read_by_the_next() {
         ["new", "new\n", "new\n"]
     );
 }
+
+#[test]
+fn tests_of_paths_look_at_this_machine() {
+    let play = Play::new("");
+    play.file("file", "");
+    for (target, name) in [("file", "link"), ("nowhere", "dangling")] {
+        std::os::unix::fs::symlink(target, play.path().join(name)).unwrap();
+    }
+    let tests = [
+        "exists",
+        "link_exists",
+        "file",
+        "directory",
+        "link",
+        "mount",
+    ];
+    let paths = "[dir, dir + '/file', dir + '/link', dir + '/dangling', dir + '/none', '/proc']";
+    let tasks = tests.map(|test| {
+        format!("    - debug: msg=\"{test} {{% for path in {paths} %}}{{{{ 'y' if path is {test} else 'n' }}}}{{% endfor %}}\"\n")
+    });
+    let head = "- hosts: a\n  gather_facts: false\n  tasks:\n";
+    play.file("play.yml", &format!("{head}{}", tasks.concat()));
+    let ran = play.run();
+    ran.says(&[
+        "exists yyynny",
+        "link_exists yyyyny",
+        "file nyynnn",
+        "directory ynnnny",
+        "link nnyynn",
+        "mount nnnnny",
+    ]);
+}

@@ -178,6 +178,7 @@ fn set_fact(scope: &TaskScope, mut given: Mapping, owner: &HostName) -> Result<O
     for (name, value) in given {
         facts.insert(name, crate::value::untagged(&value));
     }
+    scope.world.hide_value("", &Value::Mapping(facts.clone()));
     world::write(&scope.world.host(owner), |vars| {
         for (name, value) in &facts {
             vars.set.insert(display(name), value.clone());

@@ -263,8 +263,12 @@ impl Scope for TaskScope {
         if let Some(value) = self.world.extra.get(name) {
             return Some(Raw::Lazy(value.clone()));
         }
+        let written = |value: Value| {
+            self.world.hide_value(name, &value);
+            Raw::Lazy(value)
+        };
         if let Some(value) = self.params(name) {
-            return Some(Raw::Lazy(value));
+            return Some(written(value));
         }
         if let Some(value) = self.magic(name) {
             return Some(Raw::Plain(value));
@@ -290,13 +294,19 @@ impl Scope for TaskScope {
                 .or_else(|| host.included.get(name).cloned().map(Raw::Lazy))
         });
         known
-            .or_else(|| self.task_level(name).map(Raw::Lazy))
+            .or_else(|| self.task_level(name).map(written))
             .or_else(|| {
                 self.roles()
                     .find_map(|role| role.vars.values.get(name).cloned())
-                    .map(Raw::Lazy)
+                    .map(written)
             })
-            .or_else(|| self.play_level(name))
+            .or_else(|| {
+                let raw = self.play_level(name)?;
+                if let Raw::Lazy(value) | Raw::Plain(value) = &raw {
+                    self.world.hide_value(name, value);
+                }
+                Some(raw)
+            })
             .or_else(|| {
                 read(&host, |host| {
                     fact(host, name, is_imagined)
@@ -307,7 +317,7 @@ impl Scope for TaskScope {
             .or_else(|| {
                 self.roles()
                     .find_map(|role| role.defaults.values.get(name).cloned())
-                    .map(Raw::Lazy)
+                    .map(written)
             })
             .or_else(|| self.unknown_fact(name))
     }

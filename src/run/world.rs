@@ -188,11 +188,27 @@ impl World {
 
     /// Keeps the values of variables whose names say that they are secret out of everything that is said.
     pub fn hide(&self, vars: &Dict) {
-        let secrets = vars
-            .iter()
-            .filter_map(|(name, value)| conceal::variable(name, value));
-        let mut masks = self.masks.write().expect("masks lock");
-        secrets.for_each(|secret| masks.add(&secret));
+        for (name, value) in vars {
+            self.hide_value(name, value);
+        }
+    }
+
+    /// The same for one of them, and for what is in it under such a name.
+    pub fn hide_value(&self, name: &str, value: &Value) {
+        match value {
+            Value::String(_) => {
+                if let Some(secret) = conceal::variable(name, value) {
+                    self.masks.write().expect("masks lock").add(&secret);
+                }
+            }
+            Value::Sequence(items) => items.iter().for_each(|item| self.hide_value(name, item)),
+            Value::Mapping(map) => {
+                for (name, value) in map {
+                    self.hide_value(name.as_str().unwrap_or_default(), value);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Reads a host's variables anew after the inventory changed.

@@ -4,12 +4,14 @@
 //! sees what it would have done.
 
 use crate::agent::{imagined, touched};
+use crate::modules::diff::{Attribute, Diff};
 use crate::modules::systemd;
 use crate::modules::{Action, Error, Nature, Outcome, Ran};
 use crate::proto::Task;
 use crate::sys::Sys;
 use crate::sys::overlay::{Layer, Overlay};
 use crate::sys::users;
+use crate::value::Value;
 use serde_bytes::ByteBuf;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,6 +114,60 @@ impl Rehearsals {
     }
 }
 
+/// Why what a task would make anew may be there by then.
+fn expected<'a>(overlay: &Overlay, outcome: &'a Outcome) -> Option<(&'a Path, String)> {
+    let is_new = |diff: &&Diff| {
+        let was_absent = |it: &Attribute| {
+            let before = it.before.as_ref().and_then(Value::as_str);
+            it.name == "state" && before == Some("absent")
+        };
+        diff.is_new || diff.attributes.iter().any(was_absent)
+    };
+    let mut made = outcome.diffs.iter().filter(is_new);
+    made.find_map(|diff| {
+        let path = Path::new(&diff.subject);
+        Some((path, overlay.why_expected(path)?))
+    })
+}
+
+/// What a task would make anew although it may be there by then.
+fn perhaps_there(
+    sys: &Sys,
+    overlay: &Overlay,
+    task: &Task,
+    result: &Result<Ran, Error>,
+) -> Option<Outcome> {
+    let (Ok(Ran::Done(outcome)), None) = (result, sys.rests_on_absence()) else {
+        return None;
+    };
+    let (path, cause) = expected(overlay, outcome)?;
+    if !WHOLE.contains(&task.action.name()) {
+        overlay.assume(path, &cause);
+    }
+    Some(Outcome {
+        unknown: Some(cause),
+        ..outcome.clone()
+    })
+}
+
+/// A failure that only the plan meets: it may not look where the run may by then.
+fn closed(sys: &Sys, result: &Result<Ran, Error>) -> Option<Outcome> {
+    let (Err(error), Some(path)) = (result, sys.met_opened()) else {
+        return None;
+    };
+    let path = path.display();
+    let cause = format!(
+        "an earlier task would let this user see `{path}`, and a plan leaves it as it is: {error}"
+    );
+    Some(Outcome {
+        unknown: Some(cause),
+        ..Outcome::new()
+    })
+}
+
+/// Modules after which a file is as they wish, whatever it was.
+const WHOLE: [&str; 4] = ["assemble", "copy", "get_url", "template"];
+
 /// Looks that say of something that it is not there, or that what they list is all.
 const LISTS: [&str; 5] = ["stat", "find", "getent", "package_facts", "service_facts"];
 
@@ -148,9 +204,13 @@ fn doubt(sys: &Sys, overlay: &Overlay, path: &Path, task: &str) {
     let mut places: Vec<PathBuf> = places.into_iter().filter_map(Result::ok).collect();
     places.dedup();
     for place in places {
+        let path = path.display();
         if matches!(sys.lstat(&place), Ok(Some(_))) {
-            let cause = format!("`{task}` names `{}`, and may change it", path.display());
+            let cause = format!("`{task}` names `{path}`, and may change it");
             overlay.assume(&place, &cause);
+        } else {
+            let cause = format!("`{path}` is not there now; `{task}` names it, and may make it");
+            overlay.expect(&place, &cause);
         }
     }
 }
@@ -231,6 +291,9 @@ impl Rehearsal<'_> {
                 overlay.doubt(&named(&name), &cause);
             }
         }
+        if let Some(closed) = closed(sys, &result) {
+            return Ok(Ran::Done(closed));
+        }
         if let (Err(error), Some(cause)) = (&result, sys.met_unknown()) {
             return Ok(Ran::Done(Outcome {
                 unknown: Some(cause),
@@ -242,6 +305,9 @@ impl Rehearsal<'_> {
                 unknown: outcome.unknown.clone().or(Some(cause)),
                 ..outcome.clone()
             }));
+        }
+        if let Some(perhaps) = perhaps_there(sys, overlay, task, &result) {
+            return Ok(Ran::Done(perhaps));
         }
         let account = account(&task.action, &result).filter(|name| sys.has_missed(name));
         let (Some(missing), Some(last)) =

@@ -73,6 +73,14 @@ pub(super) fn judge(
     };
     match reached {
         Ok(true) => Verdict::Final(judged),
+        Ok(false) if task.until.is_some() && scope.world.settings.check_mode => {
+            let text = "would wait: what `until` asks for does not hold yet";
+            judged.failed = false;
+            judged.unknown = Some(text.into());
+            judged.result.status = Status::Unforeseen;
+            judged.result.msg = Some(text.into());
+            Verdict::Final(judged)
+        }
         // One try, then `retries` more (Ansible: attempts = 1 + retries).
         Ok(false) if attempt <= retries => Verdict::Again {
             delay: number(&task.delay).unwrap_or(DELAY),

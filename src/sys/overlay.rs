@@ -42,6 +42,8 @@ pub(super) struct Rehearsal {
     assumed: Mutex<Option<String>>,
     /// Where nothing lies, so that its result is what it is.
     absent: Mutex<Option<PathBuf>>,
+    /// What it looked at and may see only once earlier tasks are done.
+    opened: Mutex<Option<PathBuf>>,
     leaves_unknown: AtomicBool,
 }
 
@@ -63,6 +65,7 @@ impl Sys {
             unknown: Mutex::default(),
             assumed: Mutex::default(),
             absent: Mutex::default(),
+            opened: Mutex::default(),
             leaves_unknown: AtomicBool::new(false),
         }));
         self
@@ -124,6 +127,19 @@ impl Sys {
     /// Returns why what the task looked at may be something else, if it looked at such a thing.
     pub fn met_assumed(&self) -> Option<String> {
         self.rehearsal.as_ref()?.assumed.lock().ok()?.clone()
+    }
+
+    /// Returns what the task looked at that only an earlier task would let this user see.
+    pub fn met_opened(&self) -> Option<PathBuf> {
+        self.rehearsal.as_ref()?.opened.lock().ok()?.clone()
+    }
+
+    pub(super) fn meet_opened(&self, path: &Path) {
+        if let Some(task) = &self.rehearsal
+            && let Ok(mut opened) = task.opened.lock()
+        {
+            *opened = Some(path.to_path_buf());
+        }
     }
 
     /// Looks at something that no file says: it may be otherwise than it is now.
@@ -238,6 +254,21 @@ impl Overlay {
             Seen::Unknown(cause) => Some(cause.to_owned()),
             _ => None,
         }
+    }
+
+    /// Whether this user may look at a path only once what the overlay holds is done.
+    pub(super) fn opens(&self, path: &Path) -> bool {
+        self.ground(&self.lock()).opens(path)
+    }
+
+    /// Notes that a task may bring something to where nothing is.
+    pub fn expect(&self, path: &Path, cause: &str) {
+        self.doubt(&format!("new {}", path.display()), cause);
+    }
+
+    /// Returns why something may have come to where nothing was.
+    pub fn why_expected(&self, path: &Path) -> Option<String> {
+        self.why_doubted(&format!("new {}", path.display()))
     }
 
     /// Whether the host itself, not the overlay, decides what lies at a path.

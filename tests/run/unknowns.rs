@@ -1,6 +1,7 @@
 //! What a plan cannot know is said with its cause, and what rests on it is *perhaps*.
 
 use crate::support::Play;
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn what_a_command_may_bring_is_unknown_with_its_cause_and_what_is_there_is_read_on() {
@@ -273,5 +274,137 @@ fn a_look_as_a_user_that_only_the_plan_makes_leaves_nothing_unknown() {
         "unknown: [a]",
         "TASK [another line]",
         "perhaps: [a]",
+    ]);
+}
+
+#[test]
+fn a_plan_waits_for_nothing() {
+    let plan = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: awaited
+      stat: path={{ dir }}/pid
+      register: pid
+      until: pid.stat.exists
+      retries: 100
+      delay: 60
+    - name: there
+      stat: path={{ dir }}/play.yml
+      register: it
+      until: it.stat.exists
+    - name: after it
+      copy: dest={{ dir }}/a content=x
+      when: pid.stat.exists
+",
+    )
+    .subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    plan.says(&[
+        "TASK [awaited]",
+        "unknown: [a]",
+        "would wait: what `until` asks for does not hold yet",
+        "TASK [there]",
+        "ok: [a]",
+        "TASK [after it]",
+        "perhaps: [a]",
+    ]);
+}
+
+#[test]
+fn what_a_command_names_and_may_make_is_perhaps_new() {
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: make
+      shell: mkdir {{ dir }}/made; echo x > {{ dir }}/file
+    - name: directory
+      file: path={{ dir }}/made state=directory
+    - name: file
+      copy: dest={{ dir }}/file content=mine
+    - name: its line
+      lineinfile: path={{ dir }}/file line=more
+    - name: another
+      copy: dest={{ dir }}/another content=mine
+",
+    );
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let may = |name: &str| {
+        let path = play.path().join(name).display().to_string();
+        format!("`{path}` is not there now; `make` names it, and may make it")
+    };
+    plan.says(&[
+        "TASK [directory]",
+        "perhaps: [a]",
+        &may("made"),
+        "TASK [file]",
+        "perhaps: [a]",
+        &may("file"),
+        "+mine",
+        "TASK [its line]",
+        "would change: [a]",
+        "TASK [another]",
+        "would change: [a]",
+    ]);
+}
+
+#[test]
+fn what_only_an_earlier_task_lets_a_user_see_is_no_failure() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let play = Play::new(
+        r"
+- hosts: a
+  gather_facts: false
+  tasks:
+    - name: closed
+      slurp: src={{ dir }}/closed/x
+      become: true
+      become_user: nobody
+      ignore_errors: true
+    - file: path={{ dir }}/closed mode=0755
+    - name: opened
+      slurp: src={{ dir }}/closed/x
+      become: true
+      become_user: nobody
+    - name: still closed
+      slurp: src={{ dir }}/closed/y
+      become: true
+      become_user: nobody
+      ignore_errors: true
+",
+    );
+    play.file("closed/x", "x");
+    let only_root = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(play.file("closed/y", "y"), only_root).unwrap();
+    for (path, mode) in [("", 0o755), ("closed", 0o700)] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(play.path().join(path), mode).unwrap();
+    }
+    let plan = play.subcommand("--check");
+    assert_eq!(plan.code, 0, "{}\n{}", plan.stdout, plan.stderr);
+    let cause = format!(
+        "an earlier task would let this user see `{0}/closed/x`, and a plan leaves it as it is: cannot look at `{0}/closed/x`: permission denied",
+        play.path().display()
+    );
+    plan.says(&[
+        "TASK [closed]",
+        "failed: [a] (ignored)",
+        "TASK [opened]",
+        "unknown: [a]",
+        &cause,
+    ]);
+    let run = play.run();
+    assert_eq!(run.code, 0, "{}\n{}", run.stdout, run.stderr);
+    run.says(&[
+        "TASK [opened]",
+        "ok: [a]",
+        "TASK [still closed]",
+        "failed: [a] (ignored)",
     ]);
 }

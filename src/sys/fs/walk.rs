@@ -36,6 +36,9 @@ impl Sys {
         if let Some(cause) = assumed.into_iter().flatten().next() {
             self.meet_assumed(cause);
         }
+        if overlay.opens(&place) {
+            self.meet_opened(path);
+        }
         let is_open = if self.is_imagined() {
             !overlay.is_removed(&place)
         } else {

@@ -1,6 +1,6 @@
 //! Says of a write over a host whether the host itself would refuse it: no permission, read-only, no space, a mount.
 
-use super::layer::{Directory, Layer, Seen};
+use super::layer::{Content, Directory, Layer, Seen};
 use crate::sys::fs::{Kind, Stat, Time};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -117,6 +117,51 @@ impl Ground<'_> {
             return Err(Errno::EROFS.into());
         }
         Ok(())
+    }
+
+    /// Says whether the host refuses this process a look at a path to which what was written over it would let it.
+    pub(super) fn opens(&self, path: &Path) -> bool {
+        let me = self.me();
+        if me.is_root() {
+            return false;
+        }
+        let is_refused = |host: &Path, access| {
+            let asked = faccessat(AT_FDCWD, &self.real(host), access, AtFlags::AT_EACCESS);
+            asked == Err(Errno::EACCES)
+        };
+        let look = AccessFlags::R_OK;
+        let (mut is_changed, is_refused) = match self.layer.seen(path) {
+            Seen::Host(host) => (false, is_refused(&host, AccessFlags::F_OK)),
+            Seen::Inode(_, inode) => match &inode.content {
+                Content::Host(host) if grants(&inode.stat, me, look) => {
+                    (true, is_refused(host, look))
+                }
+                _ => return false,
+            },
+            Seen::Directory(directory) => {
+                let stat = directory.stat.as_ref();
+                let host = directory.host.as_ref();
+                let Some(host) = host.filter(|_| stat.is_none_or(|it| grants(it, me, look))) else {
+                    return false;
+                };
+                (stat.is_some(), is_refused(host, look | AccessFlags::X_OK))
+            }
+            Seen::Nothing | Seen::Unknown(_) => return false,
+        };
+        if !is_refused {
+            return false;
+        }
+        for above in path.ancestors().skip(1) {
+            if let Seen::Directory(directory) = self.layer.seen(above)
+                && let Some(stat) = &directory.stat
+            {
+                is_changed = true;
+                if !grants(stat, me, AccessFlags::X_OK) {
+                    return false;
+                }
+            }
+        }
+        is_changed
     }
 
     /// Says whether a name may be made, replaced or removed: `path` is where, nothing may be there yet.

@@ -7,7 +7,7 @@ mod tree;
 use super::args::{Arg, ArgKind, joined, yes};
 use super::attributes::{PERMISSIONS, Permissions, Wish, describe};
 use super::diff::Diff;
-use super::place::kind_name;
+use super::place::{ends_with_slash, kind_name};
 use super::{Error, Found, Module, Nature, Outcome, loss};
 use crate::sys::Sys;
 use crate::sys::fs::{Kind, Stat, Time};
@@ -250,7 +250,7 @@ impl File {
         now: Option<Stat>,
     ) -> Result<Option<Stat>, Error> {
         match now {
-            Some(now) if self.follow && now.is_link() => {
+            Some(now) if (self.follow || ends_with_slash(&self.path)) && now.is_link() => {
                 *path = sys.resolve(path)?;
                 Ok(sys.lstat(path)?)
             }

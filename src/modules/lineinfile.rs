@@ -123,6 +123,7 @@ impl Module for Lineinfile {
         };
         let found = original.becomes(sys, &lines.concat(), &wish, &self.safeguards)?;
         let found = edit::with_message(found, &msg);
+        let found = edit::map_outcome(found, |outcome| outcome.with("backup", ""));
         Ok(match n_found {
             Some(n_found) => edit::map_outcome(found, |outcome| outcome.with("found", n_found)),
             None => found,

@@ -269,6 +269,11 @@ pub fn sha1(content: &[u8]) -> String {
     hex::encode(sha1::Sha1::digest(content))
 }
 
+/// Whether a path is written as that of a directory.
+pub fn ends_with_slash(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/")
+}
+
 /// Returns what something is called in messages: `a directory`.
 pub fn kind_name(kind: Kind) -> &'static str {
     match kind {

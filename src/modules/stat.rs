@@ -2,6 +2,7 @@
 
 use super::args::{Arg, ArgKind, yes};
 use super::attributes::{group_name, owner_name};
+use super::place::ends_with_slash;
 use super::{Error, Found, Module, Nature, Outcome, mode};
 use crate::sys::Sys;
 use crate::sys::fs::{Kind, Stat as Metadata};
@@ -70,7 +71,8 @@ impl Module for Stat {
     }
 
     fn check(&self, sys: &Sys) -> Result<Found<()>, Error> {
-        let found = if self.follow {
+        // As the kernel has it, a slash behind a link means what it leads to.
+        let found = if self.follow || ends_with_slash(&self.path) {
             sys.stat(&self.path)?
         } else {
             sys.lstat(&self.path)?
@@ -136,7 +138,10 @@ impl Stat {
         put("attr_flags", "".into());
         put("version", Value::Null);
         if let Some(target) = &found.link_target {
-            let source = sys.resolve(&self.path)?;
+            // A link that leads round in a circle is one all the same.
+            let source = sys
+                .resolve(&self.path)
+                .unwrap_or_else(|_| self.path.clone());
             put("lnk_target", target.display().to_string().into());
             put("lnk_source", source.display().to_string().into());
         }
@@ -223,5 +228,24 @@ mod tests {
         let stat = &host.run("{path: /l, follow: yes}").unwrap().data["stat"];
         assert_eq!(stat["isdir"], true);
         assert_eq!(stat["islnk"], false);
+    }
+
+    #[test]
+    fn a_slash_behind_a_link_follows_it_and_links_may_lead_round_in_a_circle() {
+        let host = Host::with("stat", &[("/dir/a", "x\n")]);
+        for (target, path) in [("dir", "/l"), ("two", "/one"), ("one", "/two")] {
+            host.sys
+                .symlink(Path::new(target), Path::new(path))
+                .unwrap();
+        }
+        let stat = &host.run("{path: /l/}").unwrap().data["stat"];
+        assert_eq!(
+            (&stat["isdir"], &stat["islnk"]),
+            (&true.into(), &false.into())
+        );
+        let stat = &host.run("{path: /one}").unwrap().data["stat"];
+        assert_eq!(stat["islnk"], true);
+        assert_eq!(stat["lnk_target"], "two");
+        assert_eq!(stat["lnk_source"], "/one");
     }
 }

@@ -1,4 +1,5 @@
 use crate::modules::trial::{Host, shown};
+use crate::sys::fs::Attributes;
 use std::path::Path;
 
 fn host() -> Host {
@@ -177,4 +178,26 @@ fn owner_and_group_by_number_are_set_where_we_may() {
         "/a: mode 0644 -> 4755\n/a: owner 0 -> 970\n/a: group 0 -> 971"
     );
     assert_eq!((host.lstat("/a").uid, host.lstat("/a").mode), (970, 0o4755));
+}
+
+#[test]
+fn a_slash_behind_a_link_means_the_directory_and_each_entry_of_a_tree_is_set_once() {
+    let host = host();
+    host.sys.create_dir(Path::new("/tree"), None).unwrap();
+    host.sys
+        .write_atomic(Path::new("/tree/a"), b"", Attributes::default())
+        .unwrap();
+    for (target, path) in [("a", "/tree/link"), ("tree", "/to-tree")] {
+        host.sys
+            .symlink(Path::new(target), Path::new(path))
+            .unwrap();
+    }
+    let args = "{path: /to-tree/, state: directory, mode: '0700', recurse: yes, follow: FOLLOW}";
+    let outcome = host.converges(&args.replace("FOLLOW", "yes"));
+    assert_eq!(
+        shown(&outcome),
+        "/tree: mode 0755 -> 0700\n/tree/a: mode 0644 -> 0700"
+    );
+    host.converges(&args.replace("FOLLOW", "no").replace("0700", "0750"));
+    assert_eq!(host.lstat("/tree").mode, 0o750);
 }

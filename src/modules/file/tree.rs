@@ -41,7 +41,7 @@ impl File {
         let sys = finding.sys;
         let n_before = finding.outcome.diffs.len();
         let mut n_more = 0;
-        let mut seen = HashSet::new();
+        let (mut seen, mut done) = (HashSet::new(), HashSet::new());
         let mut ahead = vec![path.to_path_buf()];
         while let Some(directory) = ahead.pop() {
             for name in sys.list(&directory)? {
@@ -63,6 +63,10 @@ impl File {
                     if !seen.insert((now.device, now.inode)) {
                         continue;
                     }
+                }
+                // What a link leads to may be in the same tree.
+                if !done.insert(entry.clone()) {
+                    continue;
                 }
                 finding.attributes(&entry, &now);
                 if finding.outcome.diffs.len() > n_before + MAX_DIFFS {

@@ -121,3 +121,11 @@ fn arguments_that_exclude_each_other_are_named() {
         "`insertafter` and `insertbefore` exclude each other"
     );
 }
+
+#[test]
+fn a_copy_that_was_not_needed_has_an_empty_name() {
+    let host = Host::with("lineinfile", &[("/a", "x\n")]);
+    let outcome = host.run("{path: /a, line: x, backup: yes}").unwrap();
+    assert!(!outcome.changed);
+    assert_eq!(outcome.data["backup"], "");
+}

@@ -322,6 +322,10 @@ impl Scope for TaskScope {
             .or_else(|| self.unknown_fact(name))
     }
 
+    fn rendered(&self, name: &str, text: &str) {
+        self.world.hide_value(name, &text.into());
+    }
+
     fn names_unknown(&self) -> bool {
         self.names_unknown
     }

@@ -105,7 +105,13 @@ impl Host {
             Some(Raw::Pending) => return Err(run.pending_error()),
             Some(Raw::Unknown(cause)) => return Err(run.unknown_error(&cause)),
             Some(Raw::Plain(value)) => Val::from_plain(&value),
-            Some(Raw::Lazy(value)) => value_of(run, self, value, name)?,
+            Some(Raw::Lazy(value)) => {
+                let value = value_of(run, self, value, name)?;
+                if let Val::Str(text) = &value {
+                    self.scope.rendered(name, text);
+                }
+                value
+            }
         };
         if named == run.named.get() {
             self.cache.borrow_mut().insert(name.into(), value.clone());
@@ -147,11 +153,20 @@ impl Lazy {
         value_of(run, &host, value.clone(), &format!("{}.{key}", self.path))
     }
 
+    /// The value of an entry.
+    fn entry(&self, run: &Rc<Run>, value: &Value, key: &str) -> Res {
+        let value = self.child(run, value, key)?;
+        if let (Val::Str(text), Some(host)) = (&value, self.host.upgrade()) {
+            host.scope.rendered(key, text);
+        }
+        Ok(value)
+    }
+
     /// Reads one item or entry without rendering the rest.
     pub(crate) fn item(&self, run: &Rc<Run>, key: &Val) -> Res<Option<Val>> {
         match (&self.value, key) {
             (Value::Mapping(map), Val::Str(name)) => match map.get(&**name) {
-                Some(value) => self.child(run, value, name).map(Some),
+                Some(value) => self.entry(run, value, name).map(Some),
                 // A key may itself be a template.
                 None if has_templated_key(&self.value) => self.item_of_forced(run, key),
                 None => Ok(None),
@@ -205,7 +220,7 @@ impl Lazy {
                 for (key, item) in map {
                     let name = crate::value::display(key);
                     let key = self.child(run, key, &name)?;
-                    match force(run, self.child(run, item, &name)?)? {
+                    match force(run, self.entry(run, item, &name)?)? {
                         Val::Undefined(error) => return Ok(Val::Undefined(error)),
                         Val::Omit => {}
                         item => {

@@ -22,6 +22,10 @@ pub trait Scope: Send + Sync {
     fn lookup(&self, name: &str) -> Option<Raw>;
     /// All names, for `vars` and the lookup `varnames`.
     fn names(&self) -> Vec<String>;
+    /// Hears what a variable's templates came to: it may be a secret.
+    fn rendered(&self, name: &str, text: &str) {
+        let _ = (name, text);
+    }
     /// What `hostvars[host]` sees; `None` for a host that the inventory does not have.
     fn hostvars(&self, host: &str) -> Option<Arc<dyn Scope>>;
     /// The hosts of the inventory, in its order.

@@ -185,21 +185,25 @@ fn variables_whose_names_say_that_they_are_secret_are_covered_wherever_they_are_
         r#"
 - hosts: a
   gather_facts: false
-  vars: {play_password: of-play, users: [{name: one, password: of-user}]}
+  vars:
+    play_password: of-play
+    users: [{name: one, password: of-user}, {name: two, password: "{{ 'of-' ~ users[0].name }}"}]
+    made_password: "{{ 'of-' ~ 'template' }}"
   vars_files: [vars.yml]
   tasks:
     - include_vars: included.yml
     - set_fact: {set_password: of-fact}
     - debug:
-        msg: "{{ play_password }} {{ users[0].password }} {{ file_token }} {{ included_secret }} {{ set_password }} {{ task_password }}"
+        msg: "{{ play_password }} {{ users[0].password }} {{ users[1].password }} {{ made_password }} {{ file_token }} {{ included_secret }} {{ set_password }} {{ task_password }}"
       vars: {task_password: of-task}
 "#,
     );
     play.file("vars.yml", "file_token: of-file\n");
     play.file("included.yml", "included_secret: of-include\n");
     let ran = play.run();
-    ran.says(&["*** *** *** *** *** ***"]);
+    ran.says(&["*** *** *** *** *** *** *** ***"]);
     let kept = crate::end_state_of::newest_record(play.path());
     let kept = serde_json::to_string(&kept).unwrap();
     assert!(!kept.contains("of-"), "{kept}");
+    assert!(kept.contains("*** ***"), "{kept}");
 }

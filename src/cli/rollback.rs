@@ -7,7 +7,7 @@ use super::{exit, record, resume, saved};
 use crate::event::{Event, EventKind, Status, TaskResult};
 use crate::modules;
 use crate::record::{Recorded, State};
-use crate::run::{Back, Decisions, Past};
+use crate::run::{Back, Past};
 use crate::value::{HostName, Value};
 use clap::Args;
 use std::collections::{BTreeMap, BTreeSet};
@@ -131,7 +131,7 @@ fn prepare(options: &RollbackOptions, machine: &Machine) -> Result<Walked, Strin
     run.record = options.record.clone();
     run.verbose = run.verbose.max(options.verbose);
     run.output = options.output;
-    let (mut past, mut names, mut all) = (Past::new(Decisions::default()), Vec::new(), Vec::new());
+    let (mut past, mut names, mut all) = (Past::of_way_back(), Vec::new(), Vec::new());
     for earlier in resume::chain(&runs, &recorded)? {
         let events = earlier.events().map_err(|error| error.to_string())?;
         past.add(&earlier.header.run, &events);

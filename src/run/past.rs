@@ -32,6 +32,8 @@ pub struct Past {
     finished: HashSet<(usize, HostName)>,
     /// By host: what its agent's journal says of these runs.
     journals: HashMap<HostName, Journal>,
+    /// What any of the runs did counts, not what the last one said of it.
+    is_way_back: bool,
 }
 
 /// What makes two tasks of two runs the same: the play's number, the file, the module, and the title as it is shown.
@@ -92,6 +94,43 @@ impl TaskPast {
         let items = self.items.iter().map(|(_, result)| result);
         items.chain(self.whole.iter().filter(|result| !result.is_loop))
     }
+
+    /// Takes the place of what an earlier run tells, and keeps of it what this one does not tell.
+    fn replace(mut self, older: &mut Self) {
+        self.order = older.order;
+        self.subjects.append(&mut older.subjects);
+        let missing =
+            |(label, _): &(String, TaskResult)| !self.items.iter().any(|(other, _)| other == label);
+        older.items.retain(missing);
+        self.items.append(&mut older.items);
+        self.whole = self.whole.or_else(|| older.whole.take());
+        *older = self;
+    }
+
+    /// Takes the results of an earlier run that did more than this one did.
+    fn keep_deeds_of(&mut self, older: &Self) {
+        for (label, result) in &mut self.items {
+            let mut same = older.items.iter().filter(|(other, _)| other == label);
+            if let Some((_, older)) = same.find(|(_, older)| did(older) > did(result)) {
+                result.clone_from(older);
+            }
+        }
+        if let (Some(result), Some(older)) = (&mut self.whole, &older.whole)
+            && did(older) > did(result)
+        {
+            result.clone_from(older);
+        }
+    }
+}
+
+/// How much a task did.
+fn did(result: &TaskResult) -> u8 {
+    match result.status {
+        Status::Skipped | Status::Unforeseen => 0,
+        Status::Ok | Status::Ignored => 1,
+        Status::Failed | Status::Cancelled | Status::Unknown => 2,
+        Status::Changed => 3,
+    }
 }
 
 /// What a journal tells of the tasks of one title that no record tells.
@@ -125,6 +164,14 @@ impl Past {
     pub fn new(decisions: Decisions) -> Self {
         Self {
             decisions,
+            ..Self::default()
+        }
+    }
+
+    /// What is rolled back: a run that went on passes over what an earlier one had done.
+    pub fn of_way_back() -> Self {
+        Self {
+            is_way_back: true,
             ..Self::default()
         }
     }
@@ -211,15 +258,10 @@ impl Past {
                     let diffs = newer.results().flat_map(|result| &result.diffs);
                     newer.subjects = diffs.map(|diff| diff.subject.clone()).collect();
                     if let Some(older) = known.get_mut(nth) {
-                        newer.order = older.order;
-                        newer.subjects.append(&mut older.subjects);
-                        let missing = |(label, _): &(String, TaskResult)| {
-                            !newer.items.iter().any(|(other, _)| other == label)
-                        };
-                        older.items.retain(missing);
-                        newer.items.append(&mut older.items);
-                        newer.whole = newer.whole.or_else(|| older.whole.take());
-                        *older = newer;
+                        if self.is_way_back {
+                            newer.keep_deeds_of(older);
+                        }
+                        newer.replace(older);
                     } else {
                         known.push(newer);
                     }

@@ -418,3 +418,48 @@ fn what_loops_and_skipped_tasks_registered_is_there_again_on_the_way_back() {
         again.stderr
     );
 }
+
+#[test]
+fn what_a_stopped_run_did_on_a_finished_host_is_live_on_the_way_back_of_the_run_that_went_on() {
+    let play = Play::new(
+        r#"
+- hosts: a,b
+  serial: 1
+  gather_facts: false
+  tasks:
+    - name: Config
+      copy: {content: new, dest: "{{ dir }}/{{ inventory_hostname }}.conf"}
+      register: config
+    - name: Gate
+      wait_for: {path: "{{ dir }}/open"}
+      when: config is changed
+    - name: Included
+      include_tasks: gate.yml
+      when: config is changed
+    - name: Trouble on b
+      command: test -e {{ dir }}/mended
+      when: inventory_hostname == 'b'
+"#,
+    );
+    play.file(
+        "gate.yml",
+        "- name: Inner gate\n  wait_for: {path: '{{ dir }}/open'}\n",
+    );
+    play.file("open", "");
+    assert_eq!(play.run().code, 2);
+    play.file("mended", "");
+    let resumed = play.krun(&["resume"]);
+    well(&resumed);
+    assert!(
+        resumed.stdout.contains("skipping: [a]"),
+        "{}",
+        resumed.stdout
+    );
+    let back = play.krun(&["rollback", "last", "--yes"]);
+    well(&back);
+    for host in ["a", "b"] {
+        assert!(!play.path().join(format!("{host}.conf")).exists());
+        let waited = back.stdout.matches(&format!("ok: [{host}]")).count();
+        assert!(waited >= 2, "{host}: {}", back.stdout);
+    }
+}

@@ -124,7 +124,7 @@ pub fn decide(situation: &Situation) -> Verdict {
     };
     if situation.expected.is_empty() {
         warnings.push(
-            "the brokers of the inventory are not known here, so a missing one cannot be noticed"
+            "a broker that is missing cannot be noticed: `brokers` would name those of the inventory"
                 .into(),
         );
     }

@@ -108,22 +108,17 @@ fn own_options(args: &[OsString]) -> Vec<OsString> {
 pub(super) fn check(wishes: &[Wish], hosts: &[String], plan: &Plan, diagnostics: &mut Diagnostics) {
     let steps = plan.plays.iter().flat_map(|play| &play.steps);
     let tasks: Vec<_> = steps.filter_map(|step| step.task()).collect();
-    // Names that are computed, and tasks that are included then, are known only when it runs.
-    let is_open = |module: &str, title: &str| is_template(title) || module.contains("include");
-    let all_known = !tasks
-        .iter()
-        .any(|task| is_open(&task.module, &task.full_title()));
+    // Tasks that are included then are known only when it runs.
+    let all_known = !tasks.iter().any(|task| task.module.contains("include"));
     for wish in wishes {
         if let Wish::One {
             task: Some(name), ..
         } = wish
             && all_known
             && !name.contains(':')
-            && !tasks.iter().any(|task| {
-                task.full_title()
-                    .to_lowercase()
-                    .contains(&name.to_lowercase())
-            })
+            && !tasks
+                .iter()
+                .any(|task| may_be(&task.full_title().to_lowercase(), &name.to_lowercase()))
         {
             let fault = format!("`--fault …@{name}`: no task of the playbook has that name");
             let help = "`--list-tasks` of an ordinary run tells their names";
@@ -142,9 +137,40 @@ pub(super) fn check(wishes: &[Wish], hosts: &[String], plan: &Plan, diagnostics:
     }
 }
 
+/// Whether a title may come to have this in it; one that is computed is known by its fixed words.
+fn may_be(title: &str, name: &str) -> bool {
+    fn words(text: &str) -> impl Iterator<Item = &str> {
+        let words = text.split(|letter: char| !letter.is_alphanumeric());
+        words.filter(|word| word.len() > 2 && word.contains(char::is_alphabetic))
+    }
+    if title.contains(name) || !is_template(title) {
+        return title.contains(name);
+    }
+    let fixed: String = title
+        .split("{{")
+        .map(|part| part.rsplit("}}").next().unwrap_or_default())
+        .fold(String::new(), |all, part| all + part + " ");
+    let (mut fixed, mut asked) = (words(&fixed).peekable(), words(name).peekable());
+    let is_all_computed = fixed.peek().is_none() || asked.peek().is_none();
+    let fixed: Vec<&str> = fixed.collect();
+    is_all_computed || asked.any(|word| fixed.contains(&word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_that_is_computed_is_known_by_its_fixed_words() {
+        assert!(may_be("stop the broker", "stop"));
+        assert!(!may_be("stop the broker", "raise the protocol"));
+        let computed = "unpack kafka {{ new_version }}";
+        for name in ["unpack", "kafka 2.6.0", "2.6.0"] {
+            assert!(may_be(computed, name), "{name}");
+        }
+        assert!(!may_be(computed, "raise the protocol"));
+        assert!(may_be("{{ what }}", "raise the protocol"));
+    }
 
     #[test]
     fn of_a_rehearsals_command_line_the_runs_own_options_are_kept() {

@@ -137,7 +137,10 @@ impl Run {
                     .iter()
                     .find_map(|name| shared.files().find("vars", name).ok());
                 match found.map(|path| self.read_vars(&path)) {
-                    Some(Ok(read)) => vars.extend(read),
+                    Some(Ok(read)) => {
+                        self.world.hide(&read);
+                        vars.extend(read);
+                    }
                     Some(Err(fault)) => self.emit(EventKind::Warning {
                         text: fault,
                         at: Some((&node.span).into()),

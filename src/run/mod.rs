@@ -255,6 +255,7 @@ impl Run {
     /// Runs one play, batch after batch.
     async fn play(&mut self, plan: Arc<PlayPlan>) -> Ending {
         let play = Arc::clone(&plan.play);
+        self.world.hide_play(&play);
         let name = self.render_play_name(&play);
         let all = match self.play_hosts(&plan) {
             Ok(hosts) => hosts,

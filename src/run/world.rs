@@ -193,6 +193,15 @@ impl World {
         }
     }
 
+    /// The same for all that a play writes, before anything of it is said.
+    pub fn hide_play(&self, play: &Play) {
+        self.hide(&play.vars.values);
+        for role in &play.role_list {
+            self.hide(&role.vars.values);
+            self.hide(&role.defaults.values);
+        }
+    }
+
     /// The same for one of them, and for what is in it under such a name.
     pub fn hide_value(&self, name: &str, value: &Value) {
         match value {
